@@ -1,0 +1,69 @@
+//! Why a packet was not counted in a flow.
+//!
+//! `seen = counted in a flow + each outcome`, in packets, segments and bytes. The value of a variant is the index of
+//! its counter, its [`Outcome::name`] is the metric label, the word in the flow log and the line in the docs.
+
+macro_rules! outcomes {
+    ($($(#[doc = $doc:literal])+ $variant:ident = $value:literal, $name:literal;)+) => {
+        /// A reason for a packet to be in no flow.
+        #[repr(u32)]
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        pub enum Outcome { $($(#[doc = $doc])+ $variant = $value,)+ }
+
+        impl Outcome {
+            /// All outcomes, in the order of their counters.
+            pub const ALL: &'static [Self] = &[$(Self::$variant),+];
+
+            /// The label of the metric and the word in the flow log.
+            pub const fn name(self) -> &'static str {
+                match self { $(Self::$variant => $name),+ }
+            }
+
+            /// One line for the docs and for `HELP`.
+            pub const fn help(self) -> &'static str {
+                match self { $(Self::$variant => concat!($($doc),+)),+ }
+            }
+        }
+    };
+}
+
+outcomes! {
+    /// Shorter than the headers it announces.
+    Truncated = 0, "truncated";
+    /// An ARP packet: counted at the interface, not a flow.
+    Arp = 1, "arp";
+    /// An Ethernet frame with a length instead of a type (IEEE 802.3 / LLC, such as spanning tree).
+    Llc = 2, "llc";
+    /// An Ethernet type that is neither IPv4, IPv6 nor ARP.
+    OtherEthertype = 3, "other-ethertype";
+    /// An IPv4 header with the wrong version or a header length below 20 bytes.
+    BadIpv4Header = 4, "bad-ipv4-header";
+    /// An IPv6 header with the wrong version.
+    BadIpv6Header = 5, "bad-ipv6-header";
+    /// An IPv6 packet with more extension headers than are followed.
+    Ipv6ExtensionLimit = 6, "ipv6-extension-limit";
+    /// A fragment other than the first: it carries no ports.
+    LaterFragment = 7, "later-fragment";
+    /// A TCP header with a data offset below 20 bytes.
+    BadTcpHeader = 8, "bad-tcp-header";
+    /// The flow table was full and the entry to give way could not be written out, because the ring was full.
+    FlowTableFull = 9, "flow-table-full";
+    /// The flow entry was being written on the same CPU when the packet came (nested execution).
+    FlowEntryBusy = 10, "flow-entry-busy";
+    /// The interface has no slot in the interface table.
+    UnknownInterface = 11, "unknown-interface";
+    /// The agent tracked as many flows as it may (`--max-flows`).
+    FlowLimit = 12, "flow-limit";
+}
+
+/// How many outcomes there are: the size of the counter table.
+pub const OUTCOMES: u32 = 13;
+
+const _: () = {
+    assert!(Outcome::ALL.len() == OUTCOMES as usize);
+    let mut i = 0;
+    while i < Outcome::ALL.len() {
+        assert!(Outcome::ALL[i] as usize == i);
+        i += 1;
+    }
+};

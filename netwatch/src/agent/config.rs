@@ -1,0 +1,101 @@
+//! What the agent is told to do: checked values, made by the command line from flags, environment, file and defaults.
+
+use std::{net::SocketAddr, path::PathBuf, time::Duration};
+
+use globset::GlobMatcher;
+
+use crate::model::{Interface, InterfaceKind};
+
+/// Which interfaces to observe.
+#[derive(Clone, Debug, Default)]
+pub struct Selection {
+    /// `--interface`: only interfaces with such a name, of whatever kind. Empty: all veths and the bridges of
+    /// container engines.
+    pub include: Vec<GlobMatcher>,
+    /// `--exclude`: never interfaces with such a name.
+    pub exclude: Vec<GlobMatcher>,
+}
+
+impl Selection {
+    /// Names that container engines give to their bridges.
+    const BRIDGE_PREFIXES: [&str; 6] = ["docker", "br-", "podman", "cni-", "nerdctl", "lxc"];
+
+    /// Whether to observe this interface. `engine_bridge`: a container engine said that the bridge is its own.
+    pub fn selects(&self, interface: &Interface, engine_bridge: bool) -> bool {
+        if self.exclude.iter().any(|glob| glob.is_match(&interface.name)) {
+            return false;
+        }
+        if !self.include.is_empty() {
+            return self.include.iter().any(|glob| glob.is_match(&interface.name));
+        }
+        match interface.kind {
+            InterfaceKind::Veth => true,
+            InterfaceKind::Bridge => {
+                engine_bridge || Self::BRIDGE_PREFIXES.iter().any(|prefix| interface.name.starts_with(prefix))
+            }
+            InterfaceKind::Other => false,
+        }
+    }
+}
+
+/// Where the flow log goes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum FlowLogTarget {
+    /// Standard output (`-`).
+    Stdout,
+    /// A file, appended to.
+    File(PathBuf),
+}
+
+/// How flow log lines are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum FlowFormat {
+    /// One line for people.
+    #[default]
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+/// How the programs are attached.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum AttachMode {
+    /// TCX where the kernel has it (6.6 and later), else clsact.
+    #[default]
+    Auto,
+    /// TCX links only.
+    Tcx,
+    /// The clsact qdisc only.
+    Clsact,
+}
+
+/// The checked configuration of `netwatch run`.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Interfaces to observe.
+    pub selection: Selection,
+    /// `--flow-log`; `None`: no flow log.
+    pub flow_log: Option<FlowLogTarget>,
+    /// `--flow-format`.
+    pub flow_format: FlowFormat,
+    /// `--sample-rate`: one packet in this many; 0 = off.
+    pub sample_rate: u32,
+    /// `--flow-idle-timeout`.
+    pub idle_timeout: Duration,
+    /// `--flow-active-timeout`.
+    pub active_timeout: Duration,
+    /// `--max-flows`: flows that the agent tracks, and the entries of the kernel's table.
+    pub max_flows: u32,
+    /// `--docker-host`: `unix:///path`, `tcp://host:port`; `None`: `DOCKER_HOST` was unset too, use the default socket.
+    pub docker_host: Option<String>,
+    /// `--web.listen-address`.
+    pub listen: Vec<SocketAddr>,
+    /// `--web.telemetry-path`.
+    pub telemetry_path: String,
+    /// `--metrics.max-series`: hard limit of edge series.
+    pub max_series: usize,
+    /// `--attach-mode`.
+    pub attach_mode: AttachMode,
+    /// `--log.level debug` or `trace`: load the object with kernel-side messages.
+    pub kernel_messages: bool,
+}

@@ -1,0 +1,3 @@
+//! The agent: the one place that joins the rooms.
+
+pub mod config;

@@ -1,0 +1,58 @@
+//! One end of a flow, named.
+
+use std::{net::IpAddr, sync::Arc};
+
+use super::{Container, Socket};
+
+/// Whose an address is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Name {
+    /// A container's.
+    Container(Arc<Container>),
+    /// This host's own (gateway addresses of its bridges among them).
+    Host,
+    /// A multicast group.
+    Multicast,
+    /// A broadcast address.
+    Broadcast,
+    /// Behind an observed interface whose container is not known; the interface's name.
+    Interface(String),
+    /// None of ours: outside this host.
+    External,
+}
+
+/// One end of a flow.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Endpoint {
+    /// Address and port.
+    pub socket: Socket,
+    /// Whose it is.
+    pub name: Name,
+}
+
+impl Endpoint {
+    /// The container, if it is one.
+    pub fn container(&self) -> Option<&Arc<Container>> {
+        match &self.name {
+            Name::Container(container) => Some(container),
+            _ => None,
+        }
+    }
+
+    /// The bounded name for metric labels: never an address.
+    pub fn label(&self) -> &str {
+        match &self.name {
+            Name::Container(container) => &container.name,
+            Name::Host => "host",
+            Name::Multicast => "multicast",
+            Name::Broadcast => "broadcast",
+            Name::Interface(name) => name,
+            Name::External => "external",
+        }
+    }
+
+    /// The address.
+    pub fn address(&self) -> IpAddr {
+        self.socket.address
+    }
+}

@@ -1,0 +1,140 @@
+//! What the stream of the flow log carries.
+
+use std::{sync::Arc, time::Duration};
+
+use netwatch_common::outcome::Outcome;
+
+use super::{Endpoint, FlowKey, Instant, Protocol, Seen, Tally};
+
+/// Why a flow ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum EndReason {
+    /// TCP: both ends sent FIN.
+    Fin,
+    /// TCP: one end sent RST.
+    Reset,
+    /// TCP: the server answered the SYN with RST.
+    Refused,
+    /// TCP: no answer to the SYN came.
+    NoAnswer,
+    /// No packet for the idle timeout.
+    Idle,
+    /// The agent stopped.
+    Shutdown,
+    /// The flow table of the agent was full and this flow was the longest idle.
+    Evicted,
+    /// Packets of a flow that had been reported as ended.
+    Late,
+}
+
+impl EndReason {
+    /// All reasons, for the metric.
+    pub const ALL: [Self; 8] = [
+        Self::Fin,
+        Self::Reset,
+        Self::Refused,
+        Self::NoAnswer,
+        Self::Idle,
+        Self::Shutdown,
+        Self::Evicted,
+        Self::Late,
+    ];
+
+    /// The word in the log and in the metric.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Fin => "fin",
+            Self::Reset => "reset",
+            Self::Refused => "refused",
+            Self::NoAnswer => "no-answer",
+            Self::Idle => "idle",
+            Self::Shutdown => "shutdown",
+            Self::Evicted => "evicted",
+            Self::Late => "late",
+        }
+    }
+}
+
+/// Which moment of a flow's life an event reports.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum FlowPhase {
+    /// First packet.
+    Start,
+    /// Still going on after another active timeout.
+    Update,
+    /// Over.
+    End(EndReason),
+}
+
+impl FlowPhase {
+    /// The word in the log.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Start => "start",
+            Self::Update => "update",
+            Self::End(_) => "end",
+        }
+    }
+}
+
+/// A flow with both ends named; the initiator is the client. Counts are totals since the flow's start.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FlowRecord {
+    /// Number of the flow, unique while the agent lives.
+    pub id: u64,
+    /// The two ends in canonical order.
+    pub key: FlowKey,
+    /// Transport protocol.
+    pub protocol: Protocol,
+    /// Who sent first.
+    pub client: Endpoint,
+    /// The other one.
+    pub server: Endpoint,
+    /// Network (Docker's name for it) that the flow was seen in; `None` where unknown.
+    pub network: Option<Arc<str>>,
+    /// client → server, counted once, at the hook nearest the client.
+    pub sent: Tally,
+    /// server → client, counted once, at the hook nearest the server.
+    pub received: Tally,
+    /// First packet.
+    pub first: Instant,
+    /// Last packet.
+    pub last: Instant,
+    /// ICMP echo.
+    pub echo: bool,
+    /// All TCP flags of the client.
+    pub client_flags: u8,
+    /// All TCP flags of the server.
+    pub server_flags: u8,
+    /// Every hook it crossed.
+    pub seen: Vec<Seen>,
+}
+
+impl FlowRecord {
+    /// From the first to the last packet.
+    pub fn duration(&self) -> Duration {
+        self.last.since(self.first)
+    }
+}
+
+/// A line about a flow.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FlowEvent {
+    /// When it happened: the first packet of a start, the last one of an end.
+    pub time: Instant,
+    /// Start, update or end.
+    pub phase: FlowPhase,
+    /// The flow, as it was then.
+    pub flow: FlowRecord,
+}
+
+/// Packets that were seen but are in no flow, since the last such line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Loss {
+    /// When it was noticed.
+    pub time: Instant,
+    /// The reason.
+    pub outcome: Outcome,
+    /// How many.
+    pub tally: Tally,
+}

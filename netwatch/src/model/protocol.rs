@@ -1,0 +1,50 @@
+//! Transport protocols.
+
+use std::fmt;
+
+/// An IP protocol number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Protocol(pub u8);
+
+impl Protocol {
+    /// ICMP for IPv4.
+    pub const ICMP: Self = Self(1);
+    /// TCP.
+    pub const TCP: Self = Self(6);
+    /// UDP.
+    pub const UDP: Self = Self(17);
+    /// ICMP for IPv6.
+    pub const ICMPV6: Self = Self(58);
+
+    /// Whether the flow key has real ports (for ICMP it has an identifier instead).
+    pub fn has_ports(self) -> bool {
+        matches!(self, Self::TCP | Self::UDP)
+    }
+
+    /// Whether this is ICMP of either family.
+    pub fn is_icmp(self) -> bool {
+        matches!(self, Self::ICMP | Self::ICMPV6)
+    }
+}
+
+impl fmt::Display for Protocol {
+    /// The lower-case name, or `proto-N` where we have none.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let name = match self.0 {
+            1 => "icmp",
+            2 => "igmp",
+            4 => "ipip",
+            6 => "tcp",
+            17 => "udp",
+            41 => "ipv6",
+            47 => "gre",
+            50 => "esp",
+            51 => "ah",
+            58 => "icmpv6",
+            132 => "sctp",
+            136 => "udplite",
+            number => return f.pad(&format!("proto-{number}")),
+        };
+        f.pad(name)
+    }
+}

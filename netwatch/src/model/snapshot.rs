@@ -1,0 +1,147 @@
+//! All counters at one moment: what `/metrics` is built from. Every figure is a total since the agent's start.
+
+use std::{sync::Arc, time::Duration};
+
+use netwatch_common::outcome::Outcome;
+
+use super::{Container, EndReason, Interface, InterfaceCounters, Protocol, Tally};
+
+/// An observed interface.
+#[derive(Clone, Debug)]
+pub struct InterfaceSnapshot {
+    /// The interface.
+    pub interface: Interface,
+    /// The container behind a veth.
+    pub container: Option<Arc<Container>>,
+    /// The Docker network of the bridge that it is, or is a port of.
+    pub network: Option<Arc<str>>,
+    /// Its counters since attach, from the interface's side.
+    pub counters: InterfaceCounters,
+}
+
+/// What a container sent and received in one network, over all its veths and restarts; from the container's side.
+#[derive(Clone, Debug)]
+pub struct ContainerTraffic {
+    /// The container's name.
+    pub container: Arc<str>,
+    /// The network's name; empty where unknown.
+    pub network: Arc<str>,
+    /// What it received.
+    pub receive: Tally,
+    /// What it sent.
+    pub transmit: Tally,
+}
+
+/// Who talks to whom: the key of the edge metrics.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Edge {
+    /// Bounded name of the client.
+    pub client: Arc<str>,
+    /// Bounded name of the server.
+    pub server: Arc<str>,
+    /// Transport protocol; `None` in the edge that the others are folded into.
+    pub protocol: Option<Protocol>,
+    /// The server's port; 0 where the protocol has none or where it is ephemeral.
+    pub port: u16,
+}
+
+/// What went over an edge.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct EdgeTraffic {
+    /// client → server.
+    pub sent: Tally,
+    /// server → client.
+    pub received: Tally,
+    /// Flows that started.
+    pub connections: u64,
+}
+
+/// Numbers of flows.
+#[derive(Clone, Debug, Default)]
+pub struct FlowTotals {
+    /// Open now.
+    pub active: u64,
+    /// Started since the agent's start.
+    pub started: u64,
+    /// Ended, by reason.
+    pub ended: Vec<(EndReason, u64)>,
+    /// Packets counted in flows at the hooks, each hook by itself: the other side of the ledger.
+    pub counted: Tally,
+}
+
+/// How attaching went.
+#[derive(Clone, Debug, Default)]
+pub struct AttachStatus {
+    /// Interfaces attached now.
+    pub attached: u64,
+    /// Time from the link's announcement by the kernel to both programs attached: one value per attach, for those that
+    /// came while the agent ran. Bounded: cumulative buckets in seconds (`le`, count).
+    pub seconds_buckets: Vec<(f64, u64)>,
+    /// Their sum.
+    pub seconds_sum: f64,
+    /// Their number.
+    pub seconds_count: u64,
+    /// Attaches that failed.
+    pub failures: u64,
+    /// Packets that devices had carried before the programs were attached, for links that came while the agent ran.
+    pub gap_packets: u64,
+}
+
+/// The kernel's own statistics of a program (zero unless `kernel.bpf_stats_enabled`).
+#[derive(Clone, Debug)]
+pub struct ProgramRuns {
+    /// Name of the program.
+    pub program: &'static str,
+    /// How often it ran.
+    pub runs: u64,
+    /// How long in all.
+    pub time: Duration,
+}
+
+/// The agent about itself.
+#[derive(Clone, Debug, Default)]
+pub struct AgentStatus {
+    /// Whether the engine answers; `None` where none is configured.
+    pub engine_up: Option<bool>,
+    /// Attaching.
+    pub attach: AttachStatus,
+    /// The programs.
+    pub programs: Vec<ProgramRuns>,
+    /// Flow table entries in use, and in all.
+    pub flow_entries: (u64, u64),
+    /// Bytes of all maps.
+    pub map_bytes: u64,
+    /// Entries that had to give way in the kernel's table.
+    pub evictions: u64,
+    /// Samples received.
+    pub samples: u64,
+    /// Samples lost because the ring was full.
+    pub samples_lost: u64,
+    /// Flow log lines written.
+    pub log_lines: u64,
+    /// Flow log lines that could not be written, or were dropped because the writer was behind.
+    pub log_lines_lost: u64,
+}
+
+/// Everything at one moment.
+#[derive(Clone, Debug, Default)]
+pub struct Snapshot {
+    /// Observed interfaces.
+    pub interfaces: Vec<InterfaceSnapshot>,
+    /// Traffic per container and network.
+    pub containers: Vec<ContainerTraffic>,
+    /// Known containers, for the info metric.
+    pub known: Vec<Arc<Container>>,
+    /// Traffic per edge.
+    pub edges: Vec<(Edge, EdgeTraffic)>,
+    /// How many flows were folded into the edge `other`.
+    pub edges_folded: u64,
+    /// Packets seen at the hooks, each hook by itself.
+    pub seen: Tally,
+    /// Why packets are in no flow; every outcome, also those with zero.
+    pub outcomes: Vec<(Outcome, Tally)>,
+    /// Flows.
+    pub flows: FlowTotals,
+    /// The agent.
+    pub agent: AgentStatus,
+}

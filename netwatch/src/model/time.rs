@@ -1,0 +1,32 @@
+//! Times: the kernel's monotonic nanoseconds, and what they are on the wall.
+
+use std::time::Duration;
+
+/// `CLOCK_MONOTONIC` in nanoseconds, the clock of the kernel side.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Instant(pub u64);
+
+impl Instant {
+    /// The time from `earlier` to here; zero if it is later.
+    pub fn since(self, earlier: Self) -> Duration {
+        Duration::from_nanos(self.0.saturating_sub(earlier.0))
+    }
+}
+
+/// Nanoseconds since the Unix epoch.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct WallTime(pub i128);
+
+/// Translates monotonic times; measured anew by the agent, so that records follow the wall clock's corrections.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Clock {
+    /// Wall time minus monotonic time, in nanoseconds.
+    pub offset_ns: i128,
+}
+
+impl Clock {
+    /// The wall time of an instant.
+    pub fn wall(self, instant: Instant) -> WallTime {
+        WallTime(self.offset_ns + i128::from(instant.0))
+    }
+}
