@@ -15,6 +15,15 @@ pub const INTERFACE_SETS: u32 = 1024;
 /// Interfaces that can be observed at the same time.
 pub const MAX_INTERFACES: u32 = INTERFACE_SETS * INTERFACE_WAYS;
 
+/// Entries of the flow table if the loader does not say otherwise.
+pub const DEFAULT_FLOW_ENTRIES: u32 = 1 << 17;
+
+/// CPUs that the maps have room for if the loader does not say otherwise.
+pub const DEFAULT_CPUS: u32 = 2;
+
+/// Name of the symbol in the object that holds [`ABI_VERSION`].
+pub const ABI_SYMBOL: &str = "NETWATCH_ABI_VERSION";
+
 /// Settings that the agent may change while the programs run. The agent writes them through a shared mapping, the
 /// programs only read them.
 #[repr(C)]

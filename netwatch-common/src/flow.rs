@@ -110,7 +110,11 @@ impl FlowEntry {
     /// When the entry was last written; 0 for one that never was.
     #[inline(always)]
     pub const fn last_ns(&self) -> u64 {
-        if self.ingress.last_ns > self.egress.last_ns { self.ingress.last_ns } else { self.egress.last_ns }
+        if self.ingress.last_ns > self.egress.last_ns {
+            self.ingress.last_ns
+        } else {
+            self.egress.last_ns
+        }
     }
 }
 

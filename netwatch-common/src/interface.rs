@@ -22,7 +22,8 @@ pub struct InterfaceCounters {
     pub egress: InterfaceHalf,
 }
 
-const _: () = assert!(size_of::<InterfaceCounters>() == 64 && align_of::<InterfaceCounters>() == 64);
+const _: () =
+    assert!(size_of::<InterfaceCounters>() == 64 && align_of::<InterfaceCounters>() == 64);
 
 /// A place of the interface table, written by the agent when it attaches.
 ///
@@ -33,6 +34,8 @@ const _: () = assert!(size_of::<InterfaceCounters>() == 64 && align_of::<Interfa
 pub struct InterfaceEntry {
     /// The interface in this slot; 0 = free (the kernel never gives out index 0).
     pub ifindex: u32,
+    /// Explicit padding: the kernel lays array elements out in steps of eight bytes.
+    pub pad: u32,
 }
 
-const _: () = assert!(size_of::<InterfaceEntry>() == 4 && align_of::<InterfaceEntry>() == 4);
+const _: () = assert!(size_of::<InterfaceEntry>() == 8 && align_of::<InterfaceEntry>() == 4);

@@ -59,7 +59,11 @@ outcomes! {
 /// How many outcomes there are: the size of the counter table.
 pub const OUTCOMES: u32 = 13;
 
+/// Counters that each CPU has in the table: [`OUTCOMES`], rounded up so that CPUs share no cache line that is hot.
+pub const OUTCOME_STRIDE: u32 = 16;
+
 const _: () = {
+    assert!(OUTCOMES <= OUTCOME_STRIDE);
     assert!(Outcome::ALL.len() == OUTCOMES as usize);
     let mut i = 0;
     while i < Outcome::ALL.len() {

@@ -1,1 +1,57 @@
-#![no_std] #![no_main]
+//! The kernel side of netwatch: the two TC programs.
+//!
+//! A packet's way: `account::packet` parses it, counts it at the interface, then in a flow (`flow.rs`) or under the
+//! outcome that says why not, and draws samples (`sample.rs`). Both programs leave every packet as it is and return
+//! `TC_ACT_UNSPEC`, so that whatever else is attached still runs. They need Linux 5.10 or later.
+#![no_std]
+#![no_main]
+#![expect(
+    missing_docs,
+    reason = "the program macro leaves the documentation on a function of its own"
+)]
+#![expect(unsafe_code, reason = "map values, packet bytes and helpers are raw pointers here")]
+
+mod account;
+mod clock;
+mod flow;
+mod interface;
+mod log;
+mod maps;
+mod sample;
+mod skb;
+
+use aya_ebpf::{bindings::TC_ACT_UNSPEC, macros::classifier, programs::TcContext};
+use netwatch_common::{
+    ABI_VERSION,
+    sample::{EGRESS, INGRESS},
+};
+
+/// What the interface receives: on a host veth, what the container sends.
+#[classifier]
+pub fn netwatch_ingress(ctx: TcContext) -> i32 {
+    account::packet::<INGRESS>(&ctx);
+    TC_ACT_UNSPEC
+}
+
+/// What the interface transmits: on a host veth, what the container is sent.
+#[classifier]
+pub fn netwatch_egress(ctx: TcContext) -> i32 {
+    account::packet::<EGRESS>(&ctx);
+    TC_ACT_UNSPEC
+}
+
+/// Compared by the agent with its own before it loads the object.
+#[unsafe(no_mangle)]
+#[used]
+static NETWATCH_ABI_VERSION: u32 = ABI_VERSION;
+
+/// The GPL-compatible licence that the kernel asks for before it lets a program call all helpers.
+#[unsafe(link_section = "license")]
+#[unsafe(no_mangle)]
+static LICENSE: [u8; 13] = *b"Dual MIT/GPL\0";
+
+/// Never reached: the programs do not panic, and the verifier would refuse an endless loop.
+#[panic_handler]
+fn panic(_info: &core::panic::PanicInfo) -> ! {
+    loop {}
+}

@@ -10,7 +10,11 @@ pub const ECHO_REQUEST: u8 = 8;
 
 /// Fills in type and echo identifier; answers with the length of the header.
 #[inline(always)]
-pub(super) fn parse<R: Reader>(reader: &R, offset: u32, packet: &mut Packet) -> Result<u32, Outcome> {
+pub(super) fn parse<R: Reader>(
+    reader: &R,
+    offset: u32,
+    packet: &mut Packet,
+) -> Result<u32, Outcome> {
     parse_echo(reader, offset, packet, ECHO_REQUEST, ECHO_REPLY)
 }
 

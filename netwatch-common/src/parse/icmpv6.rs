@@ -10,6 +10,10 @@ pub const ECHO_REPLY: u8 = 129;
 
 /// Fills in type and echo identifier; answers with the length of the header.
 #[inline(always)]
-pub(super) fn parse<R: Reader>(reader: &R, offset: u32, packet: &mut Packet) -> Result<u32, Outcome> {
+pub(super) fn parse<R: Reader>(
+    reader: &R,
+    offset: u32,
+    packet: &mut Packet,
+) -> Result<u32, Outcome> {
     icmp::parse_echo(reader, offset, packet, ECHO_REQUEST, ECHO_REPLY)
 }

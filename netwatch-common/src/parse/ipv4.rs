@@ -7,7 +7,11 @@ const FRAGMENT_OFFSET: u16 = 0x1fff;
 
 /// Fills in addresses and protocol; answers with the offset of the transport header.
 #[inline(always)]
-pub(super) fn parse<R: Reader>(reader: &R, offset: u32, packet: &mut Packet) -> Result<u32, Outcome> {
+pub(super) fn parse<R: Reader>(
+    reader: &R,
+    offset: u32,
+    packet: &mut Packet,
+) -> Result<u32, Outcome> {
     let header = reader.header::<20>(offset).ok_or(Outcome::Truncated)?;
     let version_and_length = header.u8(0);
     let words = version_and_length & 0xf;

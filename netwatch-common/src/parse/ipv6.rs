@@ -17,7 +17,11 @@ const FRAGMENT_OFFSET: u16 = 0xfff8;
 
 /// Fills in addresses and protocol; answers with the offset of the transport header.
 #[inline(always)]
-pub(super) fn parse<R: Reader>(reader: &R, offset: u32, packet: &mut Packet) -> Result<u32, Outcome> {
+pub(super) fn parse<R: Reader>(
+    reader: &R,
+    offset: u32,
+    packet: &mut Packet,
+) -> Result<u32, Outcome> {
     let header = reader.header::<40>(offset).ok_or(Outcome::Truncated)?;
     if header.u8(0) >> 4 != 6 {
         return Err(Outcome::BadIpv6Header);
@@ -48,7 +52,9 @@ fn skip_extensions<R: Reader>(
         let extension = reader.header::<8>(offset).ok_or(Outcome::Truncated)?;
         let length = u32::from(extension.u8(1));
         offset += match next {
-            FRAGMENT if extension.u16(2) & FRAGMENT_OFFSET != 0 => return Err(Outcome::LaterFragment),
+            FRAGMENT if extension.u16(2) & FRAGMENT_OFFSET != 0 => {
+                return Err(Outcome::LaterFragment);
+            }
             FRAGMENT => 8,
             // RFC 4302, section 2.2: in words of four bytes, minus two.
             AUTHENTICATION => (length + 2) * 4,

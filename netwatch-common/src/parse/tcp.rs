@@ -19,7 +19,11 @@ pub mod flags {
 
 /// Fills in ports and flags; answers with the length of the header with its options.
 #[inline(always)]
-pub(super) fn parse<R: Reader>(reader: &R, offset: u32, packet: &mut Packet) -> Result<u32, Outcome> {
+pub(super) fn parse<R: Reader>(
+    reader: &R,
+    offset: u32,
+    packet: &mut Packet,
+) -> Result<u32, Outcome> {
     let header = reader.header::<20>(offset).ok_or(Outcome::Truncated)?;
     let words = header.u8(12) >> 4;
     if words < 5 {

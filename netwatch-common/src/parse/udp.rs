@@ -5,7 +5,11 @@ use crate::outcome::Outcome;
 
 /// Fills in the ports; answers with the length of the header.
 #[inline(always)]
-pub(super) fn parse<R: Reader>(reader: &R, offset: u32, packet: &mut Packet) -> Result<u32, Outcome> {
+pub(super) fn parse<R: Reader>(
+    reader: &R,
+    offset: u32,
+    packet: &mut Packet,
+) -> Result<u32, Outcome> {
     let header = reader.header::<8>(offset).ok_or(Outcome::Truncated)?;
     packet.source_port = header.u16(0);
     packet.destination_port = header.u16(2);

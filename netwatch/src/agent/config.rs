@@ -6,6 +6,8 @@ use globset::GlobMatcher;
 
 use crate::model::{Interface, InterfaceKind};
 
+pub use crate::datapath::AttachMode;
+
 /// Which interfaces to observe.
 #[derive(Clone, Debug, Default)]
 pub struct Selection {
@@ -31,7 +33,8 @@ impl Selection {
         match interface.kind {
             InterfaceKind::Veth => true,
             InterfaceKind::Bridge => {
-                engine_bridge || Self::BRIDGE_PREFIXES.iter().any(|prefix| interface.name.starts_with(prefix))
+                engine_bridge
+                    || Self::BRIDGE_PREFIXES.iter().any(|prefix| interface.name.starts_with(prefix))
             }
             InterfaceKind::Other => false,
         }
@@ -55,18 +58,6 @@ pub enum FlowFormat {
     Text,
     /// One JSON object a line.
     Json,
-}
-
-/// How the programs are attached.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
-pub enum AttachMode {
-    /// TCX where the kernel has it (6.6 and later), else clsact.
-    #[default]
-    Auto,
-    /// TCX links only.
-    Tcx,
-    /// The clsact qdisc only.
-    Clsact,
 }
 
 /// The checked configuration of `netwatch run`.

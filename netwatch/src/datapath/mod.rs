@@ -1,1 +1,242 @@
-//! datapath
+//! The border to the kernel: loads the programs, attaches them, and turns the bytes of their maps into model values.
+//!
+//! The only room that knows aya. Nothing here interprets a packet or names anybody.
+
+mod abi;
+mod attach;
+mod clsact;
+mod error;
+mod flows;
+mod interfaces;
+mod object;
+mod shared;
+
+use std::time::Duration;
+
+use aya::{
+    Ebpf,
+    maps::{MapData, RingBuf},
+};
+use netwatch_common::{
+    config::{CpuState, Settings},
+    flow::Tally as AbiTally,
+    outcome::{OUTCOME_STRIDE, Outcome},
+};
+
+pub use attach::AttachMode;
+pub use error::{AttachError, DatapathError};
+pub use object::Options;
+
+use attach::Attacher;
+use flows::FlowTable;
+use interfaces::InterfaceTable;
+use shared::SharedArray;
+
+use crate::model::{
+    Instant, InterfaceCounters, InterfaceKind, Observation, ProgramRuns, Sample, Tally,
+};
+
+/// The programs in the kernel, their maps and their attachments. Dropping it detaches TCX links; call
+/// [`Datapath::detach`] for each interface to be clean on older kernels too.
+pub struct Datapath {
+    ebpf: Ebpf,
+    attacher: Attacher,
+    interfaces: InterfaceTable,
+    flows: FlowTable,
+    outcomes: SharedArray<AbiTally>,
+    cpu_states: SharedArray<CpuState>,
+    settings: SharedArray<Settings>,
+    samples: RingBuf<MapData>,
+    cpus: u32,
+    map_bytes: u64,
+}
+
+/// What the kernel side says of itself.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct KernelStatus {
+    /// Flow table entries in use.
+    pub flow_entries: u64,
+    /// Flow table entries in all.
+    pub flow_capacity: u64,
+    /// Memory of all maps in bytes.
+    pub map_bytes: u64,
+    /// Entries that had to give way.
+    pub evictions: u64,
+    /// Samples written to the ring.
+    pub samples: u64,
+    /// Samples that found the ring full.
+    pub samples_lost: u64,
+}
+
+impl Datapath {
+    /// Loads the programs into the kernel. Nothing is attached yet.
+    pub fn load(options: &Options) -> Result<Self, DatapathError> {
+        let mut loaded = object::load(options)?;
+        let datapath = Self {
+            interfaces: InterfaceTable::new(
+                loaded.shared("INTERFACES")?,
+                loaded.shared("COUNTERS")?,
+                loaded.cpus,
+            ),
+            flows: FlowTable::new(loaded.shared("FLOWS")?, loaded.ring("EVICTED")?)?,
+            outcomes: loaded.shared("OUTCOMES")?,
+            cpu_states: loaded.shared("CPUS")?,
+            settings: loaded.shared("SETTINGS")?,
+            samples: loaded.ring("SAMPLES")?,
+            cpus: loaded.cpus,
+            map_bytes: loaded.map_bytes(),
+            attacher: Attacher::new(options.attach_mode),
+            ebpf: loaded.ebpf,
+        };
+        datapath.refresh_clock();
+        datapath.set_sample_rate(options.sample_rate);
+        Ok(datapath)
+    }
+
+    /// Removes programs that a killed agent left on an interface. Answers whether there were any.
+    pub fn remove_leftovers(interface: &str, ifindex: u32) -> bool {
+        attach::remove_leftovers(interface, ifindex)
+    }
+
+    /// Attaches both programs to an interface. Counting begins at zero.
+    pub fn attach(
+        &mut self,
+        ifindex: u32,
+        name: &str,
+        kind: InterfaceKind,
+    ) -> Result<(), AttachError> {
+        if self.attacher.is_attached(ifindex) {
+            return Ok(());
+        }
+        self.interfaces.assign(ifindex, kind)?;
+        if let Err(error) = self.attacher.attach(&mut self.ebpf, ifindex, name) {
+            self.interfaces.release(ifindex);
+            return Err(error);
+        }
+        Ok(())
+    }
+
+    /// Detaches the programs and answers with the final counters. Also for an interface that is gone already. Read the
+    /// flows once more before: their entries name the interface by a slot that is free after this.
+    pub fn detach(&mut self, ifindex: u32) -> Option<InterfaceCounters> {
+        self.attacher.detach(ifindex);
+        let counters = self.interfaces.counters(ifindex);
+        self.interfaces.release(ifindex);
+        counters
+    }
+
+    /// Whether the programs are attached to an interface.
+    pub fn is_attached(&self, ifindex: u32) -> bool {
+        self.attacher.is_attached(ifindex)
+    }
+
+    /// The interfaces that the programs are attached to.
+    pub fn attached(&self) -> Vec<u32> {
+        self.attacher.attached()
+    }
+
+    /// How the programs are attached: `tcx` or `clsact`.
+    pub fn attach_kind(&self) -> &'static str {
+        self.attacher.kind()
+    }
+
+    /// The counters of an interface since it was attached.
+    pub fn counters(&self, ifindex: u32) -> Option<InterfaceCounters> {
+        self.interfaces.counters(ifindex)
+    }
+
+    /// All packets that any hook has seen since the start.
+    pub fn seen(&self) -> Tally {
+        // Those without a slot are in no interface's counters.
+        self.interfaces.seen() + self.outcome(Outcome::UnknownInterface)
+    }
+
+    /// How many packets are in no flow, and why.
+    pub fn outcomes(&self) -> Vec<(Outcome, Tally)> {
+        Outcome::ALL.iter().map(|outcome| (*outcome, self.outcome(*outcome))).collect()
+    }
+
+    fn outcome(&self, outcome: Outcome) -> Tally {
+        (0..self.cpus)
+            .filter_map(|cpu| self.outcomes.read(cpu * OUTCOME_STRIDE + outcome as u32))
+            .map(abi::tally)
+            .fold(Tally::ZERO, |sum, tally| sum + tally)
+    }
+
+    /// Hands out what every flow entry has counted since the last call.
+    pub fn read_flows(&mut self, mut each: impl FnMut(Observation)) {
+        self.flows.read(&self.interfaces, &mut each);
+    }
+
+    /// Hands out the samples that have come since the last call.
+    pub fn read_samples(&mut self, mut each: impl FnMut(Sample)) {
+        while let Some(item) = self.samples.next() {
+            if let Some(sample) = abi::sample(&item) {
+                each(sample);
+            }
+        }
+    }
+
+    /// Gives the programs the time. They use it for packets whose exact time does not matter.
+    pub fn refresh_clock(&self) {
+        self.settings.write_u64(0, core::mem::offset_of!(Settings, clock_ns), monotonic_now().0);
+    }
+
+    /// Changes the rate at which packets are sampled, at once. 0 = off.
+    pub fn set_sample_rate(&self, rate: u32) {
+        self.settings.write_u32(0, core::mem::offset_of!(Settings, sample_rate), rate);
+    }
+
+    /// What the kernel side says of itself.
+    pub fn status(&self) -> KernelStatus {
+        let mut status = KernelStatus {
+            flow_entries: self.flows.used(),
+            flow_capacity: self.flows.capacity(),
+            map_bytes: self.map_bytes,
+            ..KernelStatus::default()
+        };
+        for state in (0..self.cpus).filter_map(|cpu| self.cpu_states.read(cpu)) {
+            status.evictions += state.evictions;
+            status.samples += state.samples;
+            status.samples_lost += state.samples_lost;
+        }
+        status
+    }
+
+    /// The kernel's statistics of the programs; zero unless `sysctl kernel.bpf_stats_enabled` is on.
+    pub fn program_runs(&self) -> Vec<ProgramRuns> {
+        object::PROGRAMS
+            .iter()
+            .map(|(program, label)| {
+                let info = self.ebpf.program(program).and_then(|program| program.info().ok());
+                ProgramRuns {
+                    program: label,
+                    runs: info.as_ref().map_or(0, |info| info.run_count()),
+                    time: info.map_or(Duration::ZERO, |info| info.run_time()),
+                }
+            })
+            .collect()
+    }
+
+    /// The loaded object, for messages of the kernel side and for tests that run a program by hand.
+    pub fn ebpf_mut(&mut self) -> &mut Ebpf {
+        &mut self.ebpf
+    }
+
+    /// Takes up the kernel side's messages, if the object has them, and logs them until dropped.
+    pub fn messages(&mut self) -> Result<tokio::task::JoinHandle<()>, DatapathError> {
+        object::messages(&mut self.ebpf)
+    }
+}
+
+/// `CLOCK_MONOTONIC`, the clock of the kernel side.
+pub fn monotonic_now() -> Instant {
+    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: a valid pointer to a timespec; the clock exists on every Linux.
+    #[expect(unsafe_code, reason = "the standard library does not give the clock's value")]
+    unsafe {
+        libc::clock_gettime(libc::CLOCK_MONOTONIC, &raw mut time);
+    }
+    let seconds = u64::try_from(time.tv_sec).unwrap_or(0);
+    Instant(seconds * 1_000_000_000 + u64::try_from(time.tv_nsec).unwrap_or(0))
+}

@@ -7,6 +7,7 @@ mod event;
 mod flow;
 mod interface;
 mod protocol;
+mod sample;
 mod snapshot;
 mod time;
 
@@ -17,8 +18,9 @@ pub use event::{EndReason, FlowEvent, FlowPhase, FlowRecord, Loss};
 pub use flow::{EntrySide, FlowKey, Observation, Seen, SideReading, Socket};
 pub use interface::{Interface, InterfaceKind, Mac};
 pub use protocol::Protocol;
+pub use sample::Sample;
 pub use snapshot::{
-    AgentStatus, AttachStatus, ContainerTraffic, Edge, EdgeTraffic, FlowTotals, InterfaceSnapshot, ProgramRuns,
-    Snapshot,
+    AgentStatus, AttachStatus, ContainerTraffic, Edge, EdgeTraffic, FlowTotals, InterfaceSnapshot,
+    ProgramRuns, Snapshot,
 };
 pub use time::{Clock, Instant, WallTime};

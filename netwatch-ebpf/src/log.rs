@@ -1,0 +1,26 @@
+//! Kernel-side messages. They are only in the object built with the feature `log`, which the agent loads at
+//! `--log.level debug`; in the ordinary one these functions are empty.
+
+use aya_ebpf::programs::TcContext;
+use netwatch_common::{flow::FlowKey, outcome::Outcome};
+
+/// A packet is in no flow.
+#[inline(always)]
+pub fn not_counted(ctx: &TcContext, ifindex: u32, outcome: Outcome) {
+    #[cfg(feature = "log")]
+    aya_log_ebpf::debug!(
+        ctx,
+        "ifindex {}: {} bytes not in a flow, outcome {}",
+        ifindex,
+        ctx.len(),
+        outcome as u32
+    );
+    #[cfg(not(feature = "log"))]
+    let _ = (ctx, ifindex, outcome);
+}
+
+/// A flow was entered into the table.
+#[inline(always)]
+pub fn new_flow(key: &FlowKey) {
+    let _ = key;
+}

@@ -1,0 +1,78 @@
+//! Every map, its size and why.
+//!
+//! Arrays are memory-mappable (`BPF_F_MMAPABLE`, Linux 5.5), so that the agent reads and writes them without a system
+//! call, and per-CPU ones are laid out by hand as one section per CPU: a look-up in a plain array is inlined by the
+//! verifier, on every kernel. The agent sets all sizes that depend on the host when it loads the object.
+
+use aya_ebpf::{
+    Global,
+    btf_maps::{Array, PerCpuArray, RingBuf},
+    macros::btf_map,
+};
+use netwatch_common::{
+    config::{
+        CpuState, DEFAULT_CPUS, DEFAULT_FLOW_ENTRIES, FLOW_WAYS, INTERFACE_SETS, INTERFACE_WAYS,
+        MAX_INTERFACES, Settings,
+    },
+    flow::{FlowEntry, Tally},
+    interface::{InterfaceCounters, InterfaceEntry},
+    outcome::OUTCOME_STRIDE,
+};
+
+const MMAPABLE: usize = 1 << 10;
+
+/// Sets of the flow table on each CPU, minus one; a power of two minus one.
+#[unsafe(no_mangle)]
+pub static FLOW_SET_MASK: Global<u32> =
+    Global::new(DEFAULT_FLOW_ENTRIES / DEFAULT_CPUS / FLOW_WAYS - 1);
+
+/// Makes the placing of flows in sets unpredictable, so that nobody can aim at one set.
+#[unsafe(no_mangle)]
+pub static HASH_SEED: Global<u64> = Global::new(0);
+
+/// What the agent may change while the programs run.
+#[btf_map]
+pub static SETTINGS: Array<Settings, 1, MMAPABLE> = Array::new();
+
+/// One per CPU.
+#[btf_map]
+pub static CPUS: Array<CpuState, { DEFAULT_CPUS as usize }, MMAPABLE> = Array::new();
+
+/// Which interface has which slot: sets by ifindex.
+#[btf_map]
+pub static INTERFACES: Array<
+    InterfaceEntry,
+    { (INTERFACE_SETS * INTERFACE_WAYS) as usize },
+    MMAPABLE,
+> = Array::new();
+
+/// Per CPU a section of `MAX_INTERFACES` counters, indexed by slot.
+#[btf_map]
+pub static COUNTERS: Array<
+    InterfaceCounters,
+    { (DEFAULT_CPUS * MAX_INTERFACES) as usize },
+    MMAPABLE,
+> = Array::new();
+
+/// Per CPU a section of `OUTCOME_STRIDE` counters, indexed by outcome.
+#[btf_map]
+pub static OUTCOMES: Array<Tally, { (DEFAULT_CPUS * OUTCOME_STRIDE) as usize }, MMAPABLE> =
+    Array::new();
+
+/// Per CPU a section of sets of `FLOW_WAYS` entries each.
+#[btf_map]
+pub static FLOWS: Array<FlowEntry, { DEFAULT_FLOW_ENTRIES as usize }, MMAPABLE> = Array::new();
+
+// Rings are declared without a value type: libbpf refuses one whose size is not the 0 that a ring must state.
+
+/// [`netwatch_common::flow::EvictedFlow`]s, that had to give way: room for about 26,000 of them between two visits of the agent.
+#[btf_map]
+pub static EVICTED: RingBuf<(), { 4 << 20 }> = RingBuf::new();
+
+/// [`netwatch_common::sample::Sample`]s. They have a ring of their own, so that they never crowd out flows.
+#[btf_map]
+pub static SAMPLES: RingBuf<(), { 1 << 20 }> = RingBuf::new();
+
+/// Headers of a packet whose linear part ends before them.
+#[btf_map]
+pub static SCRATCH: PerCpuArray<[u8; crate::skb::SCRATCH_BYTES], 1> = PerCpuArray::new();

@@ -1,0 +1,216 @@
+//! Attaching both programs to an interface, by TCX links where the kernel has them, by clsact filters below.
+
+use std::{collections::HashMap, ffi::CString, io};
+
+use aya::{
+    Ebpf,
+    programs::{
+        LinkOrder, ProgramError, SchedClassifier, TcAttachType,
+        links::Link as _,
+        tc::{NlOptions, SchedClassifierLink, TcAttachOptions, qdisc_detach_program},
+    },
+};
+use tracing::{debug, warn};
+
+use super::{
+    clsact,
+    error::AttachError,
+    object::{EGRESS_PROGRAM, INGRESS_PROGRAM},
+};
+
+/// By which mechanism to attach.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum AttachMode {
+    /// TCX where the kernel has it (6.6 and later), else clsact.
+    #[default]
+    Auto,
+    /// TCX links only.
+    Tcx,
+    /// clsact filters only.
+    Clsact,
+}
+
+const HOOKS: [(&str, TcAttachType); 2] =
+    [(INGRESS_PROGRAM, TcAttachType::Ingress), (EGRESS_PROGRAM, TcAttachType::Egress)];
+
+pub(super) struct Attacher {
+    mode: AttachMode,
+    attached: HashMap<u32, Attached>,
+}
+
+#[derive(Default)]
+struct Attached {
+    links: Vec<SchedClassifierLink>,
+    /// This process added the qdisc, so it takes it away again.
+    added_qdisc: bool,
+}
+
+impl Attacher {
+    pub(super) fn new(mode: AttachMode) -> Self {
+        Self { mode, attached: HashMap::new() }
+    }
+
+    pub(super) fn is_attached(&self, ifindex: u32) -> bool {
+        self.attached.contains_key(&ifindex)
+    }
+
+    pub(super) fn attached(&self) -> Vec<u32> {
+        self.attached.keys().copied().collect()
+    }
+
+    pub(super) fn kind(&self) -> &'static str {
+        if self.mode == AttachMode::Clsact { "clsact" } else { "tcx" }
+    }
+
+    /// Attaches both programs or none.
+    pub(super) fn attach(
+        &mut self,
+        ebpf: &mut Ebpf,
+        ifindex: u32,
+        name: &str,
+    ) -> Result<(), AttachError> {
+        let result = match self.mode {
+            AttachMode::Clsact => attach_clsact(ebpf, ifindex, name),
+            AttachMode::Tcx => attach_links(ebpf, ifindex, name, "TCX", tcx),
+            AttachMode::Auto => match attach_links(ebpf, ifindex, name, "TCX", tcx) {
+                // Kernels before 6.6 do not know the attach type.
+                Err(AttachError::Refused { source, .. }) if is_invalid(&source) => {
+                    debug!("this kernel has no TCX: attaching by clsact");
+                    self.mode = AttachMode::Clsact;
+                    attach_clsact(ebpf, ifindex, name)
+                }
+                Ok(attached) => {
+                    self.mode = AttachMode::Tcx;
+                    Ok(attached)
+                }
+                result => result,
+            },
+        };
+        self.attached.insert(ifindex, result?);
+        Ok(())
+    }
+
+    /// Detaches both programs. An interface that is gone has taken its programs with it.
+    pub(super) fn detach(&mut self, ifindex: u32) {
+        if let Some(attached) = self.attached.remove(&ifindex) {
+            attached.detach(ifindex);
+        }
+    }
+}
+
+impl Drop for Attacher {
+    fn drop(&mut self) {
+        for (ifindex, attached) in self.attached.drain() {
+            attached.detach(ifindex);
+        }
+    }
+}
+
+impl Attached {
+    fn detach(self, ifindex: u32) {
+        for link in self.links {
+            if let Err(error) = link.detach() {
+                debug!(ifindex, %error, "detaching from an interface that is probably gone");
+            }
+        }
+        if self.added_qdisc
+            && let Err(error) = clsact::remove_if_empty(ifindex)
+        {
+            debug!(ifindex, %error, "removing the clsact qdisc of an interface that is probably gone");
+        }
+    }
+}
+
+fn attach_clsact(ebpf: &mut Ebpf, ifindex: u32, name: &str) -> Result<Attached, AttachError> {
+    let added_qdisc = clsact::add(ifindex).map_err(|error| match error.raw_os_error() {
+        Some(libc::ENODEV) => AttachError::Vanished,
+        _ => AttachError::Qdisc(error.to_string()),
+    })?;
+    let result = attach_links(ebpf, ifindex, name, "clsact", || {
+        TcAttachOptions::Netlink(NlOptions::default())
+    });
+    if result.is_err() && added_qdisc {
+        Attached { added_qdisc, ..Attached::default() }.detach(ifindex);
+    }
+    result.map(|attached| Attached { added_qdisc, ..attached })
+}
+
+/// First in the chain: what a program of somebody else then drops or redirects was still seen.
+fn tcx() -> TcAttachOptions {
+    TcAttachOptions::TcxOrder(LinkOrder::first())
+}
+
+fn attach_links(
+    ebpf: &mut Ebpf,
+    ifindex: u32,
+    name: &str,
+    how: &'static str,
+    options: impl Fn() -> TcAttachOptions,
+) -> Result<Attached, AttachError> {
+    let mut attached = Attached::default();
+    for (program, hook) in HOOKS {
+        // aya attaches by name, and names move: one that has another index by now is not ours to attach to.
+        if index_of(name) != Some(ifindex) {
+            attached.detach(ifindex);
+            return Err(AttachError::Vanished);
+        }
+        match attach_program(ebpf, program, name, hook, options()) {
+            Ok(link) => attached.links.push(link),
+            Err(error) => {
+                attached.detach(ifindex);
+                return Err(match error {
+                    None => AttachError::Incomplete(program),
+                    Some(_) if index_of(name) != Some(ifindex) => AttachError::Vanished,
+                    Some(source) => AttachError::Refused { how, source },
+                });
+            }
+        }
+    }
+    Ok(attached)
+}
+
+fn attach_program(
+    ebpf: &mut Ebpf,
+    program: &str,
+    interface: &str,
+    hook: TcAttachType,
+    options: TcAttachOptions,
+) -> Result<SchedClassifierLink, Option<ProgramError>> {
+    let program: &mut SchedClassifier =
+        ebpf.program_mut(program).ok_or(None)?.try_into().map_err(Some)?;
+    let id = program.attach_with_options(interface, hook, options).map_err(Some)?;
+    program.take_link(id).map_err(Some)
+}
+
+fn is_invalid(error: &ProgramError) -> bool {
+    match error {
+        ProgramError::SyscallError(error) => error.io_error.raw_os_error() == Some(libc::EINVAL),
+        _ => false,
+    }
+}
+
+/// Removes filters that a killed agent left behind. TCX links need no such care: they die with their process.
+pub(super) fn remove_leftovers(interface: &str, ifindex: u32) -> bool {
+    let removed = HOOKS
+        .iter()
+        .filter(|(program, hook)| qdisc_detach_program(interface, *hook, program).is_ok())
+        .count();
+    if removed > 0
+        && let Err(error) = clsact::remove_if_empty(ifindex)
+    {
+        warn!(interface, %error, "the clsact qdisc that an earlier netwatch left could not be removed");
+    }
+    removed > 0
+}
+
+fn index_of(name: &str) -> Option<u32> {
+    let name = CString::new(name).ok()?;
+    // SAFETY: a valid C string.
+    #[expect(unsafe_code, reason = "the standard library has no such call")]
+    let index = unsafe { libc::if_nametoindex(name.as_ptr()) };
+    if index == 0 {
+        debug!(error = %io::Error::last_os_error(), "looking up an interface");
+        return None;
+    }
+    Some(index)
+}

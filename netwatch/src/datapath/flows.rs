@@ -1,0 +1,158 @@
+//! Reads the flow table: live entries from shared memory, those that had to give way from the ring.
+//!
+//! Each packet is handed out exactly once. What has been read of an entry is kept in a shadow; of each place the
+//! incarnations are taken strictly in order, so that an entry which was read while live and is evicted later yields
+//! only what came in between.
+
+use std::mem::offset_of;
+
+use aya::maps::{MapData, RingBuf};
+use netwatch_common::flow::FlowEntry;
+
+use super::{
+    DatapathError, abi,
+    interfaces::InterfaceTable,
+    shared::{Plain, SharedArray},
+};
+use crate::model::{Observation, Protocol, Tally};
+
+pub(super) struct FlowTable {
+    entries: SharedArray<FlowEntry>,
+    shadows: SharedArray<Shadow>,
+    evicted: RingBuf<MapData>,
+    used: u64,
+}
+
+/// What has been read of a place in the table.
+#[repr(C)]
+#[derive(Clone, Copy, Default)]
+struct Shadow {
+    /// Sequence number of the entry when it was read.
+    sequence: u32,
+    /// Incarnations whose last reading is done.
+    finished: u32,
+    ingress: Count,
+    egress: Count,
+}
+
+#[repr(C)]
+#[derive(Clone, Copy, Default)]
+struct Count {
+    packets: u64,
+    segments: u64,
+    bytes: u64,
+}
+
+#[expect(unsafe_code, reason = "memory of our own in the shape of a shared array")]
+// SAFETY: repr(C), integers only, no padding.
+unsafe impl Plain for Shadow {}
+
+impl From<Tally> for Count {
+    fn from(tally: Tally) -> Self {
+        Self { packets: tally.packets, segments: tally.segments, bytes: tally.bytes }
+    }
+}
+
+impl From<Count> for Tally {
+    fn from(count: Count) -> Self {
+        Self { packets: count.packets, segments: count.segments, bytes: count.bytes }
+    }
+}
+
+impl FlowTable {
+    pub(super) fn new(
+        entries: SharedArray<FlowEntry>,
+        evicted: RingBuf<MapData>,
+    ) -> Result<Self, DatapathError> {
+        let shadows = SharedArray::anonymous(entries.len())
+            .map_err(|source| DatapathError::Memory { map: "the shadow of FLOWS", source })?;
+        Ok(Self { entries, shadows, evicted, used: 0 })
+    }
+
+    /// Entries in use at the last reading.
+    pub(super) fn used(&self) -> u64 {
+        self.used
+    }
+
+    /// Entries in all.
+    pub(super) fn capacity(&self) -> u64 {
+        u64::from(self.entries.len())
+    }
+
+    pub(super) fn read(&mut self, interfaces: &InterfaceTable, each: &mut impl FnMut(Observation)) {
+        self.drain(interfaces, each);
+        self.used = 0;
+        for index in 0..self.entries.len() {
+            let sequence =
+                self.entries.read_u32(index, offset_of!(FlowEntry, sequence)).unwrap_or(0);
+            self.used += u64::from(sequence != 0);
+            let seen = self.shadows.read_u32(index, offset_of!(Shadow, sequence)).unwrap_or(0);
+            if sequence != seen {
+                self.read_entry(index, interfaces, each);
+            }
+        }
+    }
+
+    fn read_entry(
+        &mut self,
+        index: u32,
+        interfaces: &InterfaceTable,
+        each: &mut impl FnMut(Observation),
+    ) {
+        let Some(entry) = self.entries.read_consistent(index, offset_of!(FlowEntry, sequence))
+        else {
+            return;
+        };
+        let Some(mut shadow) = self.shadows.read(index) else { return };
+        if entry.incarnation != shadow.finished.wrapping_add(1) {
+            // The one before was evicted since the ring was drained: its last counts are in there by now.
+            self.drain(interfaces, each);
+            let Some(fresh) = self.shadows.read(index) else { return };
+            if entry.incarnation != fresh.finished.wrapping_add(1) {
+                // Behind a record that another CPU has not completed. The next reading will find it.
+                return;
+            }
+            shadow = fresh;
+        }
+        hand_out(&entry, &shadow, interfaces, each);
+        shadow.sequence = entry.sequence;
+        shadow.ingress = abi::tally(entry.ingress.tally).into();
+        shadow.egress = abi::tally(entry.egress.tally).into();
+        self.shadows.write(index, shadow);
+    }
+
+    /// Takes all evicted entries out of the ring.
+    fn drain(&mut self, interfaces: &InterfaceTable, each: &mut impl FnMut(Observation)) {
+        while let Some(item) = self.evicted.next() {
+            let Some(record) = abi::evicted(&item) else { continue };
+            let Some(shadow) = self.shadows.read(record.index) else { continue };
+            hand_out(&record.entry, &shadow, interfaces, each);
+            // The sequence stays 0 = "never read": the next one in this place is new in any case.
+            let finished = record.entry.incarnation;
+            self.shadows.write(record.index, Shadow { finished, ..Shadow::default() });
+        }
+    }
+}
+
+fn hand_out(
+    entry: &FlowEntry,
+    shadow: &Shadow,
+    interfaces: &InterfaceTable,
+    each: &mut impl FnMut(Observation),
+) {
+    let Some(ifindex) = interfaces.owner(entry.key.slot) else { return };
+    let ingress = abi::side(&entry.ingress, shadow.ingress.into());
+    let egress = abi::side(&entry.egress, shadow.egress.into());
+    if ingress.new.is_zero() && egress.new.is_zero() {
+        return;
+    }
+    each(Observation {
+        ifindex,
+        local: abi::local(&entry.key),
+        remote: abi::remote(&entry.key),
+        protocol: Protocol(entry.key.protocol),
+        ingress,
+        egress,
+        fresh: shadow.sequence == 0,
+    });
+}

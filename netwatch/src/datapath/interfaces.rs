@@ -1,0 +1,152 @@
+//! The interface table: which interface has which slot, and its counters.
+
+use std::collections::HashMap;
+
+use netwatch_common::{
+    config::{INTERFACE_SETS, INTERFACE_WAYS, MAX_INTERFACES},
+    interface::{InterfaceCounters as AbiCounters, InterfaceEntry},
+};
+
+use super::{abi, error::AttachError, shared::SharedArray};
+use crate::model::{InterfaceCounters, InterfaceKind, Tally};
+
+/// Bytes of the Ethernet header, which the kernel leaves out of what a bridge device has received
+/// (`br_pass_frame_up` counts `skb->len` after `eth_type_trans` took the header off).
+const ETHERNET_HEADER: u64 = 14;
+
+pub(super) struct InterfaceTable {
+    entries: SharedArray<InterfaceEntry>,
+    counters: SharedArray<AbiCounters>,
+    cpus: u32,
+    assigned: HashMap<u32, Assigned>,
+    /// ifindex of the last interface that had each slot, also after its release: flow entries outlive it.
+    owners: HashMap<u32, u32>,
+}
+
+struct Assigned {
+    slot: u32,
+    kind: InterfaceKind,
+    /// What the slot had counted for those before.
+    before: InterfaceCounters,
+}
+
+impl InterfaceTable {
+    pub(super) fn new(
+        entries: SharedArray<InterfaceEntry>,
+        counters: SharedArray<AbiCounters>,
+        cpus: u32,
+    ) -> Self {
+        Self { entries, counters, cpus, assigned: HashMap::new(), owners: HashMap::new() }
+    }
+
+    /// Gives an interface a slot in its set.
+    pub(super) fn assign(&mut self, ifindex: u32, kind: InterfaceKind) -> Result<(), AttachError> {
+        if self.assigned.contains_key(&ifindex) {
+            return Ok(());
+        }
+        let first = (ifindex % INTERFACE_SETS) * INTERFACE_WAYS;
+        let slot = (first..first + INTERFACE_WAYS)
+            .find(|slot| self.entries.read(*slot).is_some_and(|entry| entry.ifindex == 0))
+            .ok_or(AttachError::NoSlot(ifindex))?;
+        let before = self.raw(slot);
+        self.entries.write(slot, InterfaceEntry { ifindex, pad: 0 });
+        self.assigned.insert(ifindex, Assigned { slot, kind, before });
+        self.owners.insert(slot, ifindex);
+        Ok(())
+    }
+
+    /// Frees the slot of an interface.
+    pub(super) fn release(&mut self, ifindex: u32) {
+        if let Some(assigned) = self.assigned.remove(&ifindex) {
+            self.entries.write(assigned.slot, InterfaceEntry::default());
+        }
+    }
+
+    /// The interface that a slot belongs to, or belonged to last.
+    pub(super) fn owner(&self, slot: u16) -> Option<u32> {
+        self.owners.get(&u32::from(slot)).copied()
+    }
+
+    /// The counters of an interface since its slot was assigned.
+    pub(super) fn counters(&self, ifindex: u32) -> Option<InterfaceCounters> {
+        let assigned = self.assigned.get(&ifindex)?;
+        let mut counters = self.raw(assigned.slot) - assigned.before;
+        if assigned.kind == InterfaceKind::Bridge {
+            let headers = counters.receive.tally.packets * ETHERNET_HEADER;
+            counters.receive.link_bytes = counters.receive.link_bytes.saturating_sub(headers);
+        }
+        Some(counters)
+    }
+
+    /// Packets that all slots have ever counted.
+    pub(super) fn seen(&self) -> Tally {
+        self.owners.keys().map(|slot| self.raw(*slot)).fold(Tally::ZERO, |sum, counters| {
+            sum + counters.receive.tally + counters.transmit.tally
+        })
+    }
+
+    fn raw(&self, slot: u32) -> InterfaceCounters {
+        (0..self.cpus)
+            .filter_map(|cpu| self.counters.read(cpu * MAX_INTERFACES + slot))
+            .map(|counters| InterfaceCounters {
+                receive: abi::interface_tally(counters.ingress),
+                transmit: abi::interface_tally(counters.egress),
+            })
+            .fold(InterfaceCounters::default(), |sum, counters| sum + counters)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn table() -> InterfaceTable {
+        InterfaceTable::new(
+            SharedArray::anonymous(MAX_INTERFACES).unwrap(),
+            SharedArray::anonymous(MAX_INTERFACES).unwrap(),
+            1,
+        )
+    }
+
+    fn count(table: &InterfaceTable, slot: u32, packets: u64) {
+        let mut counters = AbiCounters::default();
+        counters.ingress.tally.packets = packets;
+        counters.ingress.skb_bytes = packets * 100;
+        table.counters.write(slot, counters);
+    }
+
+    #[test]
+    fn a_slot_starts_at_zero_for_its_next_interface() {
+        let mut table = table();
+        table.assign(5, InterfaceKind::Veth).unwrap();
+        count(&table, 5 * INTERFACE_WAYS, 10);
+        table.release(5);
+        table.assign(5 + INTERFACE_SETS, InterfaceKind::Veth).unwrap();
+        count(&table, 5 * INTERFACE_WAYS, 13);
+        let counters = table.counters(5 + INTERFACE_SETS).unwrap();
+        assert_eq!((counters.receive.tally.packets, counters.receive.link_bytes), (3, 300));
+        assert_eq!(table.seen().packets, 13, "what the first one saw is not forgotten");
+        assert!(table.counters(5).is_none());
+    }
+
+    #[test]
+    fn a_bridge_receives_without_ethernet_headers() {
+        let mut table = table();
+        table.assign(7, InterfaceKind::Bridge).unwrap();
+        count(&table, 7 * INTERFACE_WAYS, 2);
+        assert_eq!(table.counters(7).unwrap().receive.link_bytes, 200 - 2 * 14);
+    }
+
+    #[test]
+    fn a_set_takes_as_many_interfaces_as_it_has_ways() {
+        let mut table = table();
+        for way in 0..INTERFACE_WAYS {
+            table.assign(9 + way * INTERFACE_SETS, InterfaceKind::Veth).unwrap();
+        }
+        let one_more = 9 + INTERFACE_WAYS * INTERFACE_SETS;
+        assert!(matches!(table.assign(one_more, InterfaceKind::Veth), Err(AttachError::NoSlot(_))));
+        table.release(9);
+        table.assign(one_more, InterfaceKind::Veth).unwrap();
+        assert_eq!(table.owner(9 * 4), Some(one_more));
+    }
+}

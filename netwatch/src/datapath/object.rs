@@ -1,0 +1,249 @@
+//! The compiled programs: which of the two objects, its version, its sizes on this host.
+
+use std::{
+    fs,
+    hash::{BuildHasher, Hasher, RandomState},
+    os::fd::AsFd,
+    time::Duration,
+};
+
+use aya::{
+    Ebpf, EbpfLoader,
+    maps::{Map, MapData, RingBuf},
+    programs::SchedClassifier,
+};
+use netwatch_common::{
+    ABI_VERSION,
+    config::{
+        ABI_SYMBOL, CpuState, FLOW_WAYS, INTERFACE_SETS, INTERFACE_WAYS, MAX_INTERFACES, Settings,
+    },
+    flow::{FlowEntry, Tally},
+    interface::{InterfaceCounters, InterfaceEntry},
+    outcome::OUTCOME_STRIDE,
+};
+use object::{Object as _, ObjectSection as _, ObjectSymbol as _};
+
+use super::{
+    AttachMode, DatapathError,
+    shared::{Plain, SharedArray},
+};
+
+/// The programs by their names in the object, and the label of each in metrics.
+pub(super) const PROGRAMS: [(&str, &str); 2] =
+    [(INGRESS_PROGRAM, "ingress"), (EGRESS_PROGRAM, "egress")];
+/// Program at the ingress hook.
+pub(super) const INGRESS_PROGRAM: &str = "netwatch_ingress";
+/// Program at the egress hook.
+pub(super) const EGRESS_PROGRAM: &str = "netwatch_egress";
+
+const RING_BYTES: u64 = (4 << 20) + (1 << 20);
+
+static OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/netwatch-ebpf"));
+static OBJECT_WITH_MESSAGES: &[u8] =
+    aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/netwatch-ebpf.log"));
+
+/// How to load the programs.
+#[derive(Clone, Copy, Debug)]
+pub struct Options {
+    /// Entries of the flow table on this host, all CPUs together.
+    pub flow_entries: u32,
+    /// One packet in this many is sampled; 0 = off.
+    pub sample_rate: u32,
+    /// How to attach.
+    pub attach_mode: AttachMode,
+    /// Load the object whose programs write messages.
+    pub messages: bool,
+}
+
+pub(super) struct Loaded {
+    pub(super) ebpf: Ebpf,
+    pub(super) cpus: u32,
+    flow_entries: u32,
+}
+
+/// Checks version and rights, then loads maps and programs.
+pub(super) fn load(options: &Options) -> Result<Loaded, DatapathError> {
+    let object = if options.messages { OBJECT_WITH_MESSAGES } else { OBJECT };
+    check_version(object)?;
+    check_capabilities(&fs::read_to_string("/proc/self/status").unwrap_or_default())?;
+    if aya::features().btf().is_none() {
+        return Err(DatapathError::Unsupported { what: "BPF type format (BTF)" });
+    }
+    // Possible CPUs, not those online: one that comes later must find its section.
+    let cpus = aya::util::nr_cpus()
+        .map_err(|_| DatapathError::Unsupported { what: "list of CPUs in /sys" })?;
+    let cpus = u32::try_from(cpus).unwrap_or(u32::MAX);
+    let sets = sets_per_cpu(options.flow_entries, cpus);
+    let flow_entries = sets * FLOW_WAYS * cpus;
+    let seed = RandomState::new().build_hasher().finish();
+    let mut ebpf = EbpfLoader::new()
+        .map_max_entries("FLOWS", flow_entries)
+        .map_max_entries("COUNTERS", cpus * MAX_INTERFACES)
+        .map_max_entries("OUTCOMES", cpus * OUTCOME_STRIDE)
+        .map_max_entries("CPUS", cpus)
+        .override_global("FLOW_SET_MASK", &(sets - 1), true)
+        .override_global("HASH_SEED", &seed, true)
+        .load(object)?;
+    for (program, label) in PROGRAMS {
+        let classifier: &mut SchedClassifier = ebpf
+            .program_mut(program)
+            .ok_or_else(|| DatapathError::Incomplete { what: format!("program {program}") })?
+            .try_into()
+            .map_err(|source| DatapathError::Program { program: label, source })?;
+        classifier.load().map_err(|source| DatapathError::Program { program: label, source })?;
+    }
+    Ok(Loaded { ebpf, cpus, flow_entries })
+}
+
+/// The largest power of two of sets, so that all CPUs together have at most `entries`.
+fn sets_per_cpu(entries: u32, cpus: u32) -> u32 {
+    let sets = entries / cpus / FLOW_WAYS;
+    if sets < 2 { 1 } else { 1 << sets.ilog2() }
+}
+
+impl Loaded {
+    /// An array map in our memory.
+    pub(super) fn shared<T: Plain>(
+        &mut self,
+        name: &'static str,
+    ) -> Result<SharedArray<T>, DatapathError> {
+        let Some(Map::Array(map)) = self.ebpf.map(name) else {
+            return Err(DatapathError::Incomplete { what: format!("array map {name}") });
+        };
+        let fd = map.fd().as_fd();
+        let info = map.info().map_err(|source| DatapathError::Map { map: name, source })?;
+        if info.value_size() as usize != size_of::<T>() {
+            return Err(DatapathError::Incomplete {
+                what: format!("map {name} with values of {} bytes", size_of::<T>()),
+            });
+        }
+        SharedArray::map(&fd, info.max_entries())
+            .map_err(|source| DatapathError::Memory { map: name, source })
+    }
+
+    /// A ring buffer.
+    pub(super) fn ring(&mut self, name: &'static str) -> Result<RingBuf<MapData>, DatapathError> {
+        let map = self
+            .ebpf
+            .take_map(name)
+            .ok_or_else(|| DatapathError::Incomplete { what: format!("ring {name}") })?;
+        RingBuf::try_from(map).map_err(|source| DatapathError::Map { map: name, source })
+    }
+
+    /// Memory of all maps.
+    pub(super) fn map_bytes(&self) -> u64 {
+        let of = |size: usize, count: u32| size as u64 * u64::from(count);
+        of(size_of::<FlowEntry>(), self.flow_entries)
+            + of(size_of::<InterfaceCounters>(), self.cpus * MAX_INTERFACES)
+            + of(size_of::<InterfaceEntry>(), INTERFACE_SETS * INTERFACE_WAYS)
+            + of(size_of::<Tally>(), self.cpus * OUTCOME_STRIDE)
+            + of(size_of::<CpuState>(), self.cpus)
+            + size_of::<Settings>() as u64
+            + RING_BYTES
+    }
+}
+
+/// How often messages are fetched: they are for people to read.
+const MESSAGE_INTERVAL: Duration = Duration::from_millis(100);
+
+/// Logs what the kernel side writes, until the task is aborted.
+pub(super) fn messages(ebpf: &mut Ebpf) -> Result<tokio::task::JoinHandle<()>, DatapathError> {
+    let mut logger = aya_log::EbpfLogger::init(ebpf)?;
+    Ok(tokio::spawn(async move {
+        let mut interval = tokio::time::interval(MESSAGE_INTERVAL);
+        loop {
+            interval.tick().await;
+            logger.flush();
+        }
+    }))
+}
+
+fn check_version(data: &[u8]) -> Result<(), DatapathError> {
+    let found = abi_version(data)
+        .ok_or_else(|| DatapathError::Incomplete { what: format!("symbol {ABI_SYMBOL}") })?;
+    if found == ABI_VERSION {
+        Ok(())
+    } else {
+        Err(DatapathError::AbiMismatch { found, expected: ABI_VERSION })
+    }
+}
+
+/// The number that the object holds under [`ABI_SYMBOL`].
+fn abi_version(data: &[u8]) -> Option<u32> {
+    let file = object::File::parse(data).ok()?;
+    let symbol = file.symbols().find(|symbol| symbol.name() == Ok(ABI_SYMBOL))?;
+    let section = file.section_by_index(symbol.section_index()?).ok()?;
+    let bytes = section.data_range(symbol.address(), 4).ok()??;
+    Some(u32::from_le_bytes(bytes.try_into().ok()?))
+}
+
+/// Capabilities and the number of each (linux/capability.h). CAP_SYS_ADMIN stands for the two younger ones.
+const SYS_ADMIN: u32 = 21;
+const NEEDED: [(&str, u32); 3] = [("CAP_NET_ADMIN", 12), ("CAP_BPF", 39), ("CAP_PERFMON", 38)];
+
+/// Says which capability is missing before the kernel says only "operation not permitted".
+fn check_capabilities(status: &str) -> Result<(), DatapathError> {
+    let effective = status.lines().find_map(|line| line.strip_prefix("CapEff:"));
+    let Some(effective) = effective.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok())
+    else {
+        return Ok(());
+    };
+    let has = |bit: u32| effective & (1 << bit) != 0;
+    let missing: Vec<&str> = NEEDED
+        .iter()
+        .filter(|(_, bit)| !has(*bit) && !(*bit > SYS_ADMIN && has(SYS_ADMIN)))
+        .map(|(name, _)| *name)
+        .collect();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let verb = if missing.len() == 1 { "is" } else { "are" };
+    Err(DatapathError::NotPermitted { missing: format!("{} {verb}", missing.join(", ")) })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn both_objects_speak_our_version() {
+        assert_eq!(abi_version(OBJECT), Some(ABI_VERSION));
+        assert_eq!(abi_version(OBJECT_WITH_MESSAGES), Some(ABI_VERSION));
+    }
+
+    #[test]
+    fn an_object_of_another_version_is_refused() {
+        let mut data = OBJECT.to_vec();
+        let offset = {
+            let file = object::File::parse(&*data).unwrap();
+            let symbol = file.symbols().find(|symbol| symbol.name() == Ok(ABI_SYMBOL)).unwrap();
+            let section = file.section_by_index(symbol.section_index().unwrap()).unwrap();
+            usize::try_from(section.file_range().unwrap().0 + symbol.address()).unwrap()
+        };
+        data[offset..offset + 4].copy_from_slice(&999u32.to_le_bytes());
+        assert!(matches!(check_version(&data), Err(DatapathError::AbiMismatch { found: 999, .. })));
+        assert!(matches!(check_version(b"no object"), Err(DatapathError::Incomplete { .. })));
+    }
+
+    #[test]
+    fn missing_capabilities_are_named() {
+        let status = |mask: u64| format!("Name:\tnetwatch\nCapEff:\t{mask:016x}\n");
+        assert!(check_capabilities(&status(u64::MAX)).is_ok());
+        assert!(check_capabilities(&status(1 << 12 | 1 << 38 | 1 << 39)).is_ok());
+        assert!(
+            check_capabilities(&status(1 << 12 | 1 << 21)).is_ok(),
+            "CAP_SYS_ADMIN stands for the younger ones"
+        );
+        let error = check_capabilities(&status(1 << 39)).unwrap_err();
+        assert_eq!(error.to_string(), "not permitted: CAP_NET_ADMIN, CAP_PERFMON are missing");
+    }
+
+    #[test]
+    fn the_flow_table_costs_the_same_on_every_host() {
+        for cpus in [1, 2, 3, 6, 64, 128, 200] {
+            let entries = sets_per_cpu(1 << 17, cpus) * FLOW_WAYS * cpus;
+            assert!(entries <= 1 << 17 && entries > 1 << 16, "{cpus} CPUs: {entries}");
+        }
+        assert_eq!(sets_per_cpu(1, 128), 1);
+    }
+}
