@@ -5,7 +5,7 @@ use crate::outcome::Outcome;
 
 /// ARP is accounted for by its outcome, never as a flow.
 #[inline(always)]
-pub(super) fn parse<R: Reader>(reader: &R, offset: u32) -> Outcome {
+pub(super) fn parse<R: Reader + ?Sized>(reader: &R, offset: u32) -> Outcome {
     match reader.header::<28>(offset) {
         Some(_) => Outcome::Arp,
         None => Outcome::Truncated,

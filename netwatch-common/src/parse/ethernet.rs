@@ -16,7 +16,7 @@ const HEADER: u32 = 14;
 
 /// Answers with the offset of the next header and the Ethernet type (or length).
 #[inline(always)]
-pub(super) fn parse<R: Reader>(reader: &R) -> Result<(u32, u16), Outcome> {
+pub(super) fn parse<R: Reader + ?Sized>(reader: &R) -> Result<(u32, u16), Outcome> {
     let header = reader.header::<14>(0).ok_or(Outcome::Truncated)?;
     Ok((HEADER, header.u16(12)))
 }

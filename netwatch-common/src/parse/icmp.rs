@@ -10,7 +10,7 @@ pub const ECHO_REQUEST: u8 = 8;
 
 /// Fills in type and echo identifier; answers with the length of the header.
 #[inline(always)]
-pub(super) fn parse<R: Reader>(
+pub(super) fn parse<R: Reader + ?Sized>(
     reader: &R,
     offset: u32,
     packet: &mut Packet,
@@ -20,7 +20,7 @@ pub(super) fn parse<R: Reader>(
 
 /// ICMP and ICMPv6 differ in the numbers of their types only.
 #[inline(always)]
-pub(super) fn parse_echo<R: Reader>(
+pub(super) fn parse_echo<R: Reader + ?Sized>(
     reader: &R,
     offset: u32,
     packet: &mut Packet,

@@ -10,7 +10,7 @@ pub const ECHO_REPLY: u8 = 129;
 
 /// Fills in type and echo identifier; answers with the length of the header.
 #[inline(always)]
-pub(super) fn parse<R: Reader>(
+pub(super) fn parse<R: Reader + ?Sized>(
     reader: &R,
     offset: u32,
     packet: &mut Packet,

@@ -7,7 +7,7 @@ const FRAGMENT_OFFSET: u16 = 0x1fff;
 
 /// Fills in addresses and protocol; answers with the offset of the transport header.
 #[inline(always)]
-pub(super) fn parse<R: Reader>(
+pub(super) fn parse<R: Reader + ?Sized>(
     reader: &R,
     offset: u32,
     packet: &mut Packet,

@@ -17,7 +17,7 @@ const FRAGMENT_OFFSET: u16 = 0xfff8;
 
 /// Fills in addresses and protocol; answers with the offset of the transport header.
 #[inline(always)]
-pub(super) fn parse<R: Reader>(
+pub(super) fn parse<R: Reader + ?Sized>(
     reader: &R,
     offset: u32,
     packet: &mut Packet,
@@ -38,7 +38,7 @@ fn address<H: Header>(header: H, at: usize) -> Address {
 }
 
 #[inline(always)]
-fn skip_extensions<R: Reader>(
+fn skip_extensions<R: Reader + ?Sized>(
     reader: &R,
     mut offset: u32,
     mut next: u8,

@@ -74,7 +74,7 @@ pub use tcp::flags as tcp_flags;
 
 /// Parses a packet from its Ethernet header on.
 #[inline(always)]
-pub fn parse<R: Reader>(reader: &R) -> Result<Packet, Outcome> {
+pub fn parse<R: Reader + ?Sized>(reader: &R) -> Result<Packet, Outcome> {
     let mut packet = Packet::default();
     let (offset, ether_type) = ethernet::parse(reader)?;
     let offset = match ether_type {
@@ -116,15 +116,6 @@ impl<const N: usize> Header for [u8; N] {
 
     fn word(self, at: usize) -> u32 {
         u32::from_ne_bytes([self[at], self[at + 1], self[at + 2], self[at + 3]])
-    }
-}
-
-impl<R: Reader + ?Sized> Reader for &R {
-    type Header<const N: usize> = R::Header<N>;
-
-    #[inline(always)]
-    fn header<const N: usize>(&self, offset: u32) -> Option<Self::Header<N>> {
-        (**self).header(offset)
     }
 }
 

@@ -19,7 +19,7 @@ pub mod flags {
 
 /// Fills in ports and flags; answers with the length of the header with its options.
 #[inline(always)]
-pub(super) fn parse<R: Reader>(
+pub(super) fn parse<R: Reader + ?Sized>(
     reader: &R,
     offset: u32,
     packet: &mut Packet,

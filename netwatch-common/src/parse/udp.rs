@@ -5,7 +5,7 @@ use crate::outcome::Outcome;
 
 /// Fills in the ports; answers with the length of the header.
 #[inline(always)]
-pub(super) fn parse<R: Reader>(
+pub(super) fn parse<R: Reader + ?Sized>(
     reader: &R,
     offset: u32,
     packet: &mut Packet,
