@@ -31,7 +31,8 @@ impl Selection {
         match interface.kind {
             InterfaceKind::Veth => true,
             InterfaceKind::Bridge => {
-                engine_bridge || Self::BRIDGE_PREFIXES.iter().any(|prefix| interface.name.starts_with(prefix))
+                engine_bridge
+                    || Self::BRIDGE_PREFIXES.iter().any(|prefix| interface.name.starts_with(prefix))
             }
             InterfaceKind::Other => false,
         }

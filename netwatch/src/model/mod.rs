@@ -18,7 +18,7 @@ pub use flow::{EntrySide, FlowKey, Observation, Seen, SideReading, Socket};
 pub use interface::{Interface, InterfaceKind, Mac};
 pub use protocol::Protocol;
 pub use snapshot::{
-    AgentStatus, AttachStatus, ContainerTraffic, Edge, EdgeTraffic, FlowTotals, InterfaceSnapshot, ProgramRuns,
-    Snapshot,
+    AgentStatus, AttachStatus, ContainerTraffic, Edge, EdgeTraffic, FlowTotals, InterfaceSnapshot,
+    ProgramRuns, Snapshot,
 };
 pub use time::{Clock, Instant, WallTime};
