@@ -81,7 +81,7 @@ fn imports(path: &str, inside: &str, all: &[Token], found: &mut Vec<String>) {
         // A field or a local module of that name is a pity, a path or an import is a breach.
         let is_path =
             all.get(at + 1).is_some_and(|next| matches!(next.text.as_str(), "::" | ";" | ","))
-                && !at.checked_sub(1).is_some_and(|before| all[before].text == ".");
+                && at.checked_sub(1).is_none_or(|before| all[before].text != ".");
         if is_path && room != *owner {
             found.push(format!("{path}:{}: only {owner} may know {name}", token.line));
         }
@@ -168,7 +168,7 @@ fn the_fence_holds() {
     let root =
         Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the crate is in the repository");
     let mut files = Vec::new();
-    walk(root, &mut files);
+    walk(root, &mut files).expect("readable folders");
     assert!(files.len() > 20, "found only {} files below {}", files.len(), root.display());
     let mut found = Vec::new();
     for file in files {
@@ -179,16 +179,17 @@ fn the_fence_holds() {
 }
 
 /// All `.rs` files, without what the build made and without hidden folders.
-fn walk(folder: &Path, files: &mut Vec<PathBuf>) {
-    for entry in fs::read_dir(folder).expect("a readable folder") {
-        let path = entry.expect("a readable entry").path();
+fn walk(folder: &Path, files: &mut Vec<PathBuf>) -> std::io::Result<()> {
+    for entry in fs::read_dir(folder)? {
+        let path = entry?.path();
         let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
         if path.is_dir() && !path.is_symlink() && name != "target" && !name.starts_with('.') {
-            walk(&path, files);
+            walk(&path, files)?;
         } else if path.extension().is_some_and(|extension| extension == "rs") {
             files.push(path);
         }
     }
+    Ok(())
 }
 
 /// Cases that must be seen, with a part of the message.

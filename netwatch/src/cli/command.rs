@@ -1,6 +1,6 @@
 //! The clap command, built from the table of options, and what clap has to say in netwatch's own form.
 
-use std::sync::LazyLock;
+use std::{fmt::Write as _, sync::LazyLock};
 
 use clap::{Arg, ArgAction, ArgMatches, Command, builder::Styles, builder::styling::AnsiColor};
 
@@ -101,7 +101,7 @@ fn argument(spec: &'static Spec) -> Arg {
         more.push_str(spec.more);
         more.push('\n');
     }
-    more.push_str(&format!("[env: {}] [default: {}]", spec.variable(), spec.default_text()));
+    let _ = write!(more, "[env: {}] [default: {}]", spec.variable(), spec.default_text());
     Arg::new(spec.name)
         .long(spec.name)
         .value_name(spec.value)

@@ -80,7 +80,7 @@ fn value(key: Key, checked: &Checked) -> Option<String> {
     })
 }
 
-fn word<T: PartialEq>(words: &[(&'static str, T)], value: T) -> &'static str {
+fn word<T: Copy + PartialEq>(words: &[(&'static str, T)], value: T) -> &'static str {
     words.iter().find(|(_, have)| *have == value).map_or("", |(word, _)| word)
 }
 

@@ -9,7 +9,7 @@ pub(super) fn nearest<'a>(
         .into_iter()
         .map(|name| (distance(typed, name), name))
         .min()
-        .filter(|(distance, name)| *distance <= name.chars().count().max(3) / 2)
+        .filter(|(distance, name)| *distance <= name.chars().count().div_ceil(2))
         .map(|(_, name)| name)
 }
 

@@ -2,15 +2,15 @@
 
 /// A piece of code and its line, from 1.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Token {
+pub(crate) struct Token {
     /// An identifier or number, `::`, or one other character.
-    pub text: String,
+    pub(crate) text: String,
     /// The line.
-    pub line: usize,
+    pub(crate) line: usize,
 }
 
 /// The code of a file, without comments, strings and characters.
-pub fn tokens(source: &str) -> Vec<Token> {
+pub(crate) fn tokens(source: &str) -> Vec<Token> {
     let chars: Vec<char> = source.chars().collect();
     let mut lexer = Lexer { chars, at: 0, line: 1 };
     let mut tokens = Vec::new();
@@ -153,7 +153,7 @@ impl Lexer {
 }
 
 /// The tokens without items under `#[cfg(test)]`. With `#![cfg(test)]` nothing is left.
-pub fn without_tests(tokens: &[Token]) -> Vec<Token> {
+pub(crate) fn without_tests(tokens: &[Token]) -> Vec<Token> {
     let mut kept = Vec::new();
     let mut at = 0;
     while at < tokens.len() {
