@@ -59,7 +59,6 @@ pub(super) fn command() -> Command {
         .max_term_width(100)
         .subcommand_required(true)
         .arg_required_else_help(true)
-        .disable_help_subcommand(true)
         .after_help(EXAMPLES)
         .subcommand(run())
 }
@@ -81,7 +80,7 @@ fn run() -> Command {
             .help_heading("Configuration")
             .help("Read options from a TOML file")
             .long_help(format!(
-                "Read options from a TOML file\n\n\
+                "Read options from a TOML file.\n\
                  Same names as the flags; a dot makes a table: [web] listen-address = [\":19733\"].\n\
                  [env: {CONFIG_VARIABLE}] [default: none]"
             )),
@@ -95,8 +94,8 @@ fn run() -> Command {
 
 /// The clap argument of one option. All of them are texts without a default: checking comes after merging.
 fn argument(spec: &'static Spec) -> Arg {
-    let mut more = String::from(spec.help);
-    more.push_str("\n\n");
+    // Single line breaks only: clap pads an empty line with blanks.
+    let mut more = format!("{}.\n", spec.help);
     if !spec.more.is_empty() {
         more.push_str(spec.more);
         more.push('\n');

@@ -52,7 +52,7 @@ pub fn configuration_page() -> String {
         row(&mut page, spec);
     }
     page.push_str(
-        "\n## Only on the command line\n\n| flag | variable | |\n|---|---|---|\n\
+        "\n## Not in the file\n\n| flag | variable | |\n|---|---|---|\n\
          | `--config FILE` | `NETWATCH_CONFIG` | Read options from a TOML file. |\n\
          | `--check` | | Validate everything, print the effective configuration and exit. |\n\n\
          A bad value ends netwatch with exit code 2 and one message that names the place; see [exit codes](exit-codes.md).\n",
