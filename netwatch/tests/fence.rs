@@ -10,7 +10,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use tokens::{Token, tokens, without_tests};
+use tokens::{Token, test_modules, tokens, without_tests};
 
 /// What each room may import besides itself.
 const ROOMS: &[(&str, &[&str])] = &[
@@ -35,8 +35,8 @@ const LIBRARIES: &[(&str, &str)] = &[
 
 const MOST_LINES: usize = 500;
 
-/// Everything wrong with a file. `path` is relative to the repository.
-fn violations(path: &str, text: &str) -> Vec<String> {
+/// Everything wrong with a file. `path` is relative to the repository; `is_test`: a parent includes it for tests only.
+fn violations(path: &str, text: &str, is_test: bool) -> Vec<String> {
     let mut found = Vec::new();
     let lines = text.lines().count();
     if lines > MOST_LINES {
@@ -46,10 +46,7 @@ fn violations(path: &str, text: &str) -> Vec<String> {
     if let Some(inside) = path.strip_prefix("netwatch/src/") {
         imports(path, inside, &all, &mut found);
     }
-    let (folder, file) = path.rsplit_once('/').unwrap_or(("", path));
-    // A file of tests is under `#[cfg(test)] mod tests;` in another file.
     let is_source = path.split('/').take(2).eq([path.split('/').next().unwrap_or_default(), "src"]);
-    let is_test = file == "tests.rs" || folder.ends_with("/tests") || folder.contains("/tests/");
     if path.starts_with("netwatch") && is_source && !is_test {
         panics(path, &without_tests(&all), &mut found);
     }
@@ -147,6 +144,23 @@ fn first_names(all: &[Token], at: usize) -> Vec<(String, usize)> {
     names
 }
 
+/// Where the modules are that a file includes for tests only, without `.rs`: also a folder for what is below them.
+fn test_paths(path: &str, text: &str) -> Vec<String> {
+    let own = path.trim_end_matches(".rs");
+    let folder = match own.rsplit_once('/') {
+        Some((folder, "mod" | "lib" | "main")) => folder,
+        _ => own,
+    };
+    test_modules(&tokens(text)).iter().map(|name| format!("{folder}/{name}")).collect()
+}
+
+/// Whether a file is one of these modules or below one.
+fn is_below(path: &str, modules: &[String]) -> bool {
+    modules.iter().any(|module| {
+        path.strip_prefix(module.as_str()).is_some_and(|r| r == ".rs" || r.starts_with('/'))
+    })
+}
+
 /// `.unwrap()`, `Option::unwrap`, `.expect(…)`, `panic!` and its relatives.
 fn panics(path: &str, code: &[Token], found: &mut Vec<String>) {
     for triple in code.windows(3) {
@@ -170,11 +184,20 @@ fn the_fence_holds() {
     let mut files = Vec::new();
     walk(root, &mut files).expect("readable folders");
     assert!(files.len() > 20, "found only {} files below {}", files.len(), root.display());
-    let mut found = Vec::new();
-    for file in files {
-        let path = file.strip_prefix(root).expect("below the root").to_string_lossy().into_owned();
-        found.extend(violations(&path, &fs::read_to_string(&file).expect("a readable file")));
-    }
+    let texts: Vec<(String, String)> = files
+        .iter()
+        .map(|file| {
+            let path =
+                file.strip_prefix(root).expect("below the root").to_string_lossy().into_owned();
+            (path, fs::read_to_string(file).expect("a readable file"))
+        })
+        .collect();
+    let modules: Vec<String> =
+        texts.iter().flat_map(|(path, text)| test_paths(path, text)).collect();
+    let found: Vec<String> = texts
+        .iter()
+        .flat_map(|(path, text)| violations(path, text, is_below(path, &modules)))
+        .collect();
     assert!(found.is_empty(), "the fence is broken:\n{}", found.join("\n"));
 }
 
@@ -261,7 +284,7 @@ fn breaches_are_seen() {
         ),
         ("xtask/src/main.rs", &"\n".repeat(501), "501 lines"),
     ] {
-        let found = violations(path, text);
+        let found = violations(path, text, false);
         assert!(
             found.iter().any(|line| line.contains(message)),
             "{path}: {text:?}: expected {message:?}, got {found:?}"
@@ -305,12 +328,32 @@ fn what_is_allowed_is_not_seen() {
         ),
         ("netwatch/src/flow/a.rs", "#[cfg(test)] fn f(x: [u8; 2]) -> u8 { x.first().unwrap() }"),
         ("netwatch/src/flow/a.rs", "#![cfg(test)] fn f() { x.unwrap() }"),
-        ("netwatch/src/flow/tests.rs", "fn f() { x.unwrap() }"),
         ("netwatch/tests/cli.rs", "fn f() { x.unwrap() }"),
         ("xtask/src/main.rs", &"\n".repeat(500)),
     ] {
-        assert_eq!(violations(path, text), Vec::<String>::new(), "{path}: {text:?}");
+        assert_eq!(violations(path, text, false), Vec::<String>::new(), "{path}: {text:?}");
     }
+}
+
+/// A file is one of tests because its parent says so, not because of its name.
+#[test]
+fn files_of_tests_are_known_by_their_parents() {
+    let modules = [
+        test_paths(
+            "netwatch/src/flow/mod.rs",
+            "mod a; #[cfg(test)] pub(crate) mod fixture; #[cfg(test)] mod t { }",
+        ),
+        test_paths("netwatch/src/flow/merge.rs", "#[cfg(test)]\n#[path = \"x\"]\nmod tests;"),
+    ]
+    .concat();
+    assert_eq!(modules, ["netwatch/src/flow/fixture", "netwatch/src/flow/merge/tests"]);
+    assert!(is_below("netwatch/src/flow/fixture.rs", &modules));
+    assert!(is_below("netwatch/src/flow/fixture/deep.rs", &modules));
+    assert!(!is_below("netwatch/src/flow/fixtures.rs", &modules));
+    assert!(!is_below("netwatch/src/flow/tests.rs", &modules));
+    let text = "fn f() { x.unwrap() }";
+    assert_eq!(violations("netwatch/src/flow/fixture.rs", text, true), Vec::<String>::new());
+    assert_eq!(violations("netwatch/src/flow/fixture.rs", text, false).len(), 1);
 }
 
 /// The table has no room twice, and every room that it allows is a room.

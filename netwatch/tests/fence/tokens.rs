@@ -170,6 +170,23 @@ pub(crate) fn without_tests(tokens: &[Token]) -> Vec<Token> {
     kept
 }
 
+/// Modules in files of their own that are there for tests only: `#[cfg(test)] mod fixture;`.
+pub(crate) fn test_modules(tokens: &[Token]) -> Vec<String> {
+    let mut names = Vec::new();
+    for at in 0..tokens.len() {
+        if is(tokens, at, "#") && is_cfg_test(tokens, at + 1) {
+            let item = &tokens[at..item_end(tokens, closing(tokens, at + 1))];
+            if let [.., keyword, name, end] = item
+                && keyword.text == "mod"
+                && end.text == ";"
+            {
+                names.push(name.text.clone());
+            }
+        }
+    }
+    names
+}
+
 fn is(tokens: &[Token], at: usize, text: &str) -> bool {
     tokens.get(at).is_some_and(|token| token.text == text)
 }
