@@ -1,6 +1,11 @@
 //! netwatch: an eBPF traffic observer for Docker hosts. See ARCHITECTURE.md for a packet's way through the rooms.
 
 pub mod agent;
+pub mod cli;
 pub mod datapath;
 pub mod flow;
+pub mod identity;
+pub mod metrics;
 pub mod model;
+pub mod output;
+pub mod serve;

@@ -1,0 +1,239 @@
+//! The one check: merged raw values in, checked configuration out.
+
+use std::{collections::HashSet, net::SocketAddr, path::Path};
+
+use super::{
+    Exit, Failure, LogFormat, LogLevel, LogOptions,
+    option::Key,
+    raw::{Given, Raw},
+    value::{self, Wrong},
+};
+use crate::agent::config::{AttachMode, Config, FlowFormat, FlowLogTarget, Selection};
+
+pub(super) const ATTACH_MODES: [(&str, AttachMode); 3] =
+    [("auto", AttachMode::Auto), ("tcx", AttachMode::Tcx), ("clsact", AttachMode::Clsact)];
+pub(super) const FLOW_FORMATS: [(&str, FlowFormat); 2] =
+    [("text", FlowFormat::Text), ("json", FlowFormat::Json)];
+
+const LEAST_FLOWS: u32 = 1024;
+/// A power of two, so that rounding up never leaves the bounds.
+const MOST_FLOWS: u32 = 4_194_304;
+const MOST_SERIES: u32 = 1_000_000;
+
+/// Everything that was configured, checked.
+#[derive(Debug)]
+pub(super) struct Checked {
+    /// For the agent.
+    pub(super) config: Config,
+    /// For the log.
+    pub(super) log: LogOptions,
+}
+
+/// Checks every value. The first wrong one ends it.
+pub(super) fn check(raw: &Raw) -> Result<Checked, Failure> {
+    let values = Values(raw);
+    let level = values
+        .one(Key::LogLevel, |text| value::choice(text, &LogLevel::WORDS))?
+        .unwrap_or_default();
+    let format = values
+        .one(Key::LogFormat, |text| value::choice(text, &LogFormat::WORDS))?
+        .unwrap_or_default();
+    let config = Config {
+        selection: Selection {
+            include: values.all(Key::Interface, value::glob)?,
+            exclude: values.all(Key::Exclude, value::glob)?,
+        },
+        flow_log: values.one(Key::FlowLog, value::flow_log)?,
+        flow_format: values
+            .one(Key::FlowFormat, |text| value::choice(text, &FLOW_FORMATS))?
+            .unwrap_or_default(),
+        sample_rate: values.required(Key::SampleRate, |text| value::number(text, 0, u32::MAX))?,
+        idle_timeout: values.required(Key::FlowIdleTimeout, value::duration)?,
+        active_timeout: values.required(Key::FlowActiveTimeout, value::duration)?,
+        max_flows: values
+            .required(Key::MaxFlows, |text| value::number(text, LEAST_FLOWS, MOST_FLOWS))?
+            .next_power_of_two(),
+        docker_host: values.one(Key::DockerHost, value::docker_host)?,
+        listen: listen(&values)?,
+        telemetry_path: values.required(Key::TelemetryPath, value::telemetry_path)?,
+        max_series: usize::try_from(
+            values.required(Key::MaxSeries, |text| value::number(text, 1, MOST_SERIES))?,
+        )
+        .unwrap_or(usize::MAX),
+        attach_mode: values
+            .one(Key::AttachMode, |text| value::choice(text, &ATTACH_MODES))?
+            .unwrap_or_default(),
+        kernel_messages: matches!(level, LogLevel::Debug | LogLevel::Trace),
+    };
+    if let (Some(FlowLogTarget::File(path)), Some(given)) =
+        (&config.flow_log, raw.get(Key::FlowLog))
+    {
+        directory(path, given)?;
+    }
+    Ok(Checked { config, log: LogOptions { level, format } })
+}
+
+/// The addresses to listen at: at least one, none twice.
+fn listen(values: &Values<'_>) -> Result<Vec<SocketAddr>, Failure> {
+    let all = value::all_addresses();
+    let addresses = values.all(Key::ListenAddress, |text| value::address(text, all))?;
+    let place = || {
+        values
+            .0
+            .get(Key::ListenAddress)
+            .map_or_else(String::new, |given| given.origin.place(Key::ListenAddress))
+    };
+    if addresses.is_empty() {
+        return Err(Failure::usage(format!("{}: the list is empty", place()))
+            .hint("give an address, or leave it out"));
+    }
+    let mut seen = HashSet::new();
+    // Port 0 asks for any free port, so two of them do not meet.
+    match addresses.iter().find(|address| address.port() != 0 && !seen.insert(**address)) {
+        Some(twice) => Err(Failure::usage(format!("{}: {twice} is given twice", place()))
+            .hint("give each address once")),
+        None => Ok(addresses),
+    }
+}
+
+/// A flow log needs its directory before anything is attached.
+fn directory(path: &Path, given: &Given) -> Result<(), Failure> {
+    let fail = |what: String, hint: String| {
+        Err(Failure::new(Exit::Failed, format!("{}: {what}", given.origin.place(Key::FlowLog)))
+            .hint(hint))
+    };
+    if path.is_dir() {
+        return fail(
+            format!("{} is a directory", path.display()),
+            "give the name of a file in it".to_owned(),
+        );
+    }
+    let parent = match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    };
+    match std::fs::metadata(parent) {
+        Ok(metadata) if metadata.is_dir() => Ok(()),
+        Ok(_) => fail(
+            format!("{} is not a directory", parent.display()),
+            "choose another file".to_owned(),
+        ),
+        Err(error) => fail(
+            format!("cannot use the directory {}: {error}", parent.display()),
+            format!("create it (mkdir -p {}), or choose another file", parent.display()),
+        ),
+    }
+}
+
+/// Merged values, with the place of each in every message about it.
+struct Values<'a>(&'a Raw);
+
+impl Values<'_> {
+    /// All values of an option.
+    fn all<T>(
+        &self,
+        key: Key,
+        parse: impl Fn(&str) -> Result<T, Wrong>,
+    ) -> Result<Vec<T>, Failure> {
+        let Some(given) = self.0.get(key) else { return Ok(Vec::new()) };
+        given
+            .texts
+            .iter()
+            .map(|text| {
+                parse(text).map_err(|Wrong { what, hint }| {
+                    Failure::usage(format!("{}: '{text}' {what}", given.origin.place(key)))
+                        .hint(hint)
+                })
+            })
+            .collect()
+    }
+
+    /// The value of an option that may be left out.
+    fn one<T>(
+        &self,
+        key: Key,
+        parse: impl Fn(&str) -> Result<T, Wrong>,
+    ) -> Result<Option<T>, Failure> {
+        Ok(self.all(key, parse)?.pop())
+    }
+
+    /// The value of an option that has a default.
+    fn required<T>(
+        &self,
+        key: Key,
+        parse: impl Fn(&str) -> Result<T, Wrong>,
+    ) -> Result<T, Failure> {
+        // Only a table of options without the default that this file counts on gets here; the tests would see it.
+        self.one(key, parse)?
+            .ok_or_else(|| Failure::usage(format!("--{} has no value", key.name())))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{super::raw::Origin, *};
+
+    fn with(key: Key, texts: &[&str]) -> Result<Checked, Failure> {
+        let mut raw = Raw::default();
+        let texts = texts.iter().map(|text| (*text).to_owned()).collect();
+        raw.set(key, texts, Origin::Flag(key.name()));
+        check(&raw.over(Raw::defaults()))
+    }
+
+    #[test]
+    fn defaults_are_valid() {
+        let Checked { config, log } = check(&Raw::defaults()).expect("defaults");
+        assert_eq!(
+            (config.sample_rate, config.max_flows, config.max_series),
+            (1000, 65536, 10_000)
+        );
+        assert_eq!(log, LogOptions::default());
+        assert!(!config.kernel_messages);
+        assert_eq!(config.telemetry_path, "/metrics");
+        assert!(config.listen.iter().all(|address| address.ip().is_loopback()));
+    }
+
+    #[test]
+    fn flows_are_rounded_up() {
+        for (text, expected) in
+            [("1024", 1024), ("1025", 2048), ("50000", 65536), ("4194304", 4_194_304)]
+        {
+            assert_eq!(with(Key::MaxFlows, &[text]).expect("valid").config.max_flows, expected);
+        }
+        assert!(with(Key::MaxFlows, &["1023"]).is_err());
+        assert!(with(Key::MaxFlows, &["4194305"]).is_err());
+    }
+
+    #[test]
+    fn debug_turns_on_kernel_messages() {
+        assert!(with(Key::LogLevel, &["debug"]).expect("valid").config.kernel_messages);
+        assert!(!with(Key::LogLevel, &["warn"]).expect("valid").config.kernel_messages);
+    }
+
+    #[test]
+    fn listening_twice_or_nowhere() {
+        let message = |texts: &[&str]| {
+            with(Key::ListenAddress, texts).map(|_| ()).map_err(|f| f.message().to_owned())
+        };
+        assert_eq!(message(&["localhost:1", "127.0.0.1:2"]), Ok(()));
+        assert_eq!(message(&["localhost:0", "127.0.0.1:0"]), Ok(()));
+        assert_eq!(
+            message(&["localhost:1", "127.0.0.1:1"]),
+            Err("--web.listen-address: 127.0.0.1:1 is given twice".to_owned())
+        );
+        assert_eq!(message(&[]), Err("--web.listen-address: the list is empty".to_owned()));
+    }
+
+    #[test]
+    fn a_flow_log_without_its_directory_fails() {
+        let failure = with(Key::FlowLog, &["/nonexistent/a/flows"]).unwrap_err();
+        assert_eq!(failure.code(), Exit::Failed);
+        assert!(
+            failure.message().contains("cannot use the directory /nonexistent/a"),
+            "{failure:?}"
+        );
+        assert!(with(Key::FlowLog, &["/tmp"]).is_err());
+        assert!(with(Key::FlowLog, &["-"]).is_ok());
+        assert!(with(Key::FlowLog, &["flows.log"]).is_ok());
+    }
+}

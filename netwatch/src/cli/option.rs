@@ -1,0 +1,277 @@
+//! The table of options: one line of truth for flag, variable, file key, default, help and documentation.
+
+/// One option of `netwatch run`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Key {
+    Interface,
+    Exclude,
+    AttachMode,
+    FlowLog,
+    FlowFormat,
+    SampleRate,
+    FlowIdleTimeout,
+    FlowActiveTimeout,
+    MaxFlows,
+    DockerHost,
+    ListenAddress,
+    TelemetryPath,
+    MaxSeries,
+    LogLevel,
+    LogFormat,
+}
+
+/// What is to be said about an option.
+pub(super) struct Spec {
+    /// The option.
+    pub(super) key: Key,
+    /// Flag without the dashes, and key in the file, where a dot makes a table.
+    pub(super) name: &'static str,
+    /// What stands for the value in the help.
+    pub(super) value: &'static str,
+    /// The heading in the help.
+    pub(super) heading: &'static str,
+    /// The default; nothing for an empty list or for "off".
+    pub(super) default: &'static [&'static str],
+    /// What the documentation says where there is no default.
+    pub(super) without: &'static str,
+    /// Whether it can be repeated.
+    pub(super) list: bool,
+    /// One line of help.
+    pub(super) help: &'static str,
+    /// More of it, for `--help` and the documentation.
+    pub(super) more: &'static str,
+}
+
+impl Key {
+    /// The flag without the dashes.
+    pub(super) fn name(self) -> &'static str {
+        self.spec().map_or("", |spec| spec.name)
+    }
+
+    /// The line of the table. There is one for each key, as a test makes sure.
+    pub(super) fn spec(self) -> Option<&'static Spec> {
+        OPTIONS.iter().find(|spec| spec.key == self)
+    }
+}
+
+impl Spec {
+    /// The environment variable.
+    pub(super) fn variable(&self) -> String {
+        let name: String =
+            self.name.chars().map(|c| if c == '.' || c == '-' { '_' } else { c }).collect();
+        format!("NETWATCH_{}", name.to_ascii_uppercase())
+    }
+
+    /// The default for people.
+    pub(super) fn default_text(&self) -> String {
+        if self.default.is_empty() { self.without.to_owned() } else { self.default.join(",") }
+    }
+}
+
+/// Where metrics are served unless told otherwise. The ports 9100 to 9999 of the exporters' allocation list are all
+/// taken (prometheus/prometheus wiki, "Default port allocations"), so that any of them could meet another exporter on
+/// the same host; this one is outside of that list and below the ephemeral ports.
+pub(super) const DEFAULT_LISTEN: &str = "127.0.0.1:19733";
+
+const INTERFACES: &str = "Interfaces";
+const FLOW_LOG: &str = "Flow log";
+const FLOWS: &str = "Flows";
+const DOCKER: &str = "Docker";
+const WEB: &str = "Web";
+const LOGGING: &str = "Logging";
+
+/// A list is written one value a flag, comma separated in a variable, as an array in the file.
+const LIST: bool = true;
+const ONE: bool = false;
+
+/// Every option, in the order of the help.
+pub(super) const OPTIONS: &[Spec] = &[
+    Spec {
+        key: Key::Interface,
+        name: "interface",
+        value: "GLOB",
+        heading: INTERFACES,
+        default: &[],
+        without: "all veths and the bridges of container engines",
+        list: LIST,
+        help: "Observe only interfaces with such a name (repeatable)",
+        more: "Of whatever kind. Interfaces that come later are observed when they come.",
+    },
+    Spec {
+        key: Key::Exclude,
+        name: "exclude",
+        value: "GLOB",
+        heading: INTERFACES,
+        default: &[],
+        without: "none",
+        list: LIST,
+        help: "Never observe interfaces with such a name (repeatable)",
+        more: "Wins over --interface.",
+    },
+    Spec {
+        key: Key::AttachMode,
+        name: "attach-mode",
+        value: "auto|tcx|clsact",
+        heading: INTERFACES,
+        default: &["auto"],
+        without: "",
+        list: ONE,
+        help: "How the programs are attached",
+        more: "auto takes TCX links where the kernel has them (6.6 and later), else the clsact qdisc.",
+    },
+    Spec {
+        key: Key::FlowLog,
+        name: "flow-log",
+        value: "FILE|-",
+        heading: FLOW_LOG,
+        default: &[],
+        without: "off",
+        list: ONE,
+        help: "Write one line per flow event to a file, or to standard output (-)",
+        more: "A file is appended to. Its directory has to exist.",
+    },
+    Spec {
+        key: Key::FlowFormat,
+        name: "flow-format",
+        value: "text|json",
+        heading: FLOW_LOG,
+        default: &["text"],
+        without: "",
+        list: ONE,
+        help: "Lines for people, or one JSON object a line",
+        more: "",
+    },
+    Spec {
+        key: Key::SampleRate,
+        name: "sample-rate",
+        value: "N",
+        heading: FLOWS,
+        default: &["1000"],
+        without: "",
+        list: ONE,
+        help: "Sample one packet in N; 0 = off",
+        more: "Counters and flows are exact whatever the rate.",
+    },
+    Spec {
+        key: Key::FlowIdleTimeout,
+        name: "flow-idle-timeout",
+        value: "TIME",
+        heading: FLOWS,
+        default: &["15s"],
+        without: "",
+        list: ONE,
+        help: "End a flow after this long without a packet",
+        more: "A whole number with a unit: 500ms, 15s, 2m, 1h. From 100ms to 24h.",
+    },
+    Spec {
+        key: Key::FlowActiveTimeout,
+        name: "flow-active-timeout",
+        value: "TIME",
+        heading: FLOWS,
+        default: &["60s"],
+        without: "",
+        list: ONE,
+        help: "Report a flow that goes on this often",
+        more: "A whole number with a unit: 500ms, 15s, 2m, 1h. From 100ms to 24h.",
+    },
+    Spec {
+        key: Key::MaxFlows,
+        name: "max-flows",
+        value: "N",
+        heading: FLOWS,
+        default: &["65536"],
+        without: "",
+        list: ONE,
+        help: "Track at most this many flows at the same time",
+        more: "From 1024 to 4194304, rounded up to a power of two.",
+    },
+    Spec {
+        key: Key::DockerHost,
+        name: "docker-host",
+        value: "URI",
+        heading: DOCKER,
+        default: &[],
+        without: "DOCKER_HOST, else the engine's default socket",
+        list: ONE,
+        help: "Where to ask for container names",
+        more: "unix:///path or tcp://host:port. Without an engine, interfaces and addresses are shown instead of names.",
+    },
+    Spec {
+        key: Key::ListenAddress,
+        name: "web.listen-address",
+        value: "ADDR",
+        heading: WEB,
+        default: &[DEFAULT_LISTEN],
+        without: "",
+        list: LIST,
+        help: "Serve metrics and pages at this address (repeatable)",
+        more: "host:port, [v6]:port, or :port for all addresses. localhost is 127.0.0.1; other names are not resolved.",
+    },
+    Spec {
+        key: Key::TelemetryPath,
+        name: "web.telemetry-path",
+        value: "PATH",
+        heading: WEB,
+        default: &["/metrics"],
+        without: "",
+        list: ONE,
+        help: "Path of the metrics",
+        more: "",
+    },
+    Spec {
+        key: Key::MaxSeries,
+        name: "metrics.max-series",
+        value: "N",
+        heading: WEB,
+        default: &["10000"],
+        without: "",
+        list: ONE,
+        help: "Export at most this many series; the rest is folded into 'other'",
+        more: "From 1 to 1000000.",
+    },
+    Spec {
+        key: Key::LogLevel,
+        name: "log.level",
+        value: "error|warn|info|debug|trace",
+        heading: LOGGING,
+        default: &["info"],
+        without: "",
+        list: ONE,
+        help: "What to log to standard error",
+        more: "debug and trace also turn on messages from the kernel side.",
+    },
+    Spec {
+        key: Key::LogFormat,
+        name: "log.format",
+        value: "text|json",
+        heading: LOGGING,
+        default: &["text"],
+        without: "",
+        list: ONE,
+        help: "How to log it",
+        more: "",
+    },
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_key_has_one_line_in_order() {
+        for (index, spec) in OPTIONS.iter().enumerate() {
+            assert_eq!(spec.key as usize, index, "{}", spec.name);
+            assert!(!spec.default.is_empty() || !spec.without.is_empty(), "{}", spec.name);
+        }
+        assert_eq!(OPTIONS.len(), Key::LogFormat as usize + 1);
+    }
+
+    #[test]
+    fn variables_follow_the_flags() {
+        assert_eq!(
+            Key::ListenAddress.spec().map(Spec::variable),
+            Some("NETWATCH_WEB_LISTEN_ADDRESS".to_owned())
+        );
+        assert_eq!(Key::FlowLog.spec().map(Spec::variable), Some("NETWATCH_FLOW_LOG".to_owned()));
+    }
+}

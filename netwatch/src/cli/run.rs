@@ -1,0 +1,44 @@
+//! `netwatch run`: merges the sources, checks, and starts the agent or prints what it would start with.
+
+use std::path::PathBuf;
+
+use clap::ArgMatches;
+
+use super::{Exit, Failure, check, command, effective, environment, file, raw::Raw, terminal};
+use crate::agent::config::Config;
+
+/// Runs the subcommand.
+pub(super) fn run(matches: &ArgMatches) -> Result<(), Failure> {
+    let raw = merge(matches)?;
+    let checked = check::check(&raw)?;
+    checked.log.start();
+    for stranger in environment::strangers(std::env::vars_os().map(|(name, _)| name)) {
+        tracing::warn!("{stranger}");
+    }
+    if matches.get_flag("check") {
+        return terminal::print(&effective::effective(&checked, &raw));
+    }
+    run_agent(checked.config)
+}
+
+/// Flag, environment, file, `DOCKER_HOST`, default.
+fn merge(matches: &ArgMatches) -> Result<Raw, Failure> {
+    let lookup = |name: &str| std::env::var_os(name);
+    let path = match matches.get_one::<String>("config") {
+        Some(path) => Some(path.clone()),
+        None => environment::text(&lookup, command::CONFIG_VARIABLE)?,
+    };
+    let file = path.map(|path| file::read(&PathBuf::from(path))).transpose()?.unwrap_or_default();
+    Ok(command::flags(matches)
+        .over(environment::layer(lookup)?)
+        .over(file)
+        .over(environment::docker_layer(lookup)?)
+        .over(Raw::defaults()))
+}
+
+/// The seam to the agent: runs until it is told to stop. To be replaced by `crate::agent::run`, whose errors become
+/// [`Failure::caused`] with the exit code and the hint that they call for.
+fn run_agent(_config: Config) -> Result<(), Failure> {
+    Err(Failure::new(Exit::NotPermitted, "this build has no agent")
+        .hint("'netwatch run --check' works"))
+}

@@ -1,0 +1,36 @@
+//! Writing to standard output and standard error without a panic when the reader has gone.
+
+use std::io::{self, ErrorKind, IsTerminal, Write};
+
+use super::{Exit, Failure};
+
+/// Writes to standard output. A closed pipe is a success: who reads decides how much to read.
+pub(super) fn print(text: &str) -> Result<(), Failure> {
+    let mut stdout = io::stdout().lock();
+    match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => {
+            Err(Failure::new(Exit::Failed, format!("cannot write to standard output: {error}")))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Writes a failure to standard error. If that fails too there is nobody left to tell, but the exit code remains.
+pub(super) fn report(failure: &Failure) {
+    let _ = io::stderr().lock().write_all(failure.lines().as_bytes());
+}
+
+/// Whether to colour what goes to standard output.
+pub(super) fn colour_on_stdout() -> bool {
+    io::stdout().is_terminal() && colour_allowed()
+}
+
+/// Whether to colour what goes to standard error.
+pub(super) fn colour_on_stderr() -> bool {
+    io::stderr().is_terminal() && colour_allowed()
+}
+
+/// <https://no-color.org>: set and not empty means no colour.
+fn colour_allowed() -> bool {
+    std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+}

@@ -1,0 +1,88 @@
+//! Texts into values. Each function returns what is wrong with the text and what to write instead; where the text
+//! stood is the caller's business.
+
+mod address;
+mod duration;
+mod place;
+
+use globset::{GlobBuilder, GlobMatcher};
+
+pub(super) use address::{address, all_addresses};
+pub(super) use duration::{duration, show_duration};
+pub(super) use place::{docker_host, flow_log, telemetry_path};
+
+/// What is wrong with a value, and what to do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Wrong {
+    /// What is wrong, as it follows the quoted value: `'x' is not a number`.
+    pub(super) what: String,
+    /// What to do.
+    pub(super) hint: String,
+}
+
+impl Wrong {
+    fn new(what: impl Into<String>, hint: impl Into<String>) -> Self {
+        Self { what: what.into(), hint: hint.into() }
+    }
+}
+
+/// A whole number within bounds.
+pub(super) fn number(text: &str, least: u32, most: u32) -> Result<u32, Wrong> {
+    let hint = || format!("give a whole number from {least} to {most}");
+    if text.is_empty() || !text.bytes().all(|byte| byte.is_ascii_digit()) {
+        return Err(Wrong::new("is not a whole number", hint()));
+    }
+    match text.parse() {
+        Ok(number) if number < least => Err(Wrong::new("is too small", hint())),
+        Ok(number) if number <= most => Ok(number),
+        // Only digits: what does not parse is too large.
+        _ => Err(Wrong::new("is too large", hint())),
+    }
+}
+
+/// One of a few words.
+pub(super) fn choice<T: Copy>(text: &str, choices: &[(&str, T)]) -> Result<T, Wrong> {
+    choices.iter().find(|(word, _)| *word == text).map(|(_, value)| *value).ok_or_else(|| {
+        let words: Vec<&str> = choices.iter().map(|(word, _)| *word).collect();
+        Wrong::new("is not known", format!("give one of: {}", words.join(", ")))
+    })
+}
+
+/// A pattern for interface names.
+pub(super) fn glob(text: &str) -> Result<GlobMatcher, Wrong> {
+    const HINT: &str = "give a pattern such as 'veth*', 'br-?????' or '{docker0,br-*}'";
+    if text.is_empty() {
+        return Err(Wrong::new("is empty", HINT));
+    }
+    match GlobBuilder::new(text).build() {
+        Ok(glob) => Ok(glob.compile_matcher()),
+        Err(error) => Err(Wrong::new(format!("is not a valid pattern: {}", error.kind()), HINT)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_at_their_bounds() {
+        let what = |text: &str| number(text, 1024, 4096).map_err(|wrong| wrong.what);
+        assert_eq!(what("1024"), Ok(1024));
+        assert_eq!(what("4096"), Ok(4096));
+        assert_eq!(what("1023"), Err("is too small".into()));
+        assert_eq!(what("4097"), Err("is too large".into()));
+        assert_eq!(what("99999999999999999999"), Err("is too large".into()));
+        for text in ["", "-1", "+2000", "2k", "2000.0", " 2000"] {
+            assert_eq!(what(text), Err("is not a whole number".into()), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn globs() {
+        assert!(glob("veth*").expect("valid").is_match("veth12ab"));
+        assert!(glob("{docker0,br-*}").expect("valid").is_match("br-1"));
+        for text in ["", "[", "{a", "a{b{c}"] {
+            assert!(glob(text).is_err(), "{text:?}");
+        }
+    }
+}
