@@ -1,4 +1,7 @@
 //! netwatch: an eBPF traffic observer for Docker hosts. See ARCHITECTURE.md for a packet's way through the rooms.
 
 pub mod agent;
+pub mod metrics;
 pub mod model;
+pub mod output;
+pub mod serve;
