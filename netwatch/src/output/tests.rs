@@ -140,7 +140,9 @@ fn paths(value: &Value, path: &str, found: &mut BTreeSet<String>) {
             }
         }
         Value::Array(values) => {
-            values.iter().for_each(|value| paths(value, &format!("{path}[]"), found))
+            for value in values {
+                paths(value, &format!("{path}[]"), found);
+            }
         }
         _ => {
             found.insert(path.to_owned());

@@ -17,6 +17,9 @@ use tokio::{
 
 use super::Limits;
 
+/// How much longer than [`Limits::grace`] a connection may take before it is aborted.
+const ABORT_AFTER: Duration = Duration::from_millis(200);
+
 /// Most that a request line and its headers may have; hyper answers 431 beyond it.
 const MAX_HEAD: usize = 16 * 1024;
 /// Pause after a failed accept: what fails (no file descriptors) fails again at once.
@@ -45,7 +48,7 @@ pub async fn serve(
     drop(listener);
     // A little longer than the connections give themselves; what is left then is aborted.
     let all = async { while connections.join_next().await.is_some() {} };
-    let _ = timeout(limits.grace + Duration::from_millis(200), all).await;
+    let _ = timeout(limits.grace + ABORT_AFTER, all).await;
     connections.shutdown().await;
 }
 
@@ -96,4 +99,14 @@ async fn connection(
 /// Returns when the server is to stop; a sender that is gone will not say so any more.
 async fn stopped(stop: &mut watch::Receiver<bool>) {
     let _ = stop.wait_for(|stop| *stop).await;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_default_limits_stop_within_two_seconds() {
+        assert!(Limits::default().grace + ABORT_AFTER < Duration::from_secs(2));
+    }
 }
