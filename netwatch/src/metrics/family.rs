@@ -163,9 +163,12 @@ fn label(name: &str, value: String) -> LabelPair {
     pair
 }
 
-/// A value that cannot break a scrape. The encoder escapes quotes, backslashes and newlines; other control characters
-/// it writes as they are, where lexers stumble (NUL) and terminals obey (ESC). So these become U+FFFD.
+/// A value that is one value. The encoder escapes quotes, backslashes and newlines; other control characters it writes
+/// as they are. Prometheus takes them, but the terminal of whoever looks with curl obeys them. So these become U+FFFD.
 fn safe(value: &str) -> String {
+    if value.len() <= MAX_VALUE && !value.chars().any(char::is_control) {
+        return value.to_owned();
+    }
     let mut safe: String = value
         .chars()
         .take(MAX_VALUE)

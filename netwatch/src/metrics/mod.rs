@@ -19,9 +19,6 @@ use prometheus::{TextEncoder, proto::MetricFamily};
 use crate::model::Snapshot;
 use family::Families;
 
-/// The media type of what [`render`] returns.
-pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
-
 /// The encoder refused a family: a defect of netwatch, not of the host.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot encode the metrics: {0}")]
