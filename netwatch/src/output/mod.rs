@@ -1,1 +1,82 @@
-//! output
+//! The flow log: a model event in, one line of bytes out. Pure; the caller owns files, sockets and time.
+//!
+//! Promises: one event is one line, ended by one `\n`; no name, network or image (all of them chosen by containers) can
+//! end the line early, add a field to it, pose as another kind of end, or send a terminal a command.
+
+mod escape;
+#[cfg(test)]
+mod fixture;
+mod human;
+mod json;
+#[cfg(test)]
+mod tests;
+mod text;
+mod view;
+
+use jiff::{Timestamp, tz::TimeZone};
+
+use crate::model::{Clock, FlowEvent, Instant, Loss};
+
+/// How lines are written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Format {
+    /// For people, `grep` and `awk`.
+    #[default]
+    Text,
+    /// One JSON object a line; docs/flow-log.md has the schema.
+    Json,
+}
+
+/// Writes events.
+#[derive(Clone, Debug)]
+pub struct Formatter {
+    /// Text or JSON.
+    pub format: Format,
+    /// The time zone of all times: shown in JSON, understood in text.
+    pub zone: TimeZone,
+    /// Text: also addresses, images and the number of the flow. JSON always has them.
+    pub wide: bool,
+    /// Text: colour the words `start`, `update`, `end`, `lost`.
+    pub colour: bool,
+}
+
+impl Formatter {
+    /// A formatter without frills.
+    pub fn new(format: Format, zone: TimeZone) -> Self {
+        Self { format, zone, wide: false, colour: false }
+    }
+
+    /// Appends the line of a flow event. `clock` is the one that was right when the event was made.
+    ///
+    /// An error leaves `out` as it was; the line counts as lost.
+    pub fn flow(&self, event: &FlowEvent, clock: Clock, out: &mut Vec<u8>) -> std::io::Result<()> {
+        match self.format {
+            Format::Text => {
+                out.extend_from_slice(text::flow(self, event, clock).as_bytes());
+                Ok(())
+            }
+            Format::Json => json::line(&view::flow(self, event, clock), out),
+        }
+    }
+
+    /// Appends the line of a loss, as [`Self::flow`] does that of a flow.
+    pub fn loss(&self, loss: &Loss, clock: Clock, out: &mut Vec<u8>) -> std::io::Result<()> {
+        match self.format {
+            Format::Text => {
+                out.extend_from_slice(text::loss(self, loss, clock).as_bytes());
+                Ok(())
+            }
+            Format::Json => json::line(&view::loss(self, loss, clock), out),
+        }
+    }
+}
+
+/// The wall time of an instant, at the limits of what a calendar can show where it is beyond them.
+fn timestamp(clock: Clock, instant: Instant) -> Timestamp {
+    let wall = clock.wall(instant).0;
+    Timestamp::from_nanosecond(wall).unwrap_or(if wall < 0 {
+        Timestamp::MIN
+    } else {
+        Timestamp::MAX
+    })
+}

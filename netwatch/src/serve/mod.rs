@@ -1,1 +1,70 @@
-//! serve
+//! The HTTP side: `/` a landing page, `/metrics`, `/-/healthy`, `/-/ready`.
+//!
+//! Promises: it answers whatever the clients do (bounded connections, headers and time), it answers even when the agent
+//! does not (503 with the reason), and it stops within two seconds. Knows nothing of metrics: the agent hands in a
+//! [`Provider`].
+
+mod bind;
+mod connections;
+mod http;
+mod page;
+#[cfg(test)]
+mod tests;
+
+use std::{net::SocketAddr, time::Duration};
+
+pub use bind::bind;
+pub use connections::serve;
+pub use http::{Provider, Readiness, Site, router};
+
+/// What keeps the HTTP side from starting.
+#[derive(Debug, thiserror::Error)]
+pub enum ServeError {
+    /// An address cannot be listened on.
+    #[error("cannot listen on {address}: {cause}; {remedy}")]
+    Bind {
+        /// The address.
+        address: SocketAddr,
+        /// What is wrong with it.
+        cause: String,
+        /// What to do.
+        remedy: String,
+    },
+    /// The path of the metrics cannot be one.
+    #[error(
+        "cannot serve metrics at {path:?}: {cause}; set --web.telemetry-path to a path such as /metrics"
+    )]
+    TelemetryPath {
+        /// The path.
+        path: String,
+        /// What is wrong with it.
+        cause: &'static str,
+    },
+}
+
+/// What clients may use up.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Connections at a time, per listener. More wait in the kernel's backlog until one ends.
+    pub connections: usize,
+    /// From the first wait for a request until its headers are complete; also how long an idle connection is kept.
+    pub header_timeout: Duration,
+    /// Until the provider has answered.
+    pub provider_timeout: Duration,
+    /// How long a connection may live: nobody keeps one by never reading the answer.
+    pub lifetime: Duration,
+    /// Until open requests are cut off when a connection's life or the server ends.
+    pub grace: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            connections: 64,
+            header_timeout: Duration::from_secs(5),
+            provider_timeout: Duration::from_secs(5),
+            lifetime: Duration::from_mins(1),
+            grace: Duration::from_millis(1_500),
+        }
+    }
+}

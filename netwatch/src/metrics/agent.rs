@@ -1,0 +1,41 @@
+//! The agent about itself.
+
+use super::{catalogue::Metric, family::Families};
+use crate::model::Snapshot;
+
+/// The only map whose fill is known.
+const FLOW_MAP: [&str; 1] = ["flows"];
+
+/// Adds everything about the agent.
+pub(super) fn collect(snapshot: &Snapshot, families: &mut Families) {
+    let agent = &snapshot.agent;
+    if let Some(up) = agent.engine_up {
+        families.add(Metric::EngineUp, [], u64::from(up));
+    }
+
+    let attach = &agent.attach;
+    families.add(Metric::AttachedInterfaces, [], attach.attached);
+    families.histogram(
+        Metric::AttachSeconds,
+        &attach.seconds_buckets,
+        attach.seconds_sum,
+        attach.seconds_count,
+    );
+    families.add(Metric::AttachFailures, [], attach.failures);
+    families.add(Metric::AttachGapPackets, [], attach.gap_packets);
+
+    for runs in &agent.programs {
+        families.add(Metric::ProgramRuns, [runs.program], runs.runs);
+        families.add_real(Metric::ProgramRunSeconds, [runs.program], runs.time.as_secs_f64());
+    }
+
+    let (used, room) = agent.flow_entries;
+    families.add(Metric::MapEntries, FLOW_MAP, used);
+    families.add(Metric::MapMaxEntries, FLOW_MAP, room);
+    families.add(Metric::MapMemory, [], agent.map_bytes);
+    families.add(Metric::FlowEvictions, [], agent.evictions);
+    families.add(Metric::Samples, [], agent.samples);
+    families.add(Metric::SamplesLost, [], agent.samples_lost);
+    families.add(Metric::FlowLogLines, [], agent.log_lines);
+    families.add(Metric::FlowLogLinesLost, [], agent.log_lines_lost);
+}

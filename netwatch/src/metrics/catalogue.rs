@@ -1,0 +1,234 @@
+//! The catalogue: every metric of netwatch, once. Series, `HELP`, `TYPE`, docs/metrics.md and the tests are made from it.
+
+/// The Prometheus type of a metric.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Never decreases while the agent lives.
+    Counter,
+    /// Goes up and down.
+    Gauge,
+    /// Cumulative buckets, sum and count.
+    Histogram,
+}
+
+impl Kind {
+    /// The word in `TYPE` and in the docs.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Counter => "counter",
+            Self::Gauge => "gauge",
+            Self::Histogram => "histogram",
+        }
+    }
+}
+
+/// A chapter of the catalogue.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Group {
+    /// Who is who.
+    Identity,
+    /// Counters of interfaces.
+    Interfaces,
+    /// Counters of containers.
+    Containers,
+    /// Who talks to whom.
+    Edges,
+    /// Numbers of flows.
+    Flows,
+    /// Where every packet went.
+    Ledger,
+    /// The agent about itself.
+    Agent,
+}
+
+impl Group {
+    /// All chapters, in the order of the docs.
+    pub const ALL: [Self; 7] = [
+        Self::Identity,
+        Self::Interfaces,
+        Self::Containers,
+        Self::Edges,
+        Self::Flows,
+        Self::Ledger,
+        Self::Agent,
+    ];
+}
+
+/// What the catalogue says about a metric.
+#[derive(Clone, Copy, Debug)]
+pub struct Entry {
+    /// The chapter.
+    pub group: Group,
+    /// The type.
+    pub kind: Kind,
+    /// The name.
+    pub name: &'static str,
+    /// Label names, in the order of the values.
+    pub labels: &'static [&'static str],
+    /// One sentence for `HELP`.
+    pub help: &'static str,
+    /// What else a reader of the docs should know.
+    pub docs: &'static str,
+}
+
+macro_rules! catalogue {
+    ($($variant:ident: $group:ident $kind:ident $name:literal [$($label:literal),*] $help:literal $docs:literal;)+) => {
+        /// A metric of the catalogue.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        pub enum Metric { $(#[doc = $help] $variant,)+ }
+
+        impl Metric {
+            /// All metrics, in the order of the catalogue.
+            pub const ALL: &'static [Self] = &[$(Self::$variant),+];
+
+            /// What the catalogue says.
+            pub const fn entry(self) -> Entry {
+                match self {
+                    $(Self::$variant => Entry {
+                        group: Group::$group,
+                        kind: Kind::$kind,
+                        name: $name,
+                        labels: &[$($label),*],
+                        help: $help,
+                        docs: $docs,
+                    },)+
+                }
+            }
+        }
+    };
+}
+
+catalogue! {
+    BuildInfo: Identity Gauge "netwatch_build_info" ["version", "revision", "abi"]
+        "Always 1; the labels say which netwatch runs."
+        "`abi` is the version of the layout that agent and kernel programs share.";
+    ContainerInfo: Identity Gauge "netwatch_container_info"
+        ["container", "id", "image", "project", "service", "network", "address"]
+        "Always 1; one series per known container, network and address."
+        "Join with it for image or Compose labels: `* on (container) group_left (image) max by (container, image) \
+         (netwatch_container_info)`. `network` is `host` for a container in the host's namespace and `container:NAME` \
+         for one that shares another's; its traffic is counted there.";
+    InterfaceInfo: Identity Gauge "netwatch_interface_info" ["interface", "kind", "network", "container"]
+        "Always 1; one series per observed interface, with the container behind it."
+        "`kind` is `veth`, `bridge` or `other`; `container` is empty where none is known.";
+
+    InterfaceReceivePackets: Interfaces Counter "netwatch_interface_receive_packets_total" ["interface"]
+        "Packets received by the interface as the kernel counts them, since attach."
+        "Socket buffers: what `ip -s link` shows. A GSO packet counts once.";
+    InterfaceReceiveSegments: Interfaces Counter "netwatch_interface_receive_segments_total" ["interface"]
+        "Packets received by the interface as they are on the wire, since attach."
+        "A GSO packet counts as its segments.";
+    InterfaceReceiveBytes: Interfaces Counter "netwatch_interface_receive_bytes_total" ["interface"]
+        "Bytes received by the interface as the kernel counts them, since attach."
+        "What `ip -s link` shows: the headers of a GSO packet count once.";
+    InterfaceReceiveWireBytes: Interfaces Counter "netwatch_interface_receive_wire_bytes_total" ["interface"]
+        "Bytes received by the interface as they are on the wire, Ethernet headers included, since attach."
+        "The headers of a GSO packet count once per segment.";
+    InterfaceTransmitPackets: Interfaces Counter "netwatch_interface_transmit_packets_total" ["interface"]
+        "Packets transmitted by the interface as the kernel counts them, since attach."
+        "Socket buffers: what `ip -s link` shows. A GSO packet counts once.";
+    InterfaceTransmitSegments: Interfaces Counter "netwatch_interface_transmit_segments_total" ["interface"]
+        "Packets transmitted by the interface as they are on the wire, since attach."
+        "A GSO packet counts as its segments.";
+    InterfaceTransmitBytes: Interfaces Counter "netwatch_interface_transmit_bytes_total" ["interface"]
+        "Bytes transmitted by the interface as the kernel counts them, since attach."
+        "What `ip -s link` shows: the headers of a GSO packet count once.";
+    InterfaceTransmitWireBytes: Interfaces Counter "netwatch_interface_transmit_wire_bytes_total" ["interface"]
+        "Bytes transmitted by the interface as they are on the wire, Ethernet headers included, since attach."
+        "The headers of a GSO packet count once per segment.";
+
+    ContainerReceivePackets: Containers Counter "netwatch_container_receive_packets_total" ["container", "network"]
+        "Packets on the wire that the container received."
+        "";
+    ContainerReceiveBytes: Containers Counter "netwatch_container_receive_bytes_total" ["container", "network"]
+        "Bytes on the wire that the container received, Ethernet headers included."
+        "";
+    ContainerTransmitPackets: Containers Counter "netwatch_container_transmit_packets_total" ["container", "network"]
+        "Packets on the wire that the container sent."
+        "";
+    ContainerTransmitBytes: Containers Counter "netwatch_container_transmit_bytes_total" ["container", "network"]
+        "Bytes on the wire that the container sent, Ethernet headers included."
+        "";
+
+    EdgeBytes: Edges Counter "netwatch_edge_bytes_total" ["client", "server", "protocol", "port", "direction"]
+        "Bytes on the wire between a client and a server."
+        "`direction` speaks from the client's side: `sent` or `received`.";
+    EdgePackets: Edges Counter "netwatch_edge_packets_total" ["client", "server", "protocol", "port", "direction"]
+        "Packets on the wire between a client and a server."
+        "`direction` speaks from the client's side: `sent` or `received`.";
+    EdgeConnections: Edges Counter "netwatch_edge_connections_total" ["client", "server", "protocol", "port"]
+        "Flows that the client opened to the server."
+        "";
+    EdgesFolded: Edges Counter "netwatch_edges_folded_total" []
+        "Flows counted in the edge \"other\" because the series budget was used up."
+        "While it is 0 every edge has its names. See `--metrics.max-series`.";
+
+    FlowsActive: Flows Gauge "netwatch_flows_active" []
+        "Flows open now."
+        "";
+    FlowsStarted: Flows Counter "netwatch_flows_started_total" []
+        "Flows that started."
+        "";
+    FlowsEnded: Flows Counter "netwatch_flows_ended_total" ["reason"]
+        "Flows that ended, by reason."
+        "The reasons are the words of `end=` in the flow log, see flow-log.md.";
+
+    PacketsSeen: Ledger Counter "netwatch_packets_seen_total" []
+        "Packets on the wire seen at the hooks, each hook by itself."
+        "A packet that crosses two observed interfaces is seen twice, and is in the outcomes twice.";
+    PacketOutcomes: Ledger Counter "netwatch_packet_outcomes_total" ["outcome"]
+        "Packets on the wire by what became of them; adds up to netwatch_packets_seen_total."
+        "`counted`: in a flow. Everything else is in no flow, for the reason below.";
+    BytesSeen: Ledger Counter "netwatch_bytes_seen_total" []
+        "Bytes on the wire seen at the hooks, each hook by itself."
+        "";
+    ByteOutcomes: Ledger Counter "netwatch_byte_outcomes_total" ["outcome"]
+        "Bytes on the wire by what became of them; adds up to netwatch_bytes_seen_total."
+        "";
+
+    EngineUp: Agent Gauge "netwatch_engine_up" []
+        "Whether the container engine answers."
+        "Absent where no engine is configured. While it is 0, names are the last known ones, or interface names.";
+    AttachedInterfaces: Agent Gauge "netwatch_attached_interfaces" []
+        "Interfaces that have the programs attached now."
+        "";
+    AttachSeconds: Agent Histogram "netwatch_attach_seconds" []
+        "Time from the kernel's announcement of a link to both programs attached."
+        "Only links that came while the agent ran.";
+    AttachFailures: Agent Counter "netwatch_attach_failures_total" []
+        "Attaches that failed."
+        "Anything but 0 means an interface whose traffic is not seen; the log names it.";
+    AttachGapPackets: Agent Counter "netwatch_attach_gap_packets_total" []
+        "Packets that new devices had carried before the programs were attached."
+        "These are in no other metric of netwatch.";
+    ProgramRuns: Agent Counter "netwatch_bpf_program_runs_total" ["program"]
+        "Runs of an eBPF program, by the kernel's own count."
+        "0 unless `sysctl kernel.bpf_stats_enabled=1`.";
+    ProgramRunSeconds: Agent Counter "netwatch_bpf_program_run_seconds_total" ["program"]
+        "Time spent in an eBPF program, by the kernel's own count."
+        "0 unless `sysctl kernel.bpf_stats_enabled=1`.";
+    MapEntries: Agent Gauge "netwatch_map_entries" ["map"]
+        "Entries of an eBPF map in use."
+        "`map` is `flows`, the kernel's flow table.";
+    MapMaxEntries: Agent Gauge "netwatch_map_max_entries" ["map"]
+        "Entries that an eBPF map has room for."
+        "";
+    MapMemory: Agent Gauge "netwatch_map_memory_bytes" []
+        "Memory of all eBPF maps of the agent."
+        "";
+    FlowEvictions: Agent Counter "netwatch_flow_evictions_total" []
+        "Entries of the kernel's flow table that gave way to others."
+        "No loss: an entry that gives way is handed to the agent. Many per second mean that `--max-flows` is small.";
+    Samples: Agent Counter "netwatch_samples_total" []
+        "Packet samples received from the kernel."
+        "";
+    SamplesLost: Agent Counter "netwatch_samples_lost_total" []
+        "Packet samples lost because the ring buffer was full."
+        "Samples are no part of the counters: these stay exact.";
+    FlowLogLines: Agent Counter "netwatch_flow_log_lines_total" []
+        "Lines written to the flow log."
+        "";
+    FlowLogLinesLost: Agent Counter "netwatch_flow_log_lines_lost_total" []
+        "Lines of the flow log that could not be written, or were dropped because the writer was behind."
+        "";
+}

@@ -1,0 +1,88 @@
+//! docs/metrics.md, made from the catalogue.
+
+use std::fmt::Write as _;
+
+use netwatch_common::outcome::Outcome;
+
+use super::catalogue::{Group, Metric};
+
+const HEAD: &str = "# Metrics
+
+<!-- Made from netwatch/src/metrics/catalogue.rs: change that, then UPDATE_DOCS=1 cargo test -p netwatch --lib metrics -->
+
+What `netwatch run` serves at `/metrics`. All figures of a scrape are of one moment and agree with each other and with the
+flow log. Counters start at 0 with the agent. Names come from containers: control characters in them become U+FFFD, and
+what is longer than 200 characters is cut.
+
+Three units, never mixed: **packets as the kernel counts them** (socket buffers, where a GSO packet counts once; only in the
+interface metrics, to compare with `ip -s link`), **packets on the wire** and **bytes on the wire** (Ethernet header
+included) everywhere else.
+";
+
+impl Group {
+    fn title(self) -> &'static str {
+        match self {
+            Self::Identity => "Who is who",
+            Self::Interfaces => "Interfaces",
+            Self::Containers => "Containers",
+            Self::Edges => "Who talks to whom",
+            Self::Flows => "Flows",
+            Self::Ledger => "The ledger",
+            Self::Agent => "The agent",
+        }
+    }
+
+    fn text(self) -> &'static str {
+        match self {
+            Self::Identity => {
+                "Identity lives here and is joined where it is wanted, so that the other metrics stay small."
+            }
+            Self::Interfaces => {
+                "From the interface's side, as `ip -s link`: what a host veth *receives* is what its container sends."
+            }
+            Self::Containers => {
+                "From the container's side, over all its interfaces in a network and over restarts. `network` is empty \
+                 where it is unknown."
+            }
+            Self::Edges => {
+                "A packet from one container to another is counted once, however many interfaces it crosses. `client` \
+                 is who sent first. The ends are names, never addresses: a container, `host`, `external`, `multicast`, \
+                 `broadcast`, or an interface whose container is unknown. `port` is the server's; it is empty where the \
+                 protocol has none or the port is ephemeral. What is beyond the budget is in the edge \
+                 `client=\"other\", server=\"other\", protocol=\"other\"`, so sums are always complete."
+            }
+            Self::Flows => "A flow is both directions of a conversation between two sockets.",
+            Self::Ledger => {
+                "Every packet is accounted for: `netwatch_packets_seen_total == sum(netwatch_packet_outcomes_total)`, and \
+                 the same for bytes."
+            }
+            Self::Agent => "How well netwatch itself is doing.",
+        }
+    }
+}
+
+/// The page.
+pub fn page() -> String {
+    let mut page = HEAD.to_owned();
+    for group in Group::ALL {
+        // Writing to a String does not fail.
+        let _ = write!(page, "\n## {}\n\n{}\n\n", group.title(), group.text());
+        page.push_str("| metric | type | labels | meaning |\n|---|---|---|---|\n");
+        for entry in
+            Metric::ALL.iter().map(|metric| metric.entry()).filter(|entry| entry.group == group)
+        {
+            let labels: Vec<_> = entry.labels.iter().map(|label| format!("`{label}`")).collect();
+            let meaning = [entry.help, entry.docs].join(" ");
+            let (kind, labels, meaning) =
+                (entry.kind.name(), labels.join(", "), meaning.trim_end());
+            let _ = writeln!(page, "| `{}` | {kind} | {labels} | {meaning} |", entry.name);
+        }
+        if group == Group::Ledger {
+            page.push_str("\n| `outcome` | why the packet is in no flow |\n|---|---|\n");
+            for outcome in Outcome::ALL {
+                let _ = writeln!(page, "| `{}` | {} |", outcome.name(), outcome.help().trim());
+            }
+        }
+    }
+    page
+}

@@ -1,0 +1,116 @@
+//! A snapshot in which every figure is there, and different.
+
+use std::{sync::Arc, time::Duration};
+
+use netwatch_common::outcome::Outcome;
+
+use crate::model::{
+    AgentStatus, AttachStatus, Attachment, Container, ContainerTraffic, Edge, EdgeTraffic,
+    EndReason, FlowTotals, Interface, InterfaceCounters, InterfaceKind, InterfaceSnapshot,
+    InterfaceTally, ProgramRuns, Protocol, Snapshot, Source, Tally,
+};
+
+pub(super) fn tally(packets: u64, segments: u64, bytes: u64) -> Tally {
+    Tally { packets, segments, bytes }
+}
+
+pub(super) fn container(name: &str) -> Container {
+    Container {
+        id: format!("{name}-id"),
+        name: name.to_owned(),
+        image: "nginx:1.27".to_owned(),
+        project: Some("shop".to_owned()),
+        service: Some("web".to_owned()),
+        attachments: vec![Attachment {
+            network: "shop_default".to_owned(),
+            network_id: "f00d".to_owned(),
+            addresses: vec![[172, 18, 0, 2].into(), "fd00::2".parse().unwrap()],
+            mac: None,
+        }],
+        pid: Some(4711),
+        host_network: false,
+        shares_with: None,
+        source: Source::Engine,
+    }
+}
+
+pub(super) fn interface(index: u32, name: &str) -> InterfaceSnapshot {
+    InterfaceSnapshot {
+        interface: Interface {
+            index,
+            name: name.to_owned(),
+            kind: InterfaceKind::Veth,
+            master: None,
+            peer_namespace: None,
+            mac: None,
+        },
+        container: Some(Arc::new(container("web"))),
+        network: Some("shop_default".into()),
+        counters: InterfaceCounters {
+            receive: InterfaceTally { tally: tally(10, 20, 3_000), link_bytes: 2_500 },
+            transmit: InterfaceTally { tally: tally(11, 21, 4_000), link_bytes: 3_500 },
+        },
+    }
+}
+
+pub(super) fn traffic(container: &str) -> ContainerTraffic {
+    ContainerTraffic {
+        container: container.into(),
+        network: "shop_default".into(),
+        receive: tally(1, 2, 300),
+        transmit: tally(4, 5, 600),
+    }
+}
+
+pub(super) fn edge(client: &str, protocol: Option<Protocol>, port: u16) -> (Edge, EdgeTraffic) {
+    let edge = Edge { client: client.into(), server: "db".into(), protocol, port };
+    (edge, EdgeTraffic { sent: tally(1, 7, 700), received: tally(2, 8, 800), connections: 3 })
+}
+
+pub(super) fn full() -> Snapshot {
+    Snapshot {
+        interfaces: vec![interface(7, "veth12ab")],
+        containers: vec![traffic("web")],
+        known: vec![Arc::new(container("web"))],
+        edges: vec![
+            edge("web", Some(Protocol::TCP), 5432),
+            edge("web", Some(Protocol::ICMP), 0),
+            edge("x", None, 9),
+        ],
+        edges_folded: 12,
+        seen: tally(90, 100, 10_000),
+        outcomes: vec![
+            (Outcome::Arp, tally(6, 6, 252)),
+            (Outcome::FlowTableFull, tally(3, 4, 748)),
+        ],
+        flows: FlowTotals {
+            active: 5,
+            started: 15,
+            ended: vec![(EndReason::Fin, 8), (EndReason::NoAnswer, 2)],
+            counted: tally(81, 90, 9_000),
+        },
+        agent: AgentStatus {
+            engine_up: Some(true),
+            attach: AttachStatus {
+                attached: 3,
+                seconds_buckets: vec![(0.001, 1), (0.01, 4), (0.1, 5)],
+                seconds_sum: 0.0625,
+                seconds_count: 6,
+                failures: 1,
+                gap_packets: 2,
+            },
+            programs: vec![ProgramRuns {
+                program: "ingress",
+                runs: 50,
+                time: Duration::from_micros(1500),
+            }],
+            flow_entries: (40, 65_536),
+            map_bytes: 1 << 20,
+            evictions: 21,
+            samples: 22,
+            samples_lost: 23,
+            log_lines: 24,
+            log_lines_lost: 25,
+        },
+    }
+}

@@ -1,0 +1,263 @@
+//! The events of the golden files.
+
+use std::{net::IpAddr, sync::Arc};
+
+use netwatch_common::outcome::Outcome;
+
+use crate::model::{
+    Clock, Container, EndReason, Endpoint, EntrySide, FlowEvent, FlowKey, FlowPhase, FlowRecord,
+    Instant, Loss, Name, Protocol, Seen, Socket, Source, Tally,
+};
+
+/// An event of either kind.
+pub(super) enum Line {
+    Flow(Box<FlowEvent>),
+    Loss(Loss),
+}
+
+/// 2026-03-01 18:04:05.123456 UTC at the monotonic zero.
+pub(super) const CLOCK: Clock = Clock { offset_ns: 1_772_388_245_123_456_000 };
+
+const MS: u64 = 1_000_000;
+
+pub(super) fn container(name: &str, image: &str) -> Name {
+    let compose = name.strip_prefix("shop-").and_then(|rest| rest.strip_suffix("-1"));
+    Name::Container(Arc::new(Container {
+        id: format!("{:0<64}", "1f0c9ab2"),
+        name: name.to_owned(),
+        image: image.to_owned(),
+        project: compose.map(|_| "shop".to_owned()),
+        service: compose.map(str::to_owned),
+        attachments: Vec::new(),
+        pid: Some(1),
+        host_network: false,
+        shares_with: None,
+        source: Source::Engine,
+    }))
+}
+
+fn end(name: Name, address: &str, port: u16) -> Endpoint {
+    Endpoint { socket: Socket { address: address.parse::<IpAddr>().unwrap(), port }, name }
+}
+
+fn tally(packets: u64, segments: u64, bytes: u64) -> Tally {
+    Tally { packets, segments, bytes }
+}
+
+/// A flow without packets, of which each event changes what it is about.
+fn flow(id: u64, protocol: Protocol, client: Endpoint, server: Endpoint) -> FlowRecord {
+    FlowRecord {
+        id,
+        key: FlowKey::new(client.socket, server.socket, protocol),
+        protocol,
+        client,
+        server,
+        network: Some("bridge".into()),
+        sent: Tally::ZERO,
+        received: Tally::ZERO,
+        first: Instant(0),
+        last: Instant(0),
+        echo: false,
+        client_flags: 0,
+        server_flags: 0,
+        seen: Vec::new(),
+    }
+}
+
+fn event(phase: FlowPhase, flow: FlowRecord) -> Line {
+    let time = if phase == FlowPhase::Start { flow.first } else { flow.last };
+    Line::Flow(Box::new(FlowEvent { time, phase, flow }))
+}
+
+fn loss(at: u64, outcome: Outcome, tally: Tally) -> Line {
+    Line::Loss(Loss { time: Instant(at), outcome, tally })
+}
+
+/// What docs/flow-log.md shows: a day in the life.
+pub(super) fn example() -> Vec<Line> {
+    let idle = FlowPhase::End(EndReason::Idle);
+    let web = || end(container("web", "nginx:1.27"), "172.17.0.3", 80);
+    let cli = end(container("cli", "alpine:3.20"), "172.17.0.2", 51_234);
+    let seen = |ifindex, side, from_client, tally| Seen { ifindex, side, from_client, tally };
+
+    let started = FlowRecord {
+        client_flags: 0x02,
+        sent: tally(1, 1, 74),
+        ..flow(1, Protocol::TCP, cli, web())
+    };
+    let (sent, received) = (tally(6, 6, 420), tally(3, 4, 1_214));
+    let ended = FlowRecord {
+        sent,
+        received,
+        last: Instant(310 * MS),
+        client_flags: 0x1b,
+        server_flags: 0x1b,
+        seen: vec![
+            seen(5, EntrySide::Ingress, true, sent),
+            seen(5, EntrySide::Egress, false, received),
+            seen(7, EntrySide::Egress, true, sent),
+            seen(7, EntrySide::Ingress, false, received),
+        ],
+        ..started.clone()
+    };
+    let ping = flow(
+        2,
+        Protocol::ICMP,
+        end(container("centos01", "centos:7"), "172.17.0.4", 9),
+        end(container("mysql01", "mysql:8"), "172.17.0.5", 9),
+    );
+    let unanswered = flow(
+        3,
+        Protocol::TCP,
+        end(container("shop-web-1", "shop/web"), "172.18.0.2", 40_112),
+        end(container("shop-db-1", "postgres:17"), "172.18.0.3", 5_432),
+    );
+    let dns = flow(4, Protocol::UDP, web(), end(Name::External, "9.9.9.9", 53));
+    let ssh = flow(
+        5,
+        Protocol::TCP,
+        end(Name::External, "2001:db8::7", 50_000),
+        end(Name::Host, "2001:db8::1", 22),
+    );
+
+    vec![
+        event(FlowPhase::Start, started),
+        event(FlowPhase::End(EndReason::Fin), ended),
+        event(
+            idle,
+            FlowRecord {
+                sent: tally(2, 2, 196),
+                received: tally(2, 2, 196),
+                echo: true,
+                first: Instant(400 * MS),
+                last: Instant(1_401 * MS),
+                ..ping
+            },
+        ),
+        event(
+            FlowPhase::End(EndReason::NoAnswer),
+            FlowRecord {
+                network: Some("shop_default".into()),
+                sent: tally(3, 3, 222),
+                client_flags: 0x02,
+                first: Instant(2_000 * MS),
+                last: Instant(9_004 * MS),
+                ..unanswered
+            },
+        ),
+        event(
+            idle,
+            FlowRecord {
+                sent: tally(1, 1, 74),
+                received: tally(1, 1, 130),
+                first: Instant(9_100 * MS),
+                last: Instant(9_112 * MS),
+                ..dns
+            },
+        ),
+        event(
+            FlowPhase::Update,
+            FlowRecord {
+                network: None,
+                sent: tally(900, 900, 81_000),
+                received: tally(700, 1_500, 2_100_000),
+                client_flags: 0x1a,
+                server_flags: 0x1a,
+                last: Instant(60_000 * MS),
+                ..ssh
+            },
+        ),
+        loss(61_000 * MS, Outcome::FlowTableFull, tally(100, 120, 98_304)),
+    ]
+}
+
+/// The ends of every scale: addresses, reasons, counts.
+pub(super) fn corners() -> Vec<Line> {
+    let v6 = "2001:db8:ffff:ffff:ffff:ffff:ffff:ffff";
+    let veth = |address, port| end(Name::Interface("veth12ab".to_owned()), address, port);
+    let external = || end(Name::External, v6, 65_535);
+    let host = || end(Name::Host, "172.17.0.1", 22);
+    let huge = tally(u64::MAX, u64::MAX, u64::MAX);
+    let max = FlowRecord {
+        sent: huge,
+        received: huge,
+        last: Instant(u64::MAX),
+        client_flags: 0xff,
+        server_flags: 0xff,
+        seen: vec![Seen {
+            ifindex: u32::MAX,
+            side: EntrySide::Egress,
+            from_client: false,
+            tally: huge,
+        }],
+        ..flow(u64::MAX, Protocol::TCP, external(), external())
+    };
+    let mut lines = vec![
+        event(
+            FlowPhase::End(EndReason::Refused),
+            flow(0, Protocol::TCP, veth("172.17.0.3", 40_000), host()),
+        ),
+        event(FlowPhase::Start, flow(1, Protocol::TCP, veth("fe80::1", 40_000), external())),
+        event(
+            FlowPhase::Start,
+            flow(2, Protocol::ICMPV6, veth("fe80::1", 1), end(Name::Multicast, "ff02::2", 1)),
+        ),
+        event(
+            FlowPhase::Start,
+            flow(3, Protocol::UDP, host(), end(Name::Multicast, "224.0.0.251", 5_353)),
+        ),
+        event(
+            FlowPhase::Start,
+            flow(4, Protocol::UDP, host(), end(Name::Multicast, "ff02::fb", 5_353)),
+        ),
+        event(
+            FlowPhase::Start,
+            flow(5, Protocol::UDP, host(), end(Name::Broadcast, "172.17.255.255", 67)),
+        ),
+        event(FlowPhase::Start, flow(6, Protocol(132), host(), external())),
+        event(FlowPhase::Start, flow(7, Protocol(253), host(), external())),
+        event(
+            FlowPhase::Start,
+            flow(8, Protocol::TCP, end(container("", ""), "172.17.0.9", 1), host()),
+        ),
+        event(FlowPhase::Update, max.clone()),
+        loss(0, Outcome::Arp, Tally::ZERO),
+        loss(u64::MAX, Outcome::FlowLimit, huge),
+    ];
+    for reason in EndReason::ALL {
+        lines.push(event(FlowPhase::End(reason), flow(9, Protocol::TCP, host(), external())));
+        lines.push(event(FlowPhase::End(reason), flow(10, Protocol::UDP, host(), external())));
+    }
+    lines.push(event(FlowPhase::End(EndReason::Fin), max));
+    lines
+}
+
+/// Names that try to be something else.
+pub(super) fn hostile() -> Vec<Line> {
+    let names = [
+        "web net=bridge end=fin",
+        "web:80 -> db:5432",
+        "a\n19:04:05.123 start tcp  x:1 -> y:2",
+        "red\u{1b}[31m\u{9b}1m\u{7}",
+        "rtl\u{202e}gnp.exe\u{2066}",
+        "z\u{200b}ero\u{feff}\u{2028}",
+        "host",
+        "10.0.0.1",
+        "quote\"'\\u{20}",
+        "e\u{301}́",
+        "数据库-café",
+        &"long".repeat(100),
+    ];
+    names
+        .into_iter()
+        .map(|name| {
+            let client = end(container(name, name), "172.17.0.2", 1);
+            let server = end(Name::Interface(name.to_owned()), "172.17.0.3", 2);
+            let network = Some(name.into());
+            event(
+                FlowPhase::End(EndReason::Idle),
+                FlowRecord { network, ..flow(1, Protocol::UDP, client, server) },
+            )
+        })
+        .collect()
+}

@@ -1,0 +1,191 @@
+//! Golden files (`UPDATE_GOLDEN=1` rewrites them), and docs/flow-log.md against them (`UPDATE_DOCS=1`).
+
+use std::{
+    collections::BTreeSet,
+    path::{Path, PathBuf},
+};
+
+use jiff::tz::{Offset, TimeZone};
+use serde_json::Value;
+
+use super::{
+    Format, Formatter,
+    fixture::{self, CLOCK, Line},
+};
+
+fn formatter(format: Format) -> Formatter {
+    Formatter::new(format, TimeZone::fixed(Offset::constant(1)))
+}
+
+fn write(formatter: &Formatter, lines: &[Line]) -> String {
+    let mut out = Vec::new();
+    for line in lines {
+        match line {
+            Line::Flow(event) => formatter.flow(event, CLOCK, &mut out).unwrap(),
+            Line::Loss(loss) => formatter.loss(loss, CLOCK, &mut out).unwrap(),
+        }
+    }
+    String::from_utf8(out).unwrap()
+}
+
+fn project(path: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
+}
+
+#[track_caller]
+fn golden(name: &str, written: &str) {
+    let path = project("src/output/testdata").join(name);
+    if std::env::var_os("UPDATE_GOLDEN").is_some() {
+        std::fs::write(&path, written).unwrap();
+    }
+    let kept = std::fs::read_to_string(&path).unwrap_or_default();
+    for (number, (kept, written)) in kept.lines().zip(written.lines()).enumerate() {
+        assert_eq!(written, kept, "{name}:{}", number + 1);
+    }
+    assert_eq!(written, kept, "{name}: UPDATE_GOLDEN=1 rewrites it");
+}
+
+#[test]
+fn text_is_as_kept() {
+    let mut text = formatter(Format::Text);
+    golden("example.txt", &write(&text, &fixture::example()));
+    golden("corners.txt", &write(&text, &fixture::corners()));
+    golden("hostile.txt", &write(&text, &fixture::hostile()));
+    text.wide = true;
+    golden("example-wide.txt", &write(&text, &fixture::example()));
+    golden("hostile-wide.txt", &write(&text, &fixture::hostile()));
+}
+
+#[test]
+fn json_is_as_kept() {
+    let json = formatter(Format::Json);
+    golden("example.jsonl", &write(&json, &fixture::example()));
+    golden("corners.jsonl", &write(&json, &fixture::corners()));
+    golden("hostile.jsonl", &write(&json, &fixture::hostile()));
+}
+
+fn everything() -> Vec<Line> {
+    [fixture::example(), fixture::corners(), fixture::hostile()].into_iter().flatten().collect()
+}
+
+#[test]
+fn every_event_is_one_printable_line() {
+    let lines = everything();
+    for format in [Format::Text, Format::Json] {
+        let written = write(&Formatter { wide: true, ..formatter(format) }, &lines);
+        assert_eq!(written.lines().count(), lines.len());
+        assert!(!written.chars().any(|c| c.is_control() && c != '\n'));
+    }
+}
+
+#[test]
+fn a_field_of_a_hostile_line_is_what_netwatch_wrote() {
+    let written = write(&formatter(Format::Text), &fixture::hostile());
+    for line in written.lines() {
+        let words: Vec<_> = line.split_whitespace().collect();
+        let (head, fields) = words.split_at(6);
+        assert!(matches!(head, [_, "end", "udp", _, "->", _]), "{line}");
+        let keys: Vec<_> = fields.iter().map(|field| field.split_once('=').unwrap().0).collect();
+        assert_eq!(keys, ["net", "sent", "recv", "dur"], "{line}");
+        assert_eq!(line.matches('=').count(), 4, "{line}");
+    }
+}
+
+#[test]
+fn colour_is_on_the_first_word_only() {
+    let plain = formatter(Format::Text);
+    let coloured = Formatter { colour: true, ..plain.clone() };
+    let lines = everything();
+    let (plain, coloured) = (write(&plain, &lines), write(&coloured, &lines));
+    for (plain, coloured) in plain.lines().zip(coloured.lines()) {
+        let (time, rest) = coloured.split_at(13);
+        let (code, rest) = rest.split_at(5);
+        let (word, rest) = rest.split_once("\u{1b}[0m").unwrap();
+        assert!(
+            ["\u{1b}[31m", "\u{1b}[32m", "\u{1b}[33m", "\u{1b}[34m"].contains(&code),
+            "{coloured:?}"
+        );
+        assert!(!rest.contains('\u{1b}'));
+        assert_eq!(format!("{time}{word}{rest}"), plain);
+    }
+}
+
+#[test]
+fn times_follow_the_zone() {
+    let Line::Flow(event) = fixture::example().remove(0) else { panic!("no flow") };
+    let line = |format, zone| {
+        let mut out = Vec::new();
+        Formatter::new(format, zone).flow(&event, CLOCK, &mut out).unwrap();
+        String::from_utf8(out).unwrap()
+    };
+    assert!(line(Format::Text, TimeZone::UTC).starts_with("18:04:05.123 "));
+    assert!(
+        line(Format::Json, TimeZone::UTC)
+            .starts_with(r#"{"time":"2026-03-01T18:04:05.123456+00:00""#)
+    );
+    let kathmandu = TimeZone::fixed(Offset::from_seconds(20_700).unwrap());
+    assert!(line(Format::Text, kathmandu.clone()).starts_with("23:49:05.123 "));
+    assert!(
+        line(Format::Json, kathmandu).starts_with(r#"{"time":"2026-03-01T23:49:05.123456+05:45""#)
+    );
+}
+
+/// `a.b`, `seen[].ifindex`: the paths of all fields that are not objects themselves.
+fn paths(value: &Value, path: &str, found: &mut BTreeSet<String>) {
+    match value {
+        Value::Object(fields) => {
+            for (name, value) in fields {
+                let path = if path.is_empty() { name.clone() } else { format!("{path}.{name}") };
+                paths(value, &path, found);
+            }
+        }
+        Value::Array(values) => {
+            for value in values {
+                paths(value, &format!("{path}[]"), found);
+            }
+        }
+        _ => {
+            found.insert(path.to_owned());
+        }
+    }
+}
+
+#[test]
+fn the_schema_names_every_field_and_no_other() {
+    let mut emitted = BTreeSet::new();
+    for line in write(&formatter(Format::Json), &everything()).lines() {
+        paths(&serde_json::from_str(line).unwrap(), "", &mut emitted);
+    }
+    let docs = std::fs::read_to_string(project("../docs/flow-log.md")).unwrap();
+    let (_, schema) = docs.split_once("\n## JSON").unwrap();
+    let documented: BTreeSet<_> = schema
+        .lines()
+        .filter_map(|line| line.strip_prefix("| `")?.split_once('`'))
+        .map(|(path, _)| path.to_owned())
+        .collect();
+    assert_eq!(documented, emitted, "docs/flow-log.md (left) and the records (right)");
+}
+
+#[test]
+fn the_docs_show_the_golden_files() {
+    let path = project("../docs/flow-log.md");
+    let kept = std::fs::read_to_string(&path).unwrap();
+    let mut fresh = kept.clone();
+    for name in ["example.txt", "example-wide.txt", "example.jsonl"] {
+        let language = if name.ends_with("jsonl") { "json" } else { "text" };
+        let content = std::fs::read_to_string(project("src/output/testdata").join(name)).unwrap();
+        let begin = format!("<!-- {name} -->\n");
+        let (head, rest) =
+            fresh.split_once(&begin).unwrap_or_else(|| panic!("docs/flow-log.md lacks {begin}"));
+        let (_, tail) = rest.split_once("<!-- end -->").unwrap();
+        fresh = format!("{head}{begin}```{language}\n{content}```\n<!-- end -->{tail}");
+    }
+    if std::env::var_os("UPDATE_DOCS").is_some() {
+        std::fs::write(&path, &fresh).unwrap();
+    } else {
+        assert!(
+            kept == fresh,
+            "docs/flow-log.md is stale: UPDATE_DOCS=1 cargo test -p netwatch --lib output"
+        );
+    }
+}

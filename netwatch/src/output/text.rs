@@ -1,0 +1,142 @@
+//! The line for people: who, then `key=value`. The initiator stands on the left.
+
+use std::fmt::Write as _;
+
+use super::{Formatter, escape, human, timestamp};
+use crate::model::{
+    Clock, Container, EndReason, Endpoint, FlowEvent, FlowPhase, FlowRecord, Instant, Loss, Name,
+    Tally,
+};
+
+/// Width of `start tcp`, `end   icmp`, `update tcp`: names begin in one column.
+const HEAD: usize = 10;
+/// Width of the two ends, beyond which a line grows.
+const ENDS: usize = 25;
+
+const GREEN: &str = "\u{1b}[32m";
+const BLUE: &str = "\u{1b}[34m";
+const YELLOW: &str = "\u{1b}[33m";
+const RED: &str = "\u{1b}[31m";
+const PLAIN: &str = "\u{1b}[0m";
+
+/// The line of a flow event.
+pub(super) fn flow(formatter: &Formatter, event: &FlowEvent, clock: Clock) -> String {
+    let FlowEvent { time, phase, flow } = event;
+    let colour = match phase {
+        FlowPhase::Start => GREEN,
+        FlowPhase::Update => BLUE,
+        FlowPhase::End(_) => YELLOW,
+    };
+    let word = phase.name();
+    let head = format!("{word:<5} {}", flow.protocol);
+    let mut line = begin(formatter, clock, *time, &head, word, colour);
+
+    let ends = format!("{} -> {}", end(flow, &flow.client), end(flow, &flow.server));
+    let _ = write!(line, " {ends:<ENDS$}");
+    if let Some(network) = &flow.network {
+        let _ = write!(line, " net={}", escape::value(network));
+    }
+    if formatter.wide {
+        wide(&mut line, flow);
+    }
+    if *phase != FlowPhase::Start {
+        let (sent, received, duration) =
+            (tally(flow.sent), tally(flow.received), human::duration(flow.duration()));
+        let _ = write!(line, " sent={sent} recv={received} dur={duration}");
+    }
+    // Without a handshake every flow ends by being idle, so that says nothing.
+    if let FlowPhase::End(reason) = phase
+        && (flow.protocol == crate::model::Protocol::TCP || *reason != EndReason::Idle)
+    {
+        let _ = write!(line, " end={}", reason.name());
+    }
+    if flow.echo {
+        line.push_str(" echo");
+    }
+    finish(line)
+}
+
+/// The line of a loss.
+pub(super) fn loss(formatter: &Formatter, loss: &Loss, clock: Clock) -> String {
+    let mut line = begin(formatter, clock, loss.time, "lost", "lost", RED);
+    let _ = write!(line, " {} packets={}", loss.outcome.name(), loss.tally.segments);
+    if formatter.wide {
+        let _ = write!(line, " bytes={}", human::bytes(loss.tally.bytes));
+    }
+    finish(line)
+}
+
+/// Time of day and the padded head, in which `word` comes first and may have a colour.
+fn begin(
+    formatter: &Formatter,
+    clock: Clock,
+    time: Instant,
+    head: &str,
+    word: &str,
+    colour: &str,
+) -> String {
+    let time = formatter.zone.to_datetime(timestamp(clock, time));
+    let (hour, minute, second, milli) =
+        (time.hour(), time.minute(), time.second(), time.millisecond());
+    let mut line = format!("{hour:02}:{minute:02}:{second:02}.{milli:03} {head:<HEAD$}");
+    if formatter.colour
+        && let Some(at) = line.find(word)
+    {
+        line.replace_range(at..at + word.len(), &format!("{colour}{word}{PLAIN}"));
+    }
+    line
+}
+
+/// No blanks at the end of a line that has no network.
+fn finish(mut line: String) -> String {
+    line.truncate(line.trim_end().len());
+    line.push('\n');
+    line
+}
+
+fn wide(line: &mut String, flow: &FlowRecord) {
+    let _ = write!(
+        line,
+        " client-addr={} server-addr={}",
+        flow.client.address(),
+        flow.server.address()
+    );
+    for (key, end) in [("client-image", &flow.client), ("server-image", &flow.server)] {
+        if let Some(container) = end.container().filter(|container| !container.image.is_empty()) {
+            let _ = write!(line, " {key}={}", escape::value(&container.image));
+        }
+    }
+    let _ = write!(line, " flow={}", flow.id);
+}
+
+fn tally(tally: Tally) -> String {
+    format!("{}/{}", tally.segments, human::bytes(tally.bytes))
+}
+
+/// `web:80`, `host:22`, `8.8.8.8:53`, `[2001:db8::1]:443`, `172.17.0.3%veth12ab:80`; the port only where there is one.
+fn end(flow: &FlowRecord, end: &Endpoint) -> String {
+    let (name, is_ipv6) = match &end.name {
+        Name::Container(container) => (container_name(container), false),
+        Name::Host => ("host".to_owned(), false),
+        Name::Interface(interface) => {
+            (format!("{}%{}", end.address(), escape::end(interface)), end.address().is_ipv6())
+        }
+        Name::Multicast | Name::Broadcast | Name::External => {
+            (end.address().to_string(), end.address().is_ipv6())
+        }
+    };
+    match (flow.protocol.has_ports(), is_ipv6) {
+        (false, _) => name,
+        (true, false) => format!("{name}:{}", end.socket.port),
+        (true, true) => format!("[{name}]:{}", end.socket.port),
+    }
+}
+
+/// The name, or what an engine that has not named it yet lets us have.
+fn container_name(container: &Container) -> String {
+    if !container.name.is_empty() {
+        return escape::container(&container.name);
+    }
+    let id: String = container.id.chars().take(12).collect();
+    if id.is_empty() { "?".to_owned() } else { escape::container(&id) }
+}

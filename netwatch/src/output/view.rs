@@ -1,0 +1,190 @@
+//! The JSON record: what docs/flow-log.md documents. A field is renamed or removed only with a new major version.
+
+use std::net::IpAddr;
+
+use jiff::fmt::temporal::DateTimePrinter;
+use netwatch_common::outcome::Outcome;
+use serde::Serialize;
+
+use super::{Formatter, timestamp};
+use crate::model::{
+    Clock, EndReason, Endpoint, EntrySide, FlowEvent, FlowPhase, Instant, Loss, Name, Protocol,
+    Tally,
+};
+
+/// A flow event.
+#[derive(Serialize)]
+pub(super) struct FlowView<'a> {
+    time: String,
+    event: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<&'static str>,
+    flow_id: u64,
+    protocol: String,
+    client: EndView<'a>,
+    server: EndView<'a>,
+    network: Option<&'a str>,
+    sent: TallyView,
+    received: TallyView,
+    first: String,
+    last: String,
+    duration_ns: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tcp_flags: Option<FlagsView>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    icmp_echo: Option<bool>,
+    seen: Vec<SeenView>,
+}
+
+/// A loss.
+#[derive(Serialize)]
+pub(super) struct LossView {
+    time: String,
+    event: &'static str,
+    reason: &'static str,
+    #[serde(flatten)]
+    tally: TallyView,
+}
+
+#[derive(Serialize)]
+struct EndView<'a> {
+    name: &'a str,
+    kind: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    container_id: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    image: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    project: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    service: Option<&'a str>,
+    address: IpAddr,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    port: Option<u16>,
+}
+
+#[derive(Serialize)]
+struct TallyView {
+    packets: u64,
+    bytes: u64,
+    skbs: u64,
+}
+
+#[derive(Serialize)]
+struct FlagsView {
+    client: String,
+    server: String,
+}
+
+#[derive(Serialize)]
+struct SeenView {
+    ifindex: u32,
+    hook: &'static str,
+    from: &'static str,
+    #[serde(flatten)]
+    tally: TallyView,
+}
+
+/// The record of a flow event.
+pub(super) fn flow<'a>(formatter: &Formatter, event: &'a FlowEvent, clock: Clock) -> FlowView<'a> {
+    let flow = &event.flow;
+    let is_tcp = flow.protocol == Protocol::TCP;
+    FlowView {
+        time: rfc3339(formatter, clock, event.time),
+        event: event.phase.name(),
+        reason: match event.phase {
+            FlowPhase::End(reason) => Some(EndReason::name(reason)),
+            FlowPhase::Start | FlowPhase::Update => None,
+        },
+        flow_id: flow.id,
+        protocol: flow.protocol.to_string(),
+        client: end(flow.protocol, &flow.client),
+        server: end(flow.protocol, &flow.server),
+        network: flow.network.as_deref(),
+        sent: flow.sent.into(),
+        received: flow.received.into(),
+        first: rfc3339(formatter, clock, flow.first),
+        last: rfc3339(formatter, clock, flow.last),
+        // Not through Duration: the difference of two u64 is one.
+        duration_ns: flow.last.0.saturating_sub(flow.first.0),
+        tcp_flags: is_tcp.then(|| FlagsView {
+            client: flags(flow.client_flags),
+            server: flags(flow.server_flags),
+        }),
+        icmp_echo: flow.protocol.is_icmp().then_some(flow.echo),
+        seen: flow
+            .seen
+            .iter()
+            .map(|seen| SeenView {
+                ifindex: seen.ifindex,
+                hook: match seen.side {
+                    EntrySide::Ingress => "ingress",
+                    EntrySide::Egress => "egress",
+                },
+                from: if seen.from_client { "client" } else { "server" },
+                tally: seen.tally.into(),
+            })
+            .collect(),
+    }
+}
+
+/// The record of a loss.
+pub(super) fn loss(formatter: &Formatter, loss: &Loss, clock: Clock) -> LossView {
+    LossView {
+        time: rfc3339(formatter, clock, loss.time),
+        event: "lost",
+        reason: Outcome::name(loss.outcome),
+        tally: loss.tally.into(),
+    }
+}
+
+impl From<Tally> for TallyView {
+    fn from(tally: Tally) -> Self {
+        Self { packets: tally.segments, bytes: tally.bytes, skbs: tally.packets }
+    }
+}
+
+fn end(protocol: Protocol, end: &Endpoint) -> EndView<'_> {
+    let container = end.container();
+    EndView {
+        name: end.label(),
+        kind: match end.name {
+            Name::Container(_) => "container",
+            Name::Host => "host",
+            Name::Multicast => "multicast",
+            Name::Broadcast => "broadcast",
+            Name::Interface(_) => "interface",
+            Name::External => "external",
+        },
+        container_id: container.map(|container| container.id.as_str()),
+        image: container
+            .map(|container| container.image.as_str())
+            .filter(|image| !image.is_empty()),
+        project: container.and_then(|container| container.project.as_deref()),
+        service: container.and_then(|container| container.service.as_deref()),
+        address: end.address(),
+        port: protocol.has_ports().then_some(end.socket.port),
+    }
+}
+
+/// The letters of tcpdump, in its order.
+fn flags(flags: u8) -> String {
+    const LETTERS: [(u8, char); 8] = [
+        (0x01, 'F'),
+        (0x02, 'S'),
+        (0x04, 'R'),
+        (0x08, 'P'),
+        (0x10, '.'),
+        (0x20, 'U'),
+        (0x40, 'E'),
+        (0x80, 'W'),
+    ];
+    LETTERS.iter().filter(|(bit, _)| flags & bit != 0).map(|(_, letter)| letter).collect()
+}
+
+/// Microseconds always, so that lines sort as text within one offset.
+fn rfc3339(formatter: &Formatter, clock: Clock, instant: Instant) -> String {
+    const PRINTER: DateTimePrinter = DateTimePrinter::new().precision(Some(6));
+    let timestamp = timestamp(clock, instant);
+    PRINTER.timestamp_with_offset_to_string(&timestamp, formatter.zone.to_offset(timestamp))
+}
