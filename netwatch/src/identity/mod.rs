@@ -1,1 +1,18 @@
-//! identity
+//! Who a packet belongs to: the veth decides, not the address.
+//!
+//! [`LinkMonitor`] and [`DockerWatcher`] tell what happens; [`Directory`] keeps it and answers. The directory is pure.
+
+pub mod directory;
+pub mod docker;
+mod host;
+pub mod netlink;
+mod network;
+
+pub use directory::{Directory, EngineState, GRACE, Lookup};
+pub use docker::{DockerWatcher, EngineCounters, EngineEvent};
+pub use host::HostAddress;
+pub use netlink::{
+    LinkCounters, LinkEvent, LinkMonitor, LinkStats, NetlinkError, named_namespaces,
+    namespace_id_of_path, namespace_id_of_pid,
+};
+pub use network::Network;

@@ -1,0 +1,243 @@
+//! What happened → the directory's state.
+
+use std::{collections::HashSet, sync::Arc};
+
+use super::{Departed, Directory, EngineState, GRACE, Gone, Index, Key, Link, Live, key};
+use crate::{
+    identity::{EngineEvent, HostAddress, LinkEvent, Network},
+    model::{Container, Instant, Interface, Mac, Source},
+};
+
+impl Directory {
+    /// Takes in what the link monitor says.
+    pub fn apply_link(&mut self, event: &LinkEvent, now: Instant) {
+        match event {
+            LinkEvent::Snapshot(links) => {
+                self.set_interfaces(links.iter().map(|(interface, _)| interface.clone()), now);
+            }
+            LinkEvent::Changed { interface, .. } => self.set_interface(interface.clone(), now),
+            LinkEvent::Gone { index, .. } => self.remove_interface(*index, now),
+            LinkEvent::Addresses(addresses) => self.set_host_addresses(addresses.clone()),
+            LinkEvent::Forwarding(entries) => self.set_forwarding(entries),
+            LinkEvent::Neighbour { port, mac, present } => self.learn(*port, *mac, *present),
+            LinkEvent::Namespaces(named) => self.set_named(named, now),
+            LinkEvent::Failed(_) => {}
+        }
+    }
+
+    /// Takes in what the engine says. [`Directory::place`] afterwards joins its containers to namespaces.
+    pub fn apply_engine(&mut self, event: &EngineEvent, now: Instant) {
+        match event {
+            EngineEvent::Up { .. } => self.engine = EngineState::Up,
+            // What it said last stays good for as long as nobody contradicts: containers outlive their engine.
+            EngineEvent::Down { .. } => self.engine = EngineState::Down,
+            EngineEvent::Containers(containers) => self.set_containers(containers, now),
+            EngineEvent::Networks(networks) => self.set_networks(networks.clone()),
+            EngineEvent::Container(container) => self.set_container(container.clone(), None, now),
+            EngineEvent::Gone { id } => self.remove_container(id, now),
+        }
+    }
+
+    /// Looks up the namespaces of containers that have a process and no namespace yet; asks `resolve` for the process's.
+    /// Cheap when there is nothing to do: call it after each batch of events.
+    pub fn place(&mut self, resolve: impl Fn(i32) -> Option<i32>) {
+        let mut found = false;
+        for live in self.live.values_mut() {
+            let unplaced = live.namespace.is_none() && !live.container.host_network;
+            if let Some(pid) = live.container.pid.filter(|_| unplaced) {
+                live.namespace = resolve(pid);
+                found |= live.namespace.is_some();
+            }
+        }
+        if found {
+            self.reindex();
+        }
+    }
+
+    /// All interfaces; what is missing has gone.
+    pub fn set_interfaces(
+        &mut self,
+        interfaces: impl IntoIterator<Item = Interface>,
+        now: Instant,
+    ) {
+        let mut vanished: HashSet<u32> = self.links.keys().copied().collect();
+        for interface in interfaces {
+            vanished.remove(&interface.index);
+            self.set_interface(interface, now);
+        }
+        for index in vanished {
+            self.remove_interface(index, now);
+        }
+    }
+
+    /// An interface came or changed.
+    pub fn set_interface(&mut self, interface: Interface, now: Instant) {
+        let index = interface.index;
+        let before = self.links.get(&index).and_then(|link| link.interface.peer_namespace);
+        let mut settled = self.links.get(&index).and_then(|link| link.settled.clone());
+        if before.is_some() && before != interface.peer_namespace {
+            settled = self.container_of_interface(index);
+        }
+        if interface.peer_namespace.is_some() {
+            settled = None;
+        }
+        self.departed.remove(&index);
+        self.links.insert(index, Link { interface, settled });
+        self.release(before);
+        self.expire(now);
+    }
+
+    /// An interface was deleted.
+    pub fn remove_interface(&mut self, index: u32, now: Instant) {
+        let (container, network) =
+            (self.container_of_interface(index), self.network_of_interface(index));
+        if let Some(Link { interface, .. }) = self.links.remove(&index) {
+            let namespace = interface.peer_namespace;
+            self.departed.insert(index, Departed { container, network, interface, at: now });
+            self.release(namespace);
+        }
+        self.expire(now);
+    }
+
+    /// All addresses of the host.
+    pub fn set_host_addresses(&mut self, addresses: Vec<HostAddress>) {
+        self.host_addresses = addresses;
+        self.collect_host();
+    }
+
+    /// The forwarding tables of all bridges.
+    pub fn set_forwarding(&mut self, entries: &[(u32, Mac)]) {
+        for (port, mac) in entries {
+            self.learn(*port, *mac, true);
+        }
+    }
+
+    /// A bridge learned an address, or forgot it, which is no reason for us to do so.
+    pub fn learn(&mut self, port: u32, mac: Mac, present: bool) {
+        if present {
+            self.ports.insert(mac, port);
+        }
+    }
+
+    /// All running containers of the engine; what is missing has gone.
+    pub fn set_containers(&mut self, containers: &[Container], now: Instant) {
+        let listed: HashSet<&str> =
+            containers.iter().map(|container| container.id.as_str()).collect();
+        let vanished: Vec<_> = self
+            .live
+            .keys()
+            .filter(|(engine, id)| *engine && !listed.contains(id.as_str()))
+            .cloned()
+            .collect();
+        for key in vanished {
+            self.retire(&key, now);
+        }
+        for container in containers {
+            self.insert(container.clone(), None, now);
+        }
+        self.reindex();
+    }
+
+    /// A container came or changed. `namespace` where it is known already.
+    pub fn set_container(&mut self, container: Container, namespace: Option<i32>, now: Instant) {
+        self.insert(container, namespace, now);
+        self.expire(now);
+        self.reindex();
+    }
+
+    /// A container of the engine stopped.
+    pub fn remove_container(&mut self, id: &str, now: Instant) {
+        self.retire(&key(Source::Engine, id), now);
+        self.expire(now);
+        self.reindex();
+    }
+
+    /// All named namespaces with their numbers.
+    pub fn set_named(&mut self, named: &[(Container, i32)], now: Instant) {
+        let listed: HashSet<&str> =
+            named.iter().map(|(container, _)| container.id.as_str()).collect();
+        let vanished: Vec<_> = self
+            .live
+            .keys()
+            .filter(|(engine, id)| !engine && !listed.contains(id.as_str()))
+            .cloned()
+            .collect();
+        for key in vanished {
+            self.retire(&key, now);
+        }
+        for (container, namespace) in named {
+            self.insert(container.clone(), Some(*namespace), now);
+        }
+        self.reindex();
+    }
+
+    /// All networks of the engine.
+    pub fn set_networks(&mut self, networks: Vec<Network>) {
+        self.networks = networks;
+        self.collect_host();
+    }
+
+    /// Forgets what went more than [`GRACE`] ago.
+    pub fn expire(&mut self, now: Instant) {
+        let before = self.gone.len();
+        self.gone.retain(|gone| now.since(gone.at) < GRACE);
+        self.departed.retain(|_, departed| now.since(departed.at) < GRACE);
+        self.ports
+            .retain(|_, port| self.links.contains_key(port) || self.departed.contains_key(port));
+        if self.gone.len() != before {
+            self.reindex();
+        }
+    }
+
+    fn insert(&mut self, container: Container, namespace: Option<i32>, now: Instant) {
+        let key = key(container.source, &container.id);
+        let known = self.live.get(&key);
+        if let Some(known) =
+            known.filter(|known| *known.container == container && namespace.is_none())
+        {
+            tracing::trace!(name = known.container.name, "a container that is as it was");
+            return;
+        }
+        // The same process is in the same namespace; an announcement without one says nothing about that.
+        let namespace = namespace
+            .or_else(|| known.filter(|known| known.container.pid == container.pid)?.namespace);
+        let moved = known.is_some_and(|known| known.container.attachments != container.attachments);
+        if moved && let Some(known) = known.cloned() {
+            self.gone.push(Gone { live: known, at: now });
+        }
+        self.order += 1;
+        self.live
+            .insert(key, Live { container: Arc::new(container), namespace, order: self.order });
+    }
+
+    fn retire(&mut self, key: &Key, now: Instant) {
+        if let Some(live) = self.live.remove(key) {
+            self.gone.push(Gone { live, at: now });
+        }
+    }
+
+    /// The last interface that led into a namespace has gone: the kernel may give the number to another one now.
+    fn release(&mut self, namespace: Option<i32>) {
+        let Some(namespace) = namespace else { return };
+        if self.links.values().any(|link| link.interface.peer_namespace == Some(namespace)) {
+            return;
+        }
+        let live = self.live.values_mut();
+        for live in live.chain(self.gone.iter_mut().map(|gone| &mut gone.live)) {
+            if live.namespace == Some(namespace) {
+                live.namespace = None;
+            }
+        }
+        self.reindex();
+    }
+
+    fn collect_host(&mut self) {
+        self.host = self.host_addresses.iter().map(|host| host.address).collect();
+        let bridged = self.networks.iter().filter(|network| network.bridge.is_some());
+        self.host.extend(bridged.flat_map(|network| network.gateways.iter().copied()));
+    }
+
+    fn reindex(&mut self) {
+        self.index = Index::new(self.live.values(), &self.gone);
+    }
+}

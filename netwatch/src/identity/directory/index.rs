@@ -1,0 +1,66 @@
+//! Containers by address, Ethernet address and namespace. Made anew at each change: those are rare, look-ups are not.
+
+use std::{collections::HashMap, net::IpAddr, sync::Arc};
+
+use super::{Gone, Live};
+use crate::model::{Container, Mac, Source};
+
+#[derive(Debug, Default)]
+pub(super) struct Index {
+    /// Numbers are released when the last link to a namespace goes, so live and gone can share one table.
+    pub(super) namespaces: HashMap<i32, Arc<Container>>,
+    pub(super) live: Claims,
+    pub(super) gone: Claims,
+}
+
+/// Who has an address. Addresses, of both kinds, are given to the next one at once.
+#[derive(Debug, Default)]
+pub(super) struct Claims {
+    pub(super) addresses: HashMap<IpAddr, Arc<Container>>,
+    pub(super) macs: HashMap<Mac, Arc<Container>>,
+}
+
+impl Index {
+    pub(super) fn new<'a>(live: impl Iterator<Item = &'a Live>, gone: &'a [Gone]) -> Self {
+        let mut index = Self::default();
+        for live in ordered(live) {
+            index.live.add(&live.container);
+            index.claim_namespace(live);
+        }
+        for live in ordered(gone.iter().map(|gone| &gone.live)) {
+            index.gone.add(&live.container);
+            index.claim_namespace(live);
+        }
+        index
+    }
+
+    fn claim_namespace(&mut self, live: &Live) {
+        if let Some(namespace) = live.namespace {
+            self.namespaces.entry(namespace).or_insert_with(|| Arc::clone(&live.container));
+        }
+    }
+}
+
+impl Claims {
+    fn add(&mut self, container: &Arc<Container>) {
+        for attachment in &container.attachments {
+            for address in &attachment.addresses {
+                self.addresses.entry(*address).or_insert_with(|| Arc::clone(container));
+            }
+            if let Some(mac) = attachment.mac {
+                self.macs.entry(mac).or_insert_with(|| Arc::clone(container));
+            }
+        }
+    }
+}
+
+/// Who comes first keeps the place: the namespace's owner before those who share it, the engine's before `ip netns`'s,
+/// the later before the earlier. A container in the host's namespace claims nothing: its traffic is the host's.
+fn ordered<'a>(containers: impl Iterator<Item = &'a Live>) -> Vec<&'a Live> {
+    let mut ordered: Vec<_> = containers.filter(|live| !live.container.host_network).collect();
+    ordered.sort_by_key(|live| {
+        let container = &live.container;
+        (container.shares_with.is_some(), container.source != Source::Engine, u64::MAX - live.order)
+    });
+    ordered
+}

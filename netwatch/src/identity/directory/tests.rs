@@ -1,0 +1,317 @@
+//! A host with `docker0` (2), veths on it, and containers that come and go. Times are in seconds.
+
+use std::net::IpAddr;
+
+use super::*;
+use crate::{
+    identity::{EngineEvent, LinkEvent},
+    model::{Attachment, InterfaceKind},
+};
+
+const BRIDGE: u32 = 2;
+const SUBNET: &str = "172.17.0.0";
+
+fn at(seconds: u64) -> Instant {
+    Instant(seconds * 1_000_000_000)
+}
+
+fn ip(text: &str) -> IpAddr {
+    text.parse().unwrap()
+}
+
+fn mac(last: u8) -> Mac {
+    Mac([2, 0x42, 0, 0, 0, last])
+}
+
+fn link(index: u32, kind: InterfaceKind, name: &str) -> Interface {
+    Interface { index, name: name.to_owned(), kind, master: None, peer_namespace: None, mac: None }
+}
+
+fn veth(index: u32, namespace: i32) -> Interface {
+    Interface {
+        master: Some(BRIDGE),
+        peer_namespace: Some(namespace),
+        ..link(index, InterfaceKind::Veth, &format!("veth{index}"))
+    }
+}
+
+fn container(name: &str, pid: i32, address: &str, last: u8) -> Container {
+    let attachment = Attachment {
+        network: "bridge".to_owned(),
+        addresses: vec![ip(address)],
+        mac: Some(mac(last)),
+        ..Attachment::default()
+    };
+    Container {
+        id: format!("id-of-{name}"),
+        name: name.to_owned(),
+        image: "image".to_owned(),
+        project: None,
+        service: None,
+        attachments: vec![attachment],
+        pid: Some(pid),
+        host_network: false,
+        shares_with: None,
+        source: Source::Engine,
+    }
+}
+
+fn named(name: &str) -> Container {
+    Container {
+        id: name.to_owned(),
+        attachments: Vec::new(),
+        pid: None,
+        source: Source::Namespace,
+        ..container(name, 1, "0.0.0.0", 0)
+    }
+}
+
+fn bridge_network() -> Network {
+    Network {
+        id: "0123456789abcdef".to_owned(),
+        name: "bridge".to_owned(),
+        driver: "bridge".to_owned(),
+        bridge: Some("docker0".to_owned()),
+        subnets: vec![(ip(SUBNET), 16)],
+        gateways: vec![ip("172.17.0.1")],
+    }
+}
+
+/// `docker0` and the host's addresses; no engine has spoken.
+fn host() -> Directory {
+    let mut directory = Directory::new();
+    directory.set_interface(link(BRIDGE, InterfaceKind::Bridge, "docker0"), at(0));
+    let address = |interface, text, prefix| HostAddress {
+        interface,
+        address: ip(text),
+        prefix,
+        broadcast: None,
+    };
+    directory
+        .set_host_addresses(vec![address(BRIDGE, "172.17.0.1", 16), address(1, "192.0.2.10", 24)]);
+    directory
+}
+
+/// The same with an engine and its default network.
+fn docker_host() -> Directory {
+    let mut directory = host();
+    let up =
+        EngineEvent::Up { version: String::new(), api: String::new(), endpoint: String::new() };
+    directory.apply_engine(&up, at(0));
+    directory.apply_engine(&EngineEvent::Networks(vec![bridge_network()]), at(0));
+    directory
+}
+
+/// A veth and, in its namespace, a running container.
+fn start(directory: &mut Directory, index: u32, namespace: i32, container: Container, now: u64) {
+    let pid = container.pid;
+    directory.set_interface(veth(index, namespace), at(now));
+    directory.apply_engine(&EngineEvent::Container(container), at(now));
+    directory.place(|asked| (Some(asked) == pid).then_some(namespace));
+}
+
+fn stop(directory: &mut Directory, index: u32, name: &str, now: u64) {
+    directory.apply_engine(&EngineEvent::Gone { id: format!("id-of-{name}") }, at(now));
+    directory.apply_link(&LinkEvent::Gone { index, name: String::new() }, at(now));
+}
+
+fn label(directory: &Directory, address: &str, observed: Option<u32>) -> String {
+    match directory.name(ip(address), observed) {
+        Lookup::Known(Name::Container(container)) => container.name.clone(),
+        other => format!("{other:?}"),
+    }
+}
+
+#[test]
+fn groups_and_broadcasts_come_first() {
+    let directory = docker_host();
+    for (address, name) in [
+        ("224.0.0.1", Name::Multicast),
+        ("ff02::1", Name::Multicast),
+        ("255.255.255.255", Name::Broadcast),
+        ("172.17.255.255", Name::Broadcast),
+        ("192.0.2.255", Name::Broadcast),
+    ] {
+        assert_eq!(directory.name(ip(address), None), Lookup::Known(name), "{address}");
+    }
+}
+
+#[test]
+fn addresses_of_the_host_are_the_hosts() {
+    let directory = docker_host();
+    for address in ["172.17.0.1", "192.0.2.10", "127.0.0.1", "::1"] {
+        assert_eq!(directory.name(ip(address), None), Lookup::Known(Name::Host), "{address}");
+    }
+    assert_eq!(directory.name(ip("198.51.100.7"), None), Lookup::Known(Name::External));
+}
+
+#[test]
+fn the_veth_decides_not_the_address() {
+    let mut directory = docker_host();
+    start(&mut directory, 7, 0, container("web", 70, "172.17.0.2", 2), 1);
+    start(&mut directory, 9, 1, container("cli", 90, "172.17.0.3", 3), 1);
+    assert_eq!(label(&directory, "172.17.0.3", Some(7)), "web");
+    assert_eq!(label(&directory, "172.17.0.3", None), "cli");
+    assert_eq!(label(&directory, "10.9.9.9", Some(9)), "cli");
+}
+
+#[test]
+fn a_forwarding_entry_joins_where_no_namespace_is_shown() {
+    let mut directory = docker_host();
+    directory.set_interface(Interface { peer_namespace: None, ..veth(7, 0) }, at(1));
+    let early = Container { pid: None, ..container("web", 1, "172.17.0.2", 2) };
+    directory.apply_engine(&EngineEvent::Container(early), at(1));
+    assert!(directory.container_of_interface(7).is_none());
+    directory.apply_link(&LinkEvent::Neighbour { port: 7, mac: mac(2), present: true }, at(1));
+    directory.apply_link(&LinkEvent::Neighbour { port: 7, mac: mac(2), present: false }, at(2));
+    assert_eq!(directory.container_of_interface(7).unwrap().name, "web");
+    assert_eq!(label(&directory, "fe80::42:ff:fe00:2", None), "web");
+}
+
+#[test]
+fn what_the_engine_may_name_is_pending_with_a_fallback() {
+    let mut directory = docker_host();
+    directory.set_interface(veth(7, 0), at(1));
+    let veth_name = Name::Interface("veth7".to_owned());
+    assert_eq!(directory.name(ip("172.17.0.2"), Some(7)), Lookup::Pending(veth_name.clone()));
+    assert_eq!(directory.name(ip("172.17.0.2"), None), Lookup::Pending(Name::External));
+    directory.apply_engine(&EngineEvent::Down { reason: String::new() }, at(2));
+    assert_eq!(directory.name(ip("172.17.0.2"), Some(7)), Lookup::Known(veth_name));
+    assert_eq!(directory.name(ip("172.17.0.2"), None), Lookup::Known(Name::External));
+}
+
+#[test]
+fn a_restart_with_a_new_address_keeps_the_name_of_the_old_one() {
+    let mut directory = docker_host();
+    start(&mut directory, 7, 0, container("web", 70, "172.17.0.2", 2), 1);
+    stop(&mut directory, 7, "web", 2);
+    start(&mut directory, 11, 0, container("web", 110, "172.17.0.5", 5), 3);
+    assert_eq!(label(&directory, "172.17.0.5", Some(11)), "web");
+    assert_eq!(label(&directory, "172.17.0.2", Some(7)), "web");
+    assert_eq!(label(&directory, "172.17.0.2", None), "web");
+}
+
+#[test]
+fn an_address_namespace_and_mac_reused_within_a_second_belong_to_the_next() {
+    let mut directory = docker_host();
+    start(&mut directory, 7, 0, container("web", 70, "172.17.0.2", 2), 1);
+    directory.learn(7, mac(2), true);
+    stop(&mut directory, 7, "web", 2);
+    // The next one's veth, packets and MAC are there before the engine speaks.
+    directory.set_interface(veth(9, 0), at(2));
+    directory.learn(9, mac(2), true);
+    assert!(directory.name(ip("172.17.0.2"), Some(9)).is_pending());
+    start(&mut directory, 9, 0, container("cli", 90, "172.17.0.2", 2), 2);
+    assert_eq!(label(&directory, "172.17.0.2", Some(9)), "cli");
+    assert_eq!(label(&directory, "172.17.0.2", None), "cli");
+    assert_eq!(label(&directory, "172.17.0.2", Some(7)), "web");
+}
+
+#[test]
+fn a_peer_that_comes_home_before_its_veth_is_deleted_keeps_the_name() {
+    let mut directory = docker_host();
+    start(&mut directory, 7, 0, container("web", 70, "172.17.0.2", 2), 1);
+    directory.set_interface(Interface { peer_namespace: None, ..veth(7, 0) }, at(2));
+    assert_eq!(directory.container_of_interface(7).unwrap().name, "web");
+    stop(&mut directory, 7, "web", 2);
+    assert_eq!(directory.container_of_interface(7).unwrap().name, "web");
+}
+
+#[test]
+fn a_process_is_asked_again_when_its_namespace_was_released() {
+    let mut directory = docker_host();
+    start(&mut directory, 7, 0, container("web", 70, "172.17.0.2", 2), 1);
+    directory.remove_interface(7, at(2));
+    directory.set_interface(veth(9, 4), at(3));
+    assert!(directory.container_of_interface(9).is_none());
+    directory.place(|pid| (pid == 70).then_some(4));
+    assert_eq!(directory.container_of_interface(9).unwrap().name, "web");
+}
+
+#[test]
+fn the_owner_of_a_shared_namespace_has_the_veth() {
+    let mut directory = docker_host();
+    let sidecar = Container {
+        attachments: Vec::new(),
+        shares_with: Some("web".to_owned()),
+        ..container("sidecar", 71, "0.0.0.0", 0)
+    };
+    directory.apply_engine(&EngineEvent::Container(sidecar), at(1));
+    start(&mut directory, 7, 0, container("web", 70, "172.17.0.2", 2), 1);
+    directory.place(|_| Some(0));
+    assert_eq!(directory.container_of_interface(7).unwrap().name, "web");
+    directory.apply_engine(&EngineEvent::Gone { id: "id-of-web".to_owned() }, at(2));
+    assert_eq!(directory.container_of_interface(7).unwrap().name, "sidecar");
+}
+
+#[test]
+fn a_container_in_the_hosts_namespace_claims_nothing() {
+    let mut directory = docker_host();
+    let on_host = Container { host_network: true, ..container("exporter", 70, "172.17.0.9", 9) };
+    directory.apply_engine(&EngineEvent::Container(on_host), at(1));
+    directory.place(|_| unreachable!("the host's namespace is not asked for"));
+    assert!(directory.container_of_address(ip("172.17.0.9")).is_none());
+    assert_eq!(directory.containers().count(), 1);
+}
+
+#[test]
+fn what_has_gone_is_forgotten_after_a_minute() {
+    let mut directory = docker_host();
+    start(&mut directory, 7, 0, container("web", 70, "172.17.0.2", 2), 1);
+    stop(&mut directory, 7, "web", 10);
+    directory.expire(at(69));
+    assert_eq!(label(&directory, "172.17.0.2", None), "web");
+    assert_eq!(label(&directory, "172.17.0.2", Some(7)), "web");
+    assert_eq!(directory.network_of_interface(7).as_deref(), Some("bridge"));
+    directory.expire(at(70));
+    assert!(directory.name(ip("172.17.0.2"), None).is_pending());
+    assert!(directory.interface(7).is_none());
+    assert!(directory.network_of_interface(7).is_none());
+}
+
+#[test]
+fn without_an_engine_namespaces_give_names() {
+    let mut directory = host();
+    directory.apply_engine(&EngineEvent::Down { reason: String::new() }, at(0));
+    directory.set_interface(link(3, InterfaceKind::Bridge, "shop"), at(1));
+    directory.set_interface(Interface { master: Some(3), ..veth(7, 5) }, at(1));
+    directory.apply_link(&LinkEvent::Namespaces(vec![(named("till"), 5)]), at(1));
+    assert_eq!(label(&directory, "10.0.0.2", Some(7)), "till");
+    assert_eq!(directory.network_of_interface(7).as_deref(), Some("shop"));
+    assert_eq!(directory.network_of_interface(BRIDGE).as_deref(), Some("bridge"));
+    assert!(directory.is_engine_bridge("br-799426d70aa2") && !directory.is_engine_bridge("shop"));
+    directory.apply_link(&LinkEvent::Namespaces(Vec::new()), at(2));
+    assert_eq!(directory.containers().count(), 0);
+}
+
+#[test]
+fn the_engines_name_wins_over_a_namespaces() {
+    let mut directory = docker_host();
+    directory.set_named(&[(named("cni-1"), 0)], at(1));
+    start(&mut directory, 7, 0, container("web", 70, "172.17.0.2", 2), 1);
+    assert_eq!(directory.container_of_interface(7).unwrap().name, "web");
+}
+
+#[test]
+fn full_lists_replace_what_was_there() {
+    let mut directory = docker_host();
+    start(&mut directory, 7, 0, container("web", 70, "172.17.0.2", 2), 1);
+    directory
+        .apply_engine(&EngineEvent::Containers(vec![container("cli", 90, "172.17.0.3", 3)]), at(2));
+    assert_eq!(
+        directory.containers().map(|container| container.name.as_str()).collect::<Vec<_>>(),
+        ["cli"]
+    );
+    directory.apply_link(&LinkEvent::Snapshot(Vec::new()), at(3));
+    assert_eq!(directory.interfaces().count(), 0);
+    assert_eq!(label(&directory, "172.17.0.2", Some(7)), "web");
+}
+
+#[test]
+fn a_rename_of_container_or_bridge_shows_at_once() {
+    let mut directory = docker_host();
+    start(&mut directory, 7, 0, container("web", 70, "172.17.0.2", 2), 1);
+    let renamed = Container { name: "shop".to_owned(), ..container("web", 70, "172.17.0.2", 2) };
+    directory.apply_engine(&EngineEvent::Container(renamed), at(2));
+    assert_eq!(directory.container_of_interface(7).unwrap().name, "shop");
+}

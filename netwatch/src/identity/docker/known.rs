@@ -1,0 +1,236 @@
+//! What the engine has told so far. Pure: events and answers in, events and questions out.
+//!
+//! An engine holds a container's lock from its first network endpoint until its process runs (0.3 s here), and answers no
+//! inspection meanwhile. The network does answer: so a container is announced with name and addresses from there, before
+//! its first packet, and with its process afterwards. Stopped containers are remembered for the sake of their names.
+
+use std::collections::{HashMap, HashSet};
+
+use bollard::models::{
+    ContainerInspectResponse, EventMessage, EventMessageTypeEnum, NetworkInspect,
+};
+
+use super::{EngineEvent, convert};
+use crate::{
+    identity::Network,
+    model::{Attachment, Container},
+};
+
+/// What to ask the engine for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Question {
+    /// A container; the number tells whether it has stopped since.
+    Container { id: String, life: u64 },
+    /// A network, for one container's place in it.
+    Place { network: String, container: String, life: u64 },
+    /// All networks.
+    Networks,
+}
+
+#[derive(Debug)]
+struct Entry {
+    /// Its `shares_with` is the other's identifier.
+    container: Container,
+    announced: bool,
+    life: u64,
+}
+
+/// Containers and networks of one connection to the engine.
+#[derive(Debug, Default)]
+pub(super) struct Known {
+    containers: HashMap<String, Entry>,
+    networks: HashSet<String>,
+    /// Containers that events have spoken of while the first list was being made: the list knows them less well.
+    touched: Option<HashSet<String>>,
+    lives: u64,
+    pub(super) out: Vec<EngineEvent>,
+    pub(super) questions: Vec<Question>,
+}
+
+impl Known {
+    pub(super) fn new() -> Self {
+        Self { touched: Some(HashSet::new()), ..Self::default() }
+    }
+
+    /// The first list: containers and whether they run.
+    pub(super) fn listed(&mut self, containers: Vec<(Container, bool)>, networks: Vec<Network>) {
+        self.networks(networks);
+        let touched = self.touched.take().unwrap_or_default();
+        for (container, announced) in containers {
+            if !touched.contains(&container.id) {
+                self.lives += 1;
+                let entry = Entry { container, announced, life: self.lives };
+                self.containers.insert(entry.container.id.clone(), entry);
+            }
+        }
+        let running = self.containers.values().filter(|entry| entry.announced);
+        let running = running.map(|entry| self.resolved(&entry.container)).collect();
+        self.out.push(EngineEvent::Containers(running));
+    }
+
+    pub(super) fn networks(&mut self, networks: Vec<Network>) {
+        self.networks = networks.iter().map(|network| network.id.clone()).collect();
+        self.out.push(EngineEvent::Networks(networks));
+    }
+
+    /// Takes in an event of the engine.
+    pub(super) fn event(&mut self, event: &EventMessage) {
+        let (Some(kind), Some(action), Some(actor)) =
+            (event.typ, event.action.as_deref(), &event.actor)
+        else {
+            return;
+        };
+        let Some(id) = actor.id.as_deref() else { return };
+        let nothing = HashMap::new();
+        let attributes = actor.attributes.as_ref().unwrap_or(&nothing);
+        match (kind, action) {
+            (EventMessageTypeEnum::CONTAINER, "create" | "start" | "rename" | "update") => {
+                let life = self.entry(id, || convert::from_event(id, attributes)).life;
+                self.questions.push(Question::Container { id: id.to_owned(), life });
+            }
+            // Podman's own words, where its compatible API lets them through: died, remove.
+            (EventMessageTypeEnum::CONTAINER, "die" | "died") => self.stopped(id),
+            (EventMessageTypeEnum::CONTAINER, "destroy" | "remove") => {
+                self.stopped(id);
+                self.containers.remove(id);
+            }
+            (EventMessageTypeEnum::NETWORK, "connect") => {
+                if let Some(container) = attributes.get("container") {
+                    self.connected(id, container);
+                }
+            }
+            (EventMessageTypeEnum::NETWORK, "disconnect") => {
+                let running = attributes.get("container").and_then(|id| self.containers.get(id));
+                if let Some(entry) = running.filter(|entry| entry.announced) {
+                    let id = entry.container.id.clone();
+                    self.questions.push(Question::Container { id, life: entry.life });
+                }
+            }
+            (EventMessageTypeEnum::NETWORK, "create" | "destroy" | "remove") => {
+                self.questions.push(Question::Networks);
+            }
+            _ => {}
+        }
+    }
+
+    /// The answer to [`Question::Container`].
+    pub(super) fn inspected(&mut self, life: u64, inspected: &ContainerInspectResponse) {
+        let Some(mut container) = convert::from_inspection(inspected) else { return };
+        let Some(entry) = self.containers.get_mut(&container.id).filter(|entry| entry.life == life)
+        else {
+            return;
+        };
+        let renamed = entry.container.name != container.name;
+        if container.pid.is_none() {
+            // Not running yet, or not any more: what the networks told of its addresses is better.
+            container.attachments = std::mem::take(&mut entry.container.attachments);
+        } else {
+            entry.announced = true;
+        }
+        let changed = entry.announced;
+        let id = container.id.clone();
+        entry.container = container;
+        if changed {
+            self.announce(&id);
+        }
+        if renamed {
+            self.announce_sharers(&id);
+        }
+    }
+
+    /// The answer to [`Question::Place`].
+    pub(super) fn placed(&mut self, id: &str, life: u64, network: &NetworkInspect) {
+        let resource = network.containers.as_ref().and_then(|containers| containers.get(id));
+        let (Some(resource), Some(network_id)) = (resource, network.id.as_deref()) else { return };
+        let Some(entry) = self.containers.get_mut(id).filter(|entry| entry.life == life) else {
+            return;
+        };
+        let place: Attachment =
+            convert::attachment(network.name.as_deref().unwrap_or_default(), network_id, resource);
+        if place.addresses.is_empty() && place.mac.is_none() {
+            return;
+        }
+        if entry.container.name.is_empty() {
+            entry.container.name = convert::bounded(resource.name.as_deref().unwrap_or_default());
+        }
+        entry
+            .container
+            .attachments
+            .retain(|other| other.network_id != network_id && !other.addresses.is_empty());
+        entry.container.attachments.push(place);
+        entry.announced = true;
+        self.announce(id);
+    }
+
+    fn connected(&mut self, network: &str, container: &str) {
+        let running =
+            self.containers.get(container).is_some_and(|entry| entry.container.pid.is_some());
+        let life = self.entry(container, || convert::stub(container, "")).life;
+        if !self.networks.contains(network) {
+            self.questions.push(Question::Networks);
+        }
+        let id = container.to_owned();
+        self.questions.push(Question::Place {
+            network: network.to_owned(),
+            container: id.clone(),
+            life,
+        });
+        if running {
+            self.questions.push(Question::Container { id, life });
+        }
+    }
+
+    fn stopped(&mut self, id: &str) {
+        self.touch(id);
+        self.lives += 1;
+        let Some(entry) = self.containers.get_mut(id) else { return };
+        entry.life = self.lives;
+        entry.container.pid = None;
+        entry.container.attachments.clear();
+        if std::mem::take(&mut entry.announced) {
+            self.out.push(EngineEvent::Gone { id: id.to_owned() });
+        }
+    }
+
+    fn entry(&mut self, id: &str, make: impl FnOnce() -> Container) -> &mut Entry {
+        self.touch(id);
+        let lives = &mut self.lives;
+        self.containers.entry(id.to_owned()).or_insert_with(|| {
+            *lives += 1;
+            Entry { container: make(), announced: false, life: *lives }
+        })
+    }
+
+    fn touch(&mut self, id: &str) {
+        if let Some(touched) = &mut self.touched {
+            touched.insert(id.to_owned());
+        }
+    }
+
+    fn announce(&mut self, id: &str) {
+        if let Some(entry) = self.containers.get(id) {
+            let container = self.resolved(&entry.container);
+            self.out.push(EngineEvent::Container(container));
+        }
+    }
+
+    fn announce_sharers(&mut self, id: &str) {
+        let entries = self.containers.values();
+        let sharers: Vec<_> = entries
+            .filter(|entry| entry.announced && entry.container.shares_with.as_deref() == Some(id))
+            .map(|entry| entry.container.id.clone())
+            .collect();
+        for sharer in sharers {
+            self.announce(&sharer);
+        }
+    }
+
+    /// With the other's name in `shares_with` instead of its identifier.
+    fn resolved(&self, container: &Container) -> Container {
+        let shares_with = container.shares_with.as_ref().map(|id| match self.containers.get(id) {
+            Some(entry) => entry.container.name.clone(),
+            None => id.chars().take(12).collect(),
+        });
+        Container { shares_with, ..container.clone() }
+    }
+}
