@@ -24,7 +24,12 @@ const INGRESS: &str = "netwatch_ingress";
 const EGRESS: &str = "netwatch_egress";
 
 fn options() -> Options {
-    Options { flow_entries: 1 << 14, sample_rate: 0, attach_mode: AttachMode::Auto, messages: false }
+    Options {
+        flow_entries: 1 << 14,
+        sample_rate: 0,
+        attach_mode: AttachMode::Auto,
+        messages: false,
+    }
 }
 
 /// Loads the programs, attached to the loopback device of a new namespace.
@@ -47,13 +52,16 @@ struct Gso {
 fn run(datapath: &mut Datapath, program: &str, packet: &[u8], repeat: u32, gso: Option<Gso>) {
     // Offsets in `struct __sk_buff` (linux/bpf.h); fields that a test may not set have to be zero.
     let mut context = [0u8; 192];
-    let mut set = |offset: usize, value: u32| context[offset..offset + 4].copy_from_slice(&value.to_ne_bytes());
+    let mut set = |offset: usize, value: u32| {
+        context[offset..offset + 4].copy_from_slice(&value.to_ne_bytes())
+    };
     set(40, LO);
     if let Some(gso) = gso {
         set(164, gso.segs);
         set(176, gso.size);
     }
-    let program: &mut SchedClassifier = datapath.ebpf_mut().program_mut(program).unwrap().try_into().unwrap();
+    let program: &mut SchedClassifier =
+        datapath.ebpf_mut().program_mut(program).unwrap().try_into().unwrap();
     let options = TestRunOptions {
         data_in: Some(packet),
         ctx_in: Some(&context),
@@ -61,7 +69,11 @@ fn run(datapath: &mut Datapath, program: &str, packet: &[u8], repeat: u32, gso: 
         ..TestRunOptions::default()
     };
     let result = program.test_run(options).expect("runs");
-    assert_eq!(result.return_value, u32::MAX, "TC_ACT_UNSPEC: whatever else is attached still runs");
+    assert_eq!(
+        result.return_value,
+        u32::MAX,
+        "TC_ACT_UNSPEC: whatever else is attached still runs"
+    );
 }
 
 fn observations(datapath: &mut Datapath) -> Vec<Observation> {
@@ -94,15 +106,21 @@ fn assert_ledger(datapath: &mut Datapath) {
 }
 
 fn tcp(source_port: u16, destination_port: u16, payload: usize) -> Vec<u8> {
-    let step = PacketBuilder::ethernet2(MAC_A, MAC_B).ipv4(A, B, 64).tcp(source_port, destination_port, 1, 1000).syn();
+    let step = PacketBuilder::ethernet2(MAC_A, MAC_B)
+        .ipv4(A, B, 64)
+        .tcp(source_port, destination_port, 1, 1000)
+        .syn();
     let mut bytes = Vec::new();
     step.write(&mut bytes, &vec![0; payload]).unwrap();
     bytes
 }
 
 fn tcp_reply(source_port: u16, destination_port: u16) -> Vec<u8> {
-    let step =
-        PacketBuilder::ethernet2(MAC_B, MAC_A).ipv4(B, A, 64).tcp(source_port, destination_port, 1, 1000).syn().ack(2);
+    let step = PacketBuilder::ethernet2(MAC_B, MAC_A)
+        .ipv4(B, A, 64)
+        .tcp(source_port, destination_port, 1, 1000)
+        .syn()
+        .ack(2);
     let mut bytes = Vec::new();
     step.write(&mut bytes, &[]).unwrap();
     bytes
@@ -144,10 +162,17 @@ fn a_gso_packet_counts_as_what_it_is_on_the_wire() {
         let wire = Tally { packets: 1, segments: 3, bytes: 3 * 1054 };
         assert_eq!(read(datapath)[0].ingress.new, wire);
         let counters = datapath.counters(LO).unwrap().receive;
-        assert_eq!((counters.tally, counters.link_bytes), (wire, 3054), "ip -s link counts the skb");
+        assert_eq!(
+            (counters.tally, counters.link_bytes),
+            (wire, 3054),
+            "ip -s link counts the skb"
+        );
         // Without gso_segs (SKB_GSO_DODGY) they follow from the size.
         run(datapath, INGRESS, &packet, 1, Some(Gso { segs: 0, size: 1500 }));
-        assert_eq!(read(datapath)[0].ingress.new, Tally { packets: 1, segments: 2, bytes: 3054 + 54 });
+        assert_eq!(
+            read(datapath)[0].ingress.new,
+            Tally { packets: 1, segments: 2, bytes: 3054 + 54 }
+        );
     });
 }
 
@@ -165,8 +190,15 @@ fn what_is_in_no_flow_has_an_outcome() {
         assert!(read(datapath).is_empty());
         assert_eq!(outcome(datapath, Outcome::Arp), Tally { packets: 5, segments: 5, bytes: 300 });
         assert_eq!(outcome(datapath, Outcome::LaterFragment).packets, 2);
-        assert_eq!(outcome(datapath, Outcome::Truncated), Tally { packets: 1, segments: 1, bytes: 40 });
-        assert_eq!(datapath.counters(LO).unwrap().transmit.tally.packets, 5, "but they are counted at the interface");
+        assert_eq!(
+            outcome(datapath, Outcome::Truncated),
+            Tally { packets: 1, segments: 1, bytes: 40 }
+        );
+        assert_eq!(
+            datapath.counters(LO).unwrap().transmit.tally.packets,
+            5,
+            "but they are counted at the interface"
+        );
     });
 }
 
@@ -191,7 +223,11 @@ fn no_packet_is_lost_when_flows_have_to_give_way() {
                 run(datapath, INGRESS, &tcp(port, 80, 0), 1 + u32::from(port % 3), None);
             }
             let packets: u64 = read(datapath).iter().map(|one| one.ingress.new.packets).sum();
-            assert_eq!(packets, (1000..1500u64).map(|port| 1 + port % 3).sum::<u64>(), "round {round}");
+            assert_eq!(
+                packets,
+                (1000..1500u64).map(|port| 1 + port % 3).sum::<u64>(),
+                "round {round}"
+            );
         }
         assert!(datapath.status().evictions >= 3 * 490);
         assert_eq!(outcome(datapath, Outcome::FlowTableFull), Tally::ZERO);
@@ -242,7 +278,10 @@ fn samples_are_drawn_at_the_rate_in_force() {
         datapath.read_samples(|sample| samples.push(sample));
         assert_eq!(samples.len(), 10, "every packet at 1:1");
         let sample = &samples[0];
-        assert_eq!((sample.ifindex, sample.side, sample.len, sample.rate), (LO, EntrySide::Egress, 354, 1));
+        assert_eq!(
+            (sample.ifindex, sample.side, sample.len, sample.rate),
+            (LO, EntrySide::Egress, 354, 1)
+        );
         assert_eq!(sample.bytes, &tcp(1, 2, 300)[..128]);
         datapath.set_sample_rate(100);
         run(datapath, INGRESS, &tcp(1, 2, 0), 200_000, None);
@@ -264,7 +303,11 @@ fn samples_are_drawn_at_the_rate_in_force() {
 #[ignore = "needs root: cargo xtask test"]
 fn clsact_attaches_and_leaves_nothing_behind() {
     with_datapath(Options { attach_mode: AttachMode::Clsact, ..options() }, |datapath| {
-        let qdiscs = || String::from_utf8(std::process::Command::new("tc").args(["qdisc"]).output().unwrap().stdout);
+        let qdiscs = || {
+            String::from_utf8(
+                std::process::Command::new("tc").args(["qdisc"]).output().unwrap().stdout,
+            )
+        };
         assert!(qdiscs().unwrap().contains("clsact"));
         datapath.detach(LO);
         assert!(!qdiscs().unwrap().contains("clsact"));

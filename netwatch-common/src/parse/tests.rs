@@ -42,7 +42,8 @@ fn udp6() -> Vec<u8> {
 /// The packet parses to the end of its headers, and is truncated at every byte before.
 fn assert_cut_anywhere(bytes: &[u8], whole: Packet) {
     for len in 0..bytes.len() {
-        let expected = if len < whole.header_len as usize { Err(Outcome::Truncated) } else { Ok(whole) };
+        let expected =
+            if len < whole.header_len as usize { Err(Outcome::Truncated) } else { Ok(whole) };
         assert_eq!(parse(&bytes[..len]), expected, "cut after {len} bytes");
     }
 }
@@ -106,8 +107,10 @@ fn tcp_options_count_as_header() {
 
 #[test]
 fn echo_request_and_reply_have_one_key() {
-    let request = packet!(PacketBuilder::ethernet2(MAC_A, MAC_B).ipv4(A4, B4, 64).icmpv4_echo_request(77, 1));
-    let reply = packet!(PacketBuilder::ethernet2(MAC_B, MAC_A).ipv4(B4, A4, 64).icmpv4_echo_reply(77, 1));
+    let request =
+        packet!(PacketBuilder::ethernet2(MAC_A, MAC_B).ipv4(A4, B4, 64).icmpv4_echo_request(77, 1));
+    let reply =
+        packet!(PacketBuilder::ethernet2(MAC_B, MAC_A).ipv4(B4, A4, 64).icmpv4_echo_reply(77, 1));
     let (request, reply) = (parse(&request[..]).unwrap(), parse(&reply[..]).unwrap());
     assert_eq!((request.icmp_type, reply.icmp_type), (ECHO_REQUEST, ECHO_REPLY));
     assert_eq!((request.source_port, request.destination_port), (77, 77));
@@ -117,7 +120,8 @@ fn echo_request_and_reply_have_one_key() {
 
 #[test]
 fn icmpv6_echo_and_other_messages() {
-    let echo = packet!(PacketBuilder::ethernet2(MAC_A, MAC_B).ipv6(A6, B6, 64).icmpv6_echo_request(9, 1));
+    let echo =
+        packet!(PacketBuilder::ethernet2(MAC_A, MAC_B).ipv6(A6, B6, 64).icmpv6_echo_request(9, 1));
     let packet = parse(&echo[..]).unwrap();
     assert_eq!((packet.icmp_type, packet.source_port), (ECHO_REQUEST_V6, 9));
     assert_cut_anywhere(&echo, packet);

@@ -1,3 +1,137 @@
 //! The agent: the one place that joins the rooms.
+//!
+//! [`run`] starts what has tasks of its own (link monitor, engine watcher, flow log, HTTP side) and then the
+//! [`core::Core`], which owns the kernel side, the flows and the names, and does one thing at a time. Channels between
+//! them are bounded; whoever is slow is told so or counted, and holds up nobody else.
 
+mod accounts;
+mod attaching;
 pub mod config;
+mod core;
+mod error;
+mod flow_log;
+mod naming;
+mod snapshot;
+
+use std::sync::Arc;
+
+use tokio::{
+    signal::unix::{SignalKind, signal},
+    sync::{mpsc, oneshot, watch},
+};
+use tracing::info;
+
+pub use error::AgentError;
+
+use self::{config::Config, core::Core, flow_log::FlowLog};
+use crate::{
+    datapath::{Datapath, Options},
+    identity::{DockerWatcher, LinkMonitor},
+    metrics,
+    model::Snapshot,
+    serve::{self, Limits, Readiness, Site},
+};
+
+/// Link and engine events that may wait for the core.
+const EVENTS: usize = 4096;
+/// Scrapes that may wait for the core.
+const SCRAPES: usize = 16;
+/// Entries of the kernel's flow table for each flow: between two containers it stands at the veths of both.
+const ENTRIES_PER_FLOW: u32 = 2;
+
+/// Observes until SIGINT or SIGTERM. Whatever can fail fails before anything is attached.
+pub async fn run(config: Config) -> Result<(), AgentError> {
+    let signals = Signals::new()?;
+    let (stop, stopped) = watch::channel(false);
+    let stop = Arc::new(stop);
+    let listeners = serve::bind(&config.listen).await?;
+    let flow_log = FlowLog::open(&config, Arc::clone(&stop))?;
+    let mut datapath = Datapath::load(&Options {
+        flow_entries: config.max_flows.saturating_mul(ENTRIES_PER_FLOW),
+        sample_rate: config.sample_rate,
+        attach_mode: config.attach_mode,
+        messages: config.kernel_messages,
+    })?;
+    let messages = config.kernel_messages.then(|| datapath.messages()).transpose()?;
+
+    let (link_events, links) = mpsc::channel(EVENTS);
+    let (engine_events, engine) = mpsc::channel(EVENTS);
+    let (scrape, scrapes) = mpsc::channel(SCRAPES);
+    let (readiness, ready) = watch::channel(Readiness::NotReady("attaching".into()));
+    let _monitor = LinkMonitor::spawn(link_events)?;
+    let _watcher = DockerWatcher::spawn(config.docker_host.clone(), engine_events);
+
+    let mut servers = Vec::new();
+    for listener in listeners {
+        let limits = Limits::default();
+        let router = serve::router(site(&config, scrape.clone(), ready.clone()), limits)?;
+        servers.push(tokio::spawn(serve::serve(listener, router, limits, stopped.clone())));
+    }
+    info!(
+        version = env!("CARGO_PKG_VERSION"),
+        revision = option_env!("NETWATCH_REVISION").unwrap_or("unknown"),
+        listen = ?config.listen,
+        "netwatch started"
+    );
+
+    let core = Core::new(&config, datapath, flow_log, readiness);
+    let stopping = Arc::clone(&stop);
+    tokio::spawn(async move {
+        let name = signals.next().await;
+        info!("{name}: stopping");
+        stopping.send_replace(true);
+    });
+    let result = core.run(links, engine, scrapes, stopped).await;
+    stop.send_replace(true);
+    for server in servers {
+        // A server that panicked has said so; there is nothing left to do for it.
+        let _ = server.await;
+    }
+    if let Some(messages) = messages {
+        messages.abort();
+    }
+    result
+}
+
+fn site(
+    config: &Config,
+    scrape: mpsc::Sender<oneshot::Sender<Snapshot>>,
+    readiness: watch::Receiver<Readiness>,
+) -> Site {
+    Site {
+        telemetry_path: config.telemetry_path.clone(),
+        version: env!("CARGO_PKG_VERSION").into(),
+        metrics: Arc::new(move || {
+            let scrape = scrape.clone();
+            Box::pin(async move {
+                let (reply, snapshot) = oneshot::channel();
+                scrape.send(reply).await.map_err(|_| "the agent is stopping")?;
+                let snapshot = snapshot.await.map_err(|_| "the agent is stopping")?;
+                metrics::render(&snapshot).map_err(|error| error.to_string())
+            })
+        }),
+        readiness,
+    }
+}
+
+struct Signals {
+    interrupt: tokio::signal::unix::Signal,
+    terminate: tokio::signal::unix::Signal,
+}
+
+impl Signals {
+    fn new() -> Result<Self, AgentError> {
+        let listen = |kind| signal(kind).map_err(AgentError::Signals);
+        Ok(Self {
+            interrupt: listen(SignalKind::interrupt())?,
+            terminate: listen(SignalKind::terminate())?,
+        })
+    }
+
+    async fn next(mut self) -> &'static str {
+        tokio::select! {
+            _ = self.interrupt.recv() => "SIGINT",
+            _ = self.terminate.recv() => "SIGTERM",
+        }
+    }
+}

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::ArgMatches;
 
 use super::{Exit, Failure, check, command, effective, environment, file, raw::Raw, terminal};
-use crate::agent::config::Config;
+use crate::agent::{self, config::Config};
 
 /// Runs the subcommand.
 pub(super) fn run(matches: &ArgMatches) -> Result<(), Failure> {
@@ -36,9 +36,22 @@ fn merge(matches: &ArgMatches) -> Result<Raw, Failure> {
         .over(Raw::defaults()))
 }
 
-/// The seam to the agent: runs until it is told to stop. To be replaced by `crate::agent::run`, whose errors become
-/// [`Failure::caused`] with the exit code and the hint that they call for.
-fn run_agent(_config: Config) -> Result<(), Failure> {
-    Err(Failure::new(Exit::NotPermitted, "this build has no agent")
-        .hint("'netwatch run --check' works"))
+/// Runs the agent until it is told to stop.
+fn run_agent(config: Config) -> Result<(), Failure> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    let runtime = runtime.map_err(|error| Failure::caused(Exit::Failed, &error))?;
+    runtime.block_on(agent::run(config)).map_err(|error| {
+        let code = if error.is_unsupported() {
+            Exit::NotPermitted
+        } else if error.is_usage() {
+            Exit::Usage
+        } else {
+            Exit::Failed
+        };
+        let failure = Failure::caused(code, &error);
+        match error.remedy() {
+            Some(remedy) => failure.hint(remedy),
+            None => failure,
+        }
+    })
 }

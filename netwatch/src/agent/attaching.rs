@@ -1,0 +1,73 @@
+//! How attaching went: how soon after a link came, and what had passed by then.
+
+use std::{fs, time::Duration};
+
+use crate::model::AttachStatus;
+
+/// Upper bounds of the buckets, in seconds.
+const BOUNDS: [f64; 10] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0];
+
+/// Sums over all attaches since the start.
+pub(super) struct Attaching {
+    buckets: [u64; BOUNDS.len()],
+    seconds: f64,
+    count: u64,
+    pub(super) failures: u64,
+    pub(super) gap_packets: u64,
+}
+
+impl Attaching {
+    pub(super) fn new() -> Self {
+        Self { buckets: [0; BOUNDS.len()], seconds: 0.0, count: 0, failures: 0, gap_packets: 0 }
+    }
+
+    /// A link that came while the agent ran is attached.
+    pub(super) fn took(&mut self, time: Duration) {
+        let seconds = time.as_secs_f64();
+        for (bucket, bound) in self.buckets.iter_mut().zip(BOUNDS) {
+            *bucket += u64::from(seconds <= bound);
+        }
+        self.seconds += seconds;
+        self.count += 1;
+    }
+
+    pub(super) fn status(&self, attached: u64) -> AttachStatus {
+        AttachStatus {
+            attached,
+            seconds_buckets: BOUNDS.into_iter().zip(self.buckets).collect(),
+            seconds_sum: self.seconds,
+            seconds_count: self.count,
+            failures: self.failures,
+            gap_packets: self.gap_packets,
+        }
+    }
+}
+
+/// Packets that a device has carried, by its own counters.
+pub(super) fn carried(interface: &str) -> u64 {
+    // Names of interfaces have no slash (`dev_valid_name`).
+    let read = |counter: &str| {
+        let path = format!("/sys/class/net/{interface}/statistics/{counter}");
+        fs::read_to_string(path).ok().and_then(|text| text.trim().parse::<u64>().ok()).unwrap_or(0)
+    };
+    read("rx_packets") + read("tx_packets")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn buckets_are_cumulative() {
+        let mut attaching = Attaching::new();
+        attaching.took(Duration::from_millis(2));
+        attaching.took(Duration::from_millis(30));
+        attaching.took(Duration::from_secs(3));
+        let status = attaching.status(1);
+        let of = |bound: f64| status.seconds_buckets.iter().find(|(le, _)| *le >= bound).unwrap().1;
+        assert_eq!(
+            (of(0.001), of(0.0025), of(0.05), of(1.0), status.seconds_count),
+            (0, 1, 2, 2, 3)
+        );
+    }
+}

@@ -1,0 +1,359 @@
+//! The core: owns the kernel side, the flows and the names, and does one thing at a time.
+
+use std::{collections::HashMap, time::Duration};
+
+use jiff::Timestamp;
+use netwatch_common::outcome::Outcome;
+use tokio::{
+    sync::{mpsc, oneshot, watch},
+    time::{MissedTickBehavior, interval},
+};
+use tracing::{debug, info, warn};
+
+use super::{
+    AgentError,
+    accounts::Accounts,
+    attaching::{Attaching, carried},
+    config::{Config, Selection},
+    flow_log::{FlowLog, Line},
+    naming,
+};
+use crate::{
+    datapath::{AttachError, Datapath, monotonic_now},
+    flow::{Edges, Limits, Tracker},
+    identity::{Directory, EngineEvent, EngineState, LinkEvent, namespace_id_of_pid},
+    model::{Clock, Instant, Interface, Loss, Snapshot, Tally},
+    serve::Readiness,
+};
+
+/// How often the flows are read. A line of the flow log is at most this late, plus what it waits for names.
+const READ_INTERVAL: Duration = Duration::from_millis(250);
+/// How often the programs are given the time: the grain of the last packet's time.
+const CLOCK_INTERVAL: Duration = Duration::from_millis(10);
+/// Outcomes that mean that a figure is incomplete. The others (ARP, say) are no loss.
+const LOSSES: [Outcome; 4] =
+    [Outcome::FlowTableFull, Outcome::FlowEntryBusy, Outcome::UnknownInterface, Outcome::FlowLimit];
+
+pub(super) struct Core {
+    pub(super) datapath: Datapath,
+    pub(super) directory: Directory,
+    pub(super) tracker: Tracker,
+    pub(super) accounts: Accounts,
+    pub(super) attaching: Attaching,
+    pub(super) flow_log: FlowLog,
+    selection: Selection,
+    readiness: watch::Sender<Readiness>,
+    clock: Clock,
+    /// The first listing has been worked through.
+    ready: bool,
+    /// Losses that the flow log has told of.
+    told: HashMap<Outcome, Tally>,
+    /// All packets seen at the last reading of the flows.
+    seen: Tally,
+}
+
+impl Core {
+    pub(super) fn new(
+        config: &Config,
+        datapath: Datapath,
+        flow_log: FlowLog,
+        readiness: watch::Sender<Readiness>,
+    ) -> Self {
+        let limits = Limits {
+            idle: config.idle_timeout,
+            active: config.active_timeout,
+            max_flows: config.max_flows as usize,
+        };
+        Self {
+            datapath,
+            directory: Directory::new(),
+            tracker: Tracker::new(limits, Edges::new(config.max_series)),
+            accounts: Accounts::default(),
+            attaching: Attaching::new(),
+            flow_log,
+            selection: config.selection.clone(),
+            readiness,
+            clock: clock(),
+            ready: false,
+            told: HashMap::new(),
+            seen: Tally::ZERO,
+        }
+    }
+
+    /// Works until told to stop; then reads the last counters, ends all flows and detaches.
+    pub(super) async fn run(
+        mut self,
+        mut links: mpsc::Receiver<LinkEvent>,
+        mut engine: mpsc::Receiver<EngineEvent>,
+        mut scrapes: mpsc::Receiver<oneshot::Sender<Snapshot>>,
+        mut stopped: watch::Receiver<bool>,
+    ) -> Result<(), AgentError> {
+        let mut read = interval(READ_INTERVAL);
+        let mut tick = interval(CLOCK_INTERVAL);
+        read.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        tick.set_missed_tick_behavior(MissedTickBehavior::Skip);
+        let result = loop {
+            // In this order: a new link must not wait for a scrape.
+            tokio::select! {
+                biased;
+                _ = stopped.wait_for(|stop| *stop) => break Ok(()),
+                event = links.recv() => match event {
+                    Some(event) => if let Err(error) = self.on_link(&event) { break Err(error) },
+                    None => break Err(AgentError::LinksEnded),
+                },
+                Some(event) = engine.recv() => self.on_engine(&event),
+                _ = tick.tick() => self.datapath.refresh_clock(),
+                _ = read.tick() => self.read(),
+                Some(scrape) = scrapes.recv() => {
+                    let snapshot = self.snapshot();
+                    // Whoever asked may have gone.
+                    let _ = scrape.send(snapshot);
+                }
+            }
+        };
+        self.finish().await;
+        result
+    }
+
+    fn on_link(&mut self, event: &LinkEvent) -> Result<(), AgentError> {
+        let now = monotonic_now();
+        if let LinkEvent::Gone { index, .. } = event {
+            // While the directory still knows it.
+            self.detach(*index);
+        }
+        self.directory.apply_link(event, now);
+        match event {
+            LinkEvent::Snapshot(links) => {
+                let interfaces: Vec<Interface> =
+                    links.iter().map(|(interface, _)| interface.clone()).collect();
+                self.on_snapshot(&interfaces)?;
+            }
+            LinkEvent::Changed { interface, seen_at, .. } if self.ready => {
+                if self.consider(interface) {
+                    self.attaching.took(seen_at.elapsed());
+                    let counted = self.datapath.counters(interface.index).unwrap_or_default();
+                    let counted = counted.receive.tally.packets + counted.transmit.tally.packets;
+                    self.attaching.gap_packets += carried(&interface.name).saturating_sub(counted);
+                }
+            }
+            LinkEvent::Failed(reason) => warn!("{reason}"),
+            _ => {}
+        }
+        self.directory.place(namespace_id_of_pid);
+        Ok(())
+    }
+
+    /// All interfaces, at the start and whenever messages were lost.
+    fn on_snapshot(&mut self, interfaces: &[Interface]) -> Result<(), AgentError> {
+        if !self.ready {
+            self.check_names(interfaces)?;
+            for interface in interfaces {
+                if Datapath::remove_leftovers(&interface.name, interface.index) {
+                    info!(
+                        interface = interface.name,
+                        "removed what an earlier netwatch left attached"
+                    );
+                }
+            }
+        }
+        for index in self.datapath.attached() {
+            if !interfaces.iter().any(|interface| interface.index == index) {
+                self.detach(index);
+            }
+        }
+        for interface in interfaces {
+            self.consider(interface);
+        }
+        if !self.ready {
+            self.ready = true;
+            self.readiness.send_replace(Readiness::Ready);
+            info!(
+                interfaces = self.datapath.attached().len(),
+                by = self.datapath.attach_kind(),
+                "attached"
+            );
+            for pattern in &self.selection.include {
+                if !interfaces.iter().any(|interface| pattern.is_match(&interface.name)) {
+                    warn!(pattern = pattern.glob().glob(), "no interface matches --interface yet");
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// A name without wildcards must be there; a pattern may be about interfaces to come.
+    fn check_names(&self, interfaces: &[Interface]) -> Result<(), AgentError> {
+        for pattern in &self.selection.include {
+            let name = pattern.glob().glob();
+            let literal = !name.contains(['*', '?', '[', '{', '\\']);
+            if literal && !interfaces.iter().any(|interface| interface.name == name) {
+                let present: Vec<&str> =
+                    interfaces.iter().map(|interface| interface.name.as_str()).collect();
+                return Err(AgentError::NoSuchInterface {
+                    name: name.into(),
+                    present: present.join(", "),
+                });
+            }
+        }
+        Ok(())
+    }
+
+    /// Attaches to an interface that is to be observed, detaches from one that no longer is. Whether it attached.
+    fn consider(&mut self, interface: &Interface) -> bool {
+        let wanted =
+            self.selection.selects(interface, self.directory.is_engine_bridge(&interface.name));
+        let attached = self.datapath.is_attached(interface.index);
+        if attached && !wanted {
+            self.detach(interface.index);
+        }
+        if attached || !wanted {
+            return false;
+        }
+        match self.datapath.attach(interface.index, &interface.name, interface.kind) {
+            Ok(()) => {
+                debug!(interface = interface.name, index = interface.index, "attached");
+                true
+            }
+            // The kernel's next message says what became of it.
+            Err(AttachError::Vanished) => false,
+            Err(error) => {
+                self.attaching.failures += 1;
+                warn!(interface = interface.name, %error, "cannot attach");
+                false
+            }
+        }
+    }
+
+    fn detach(&mut self, index: u32) {
+        if !self.datapath.is_attached(index) {
+            return;
+        }
+        self.read_flows();
+        self.settle(index);
+        let counters = self.datapath.detach(index).unwrap_or_default();
+        // Between settling and detaching some may have come.
+        let container = self.directory.container_of_interface(index);
+        let network = self.directory.network_of_interface(index);
+        self.accounts.settle(index, counters, container.as_deref(), network.as_ref());
+        self.accounts.close(index);
+        debug!(index, ?counters, "detached");
+    }
+
+    /// Adds what a veth has counted to its container.
+    pub(super) fn settle(&mut self, index: u32) {
+        let Some(counters) = self.datapath.counters(index) else { return };
+        let container = self.directory.container_of_interface(index);
+        let network = self.directory.network_of_interface(index);
+        self.accounts.settle(index, counters, container.as_deref(), network.as_ref());
+    }
+
+    fn on_engine(&mut self, event: &EngineEvent) {
+        self.directory.apply_engine(event, monotonic_now());
+        self.directory.place(namespace_id_of_pid);
+        match event {
+            EngineEvent::Up { version, api, endpoint } => {
+                info!(version, api, endpoint, "container engine")
+            }
+            EngineEvent::Networks(_) => {
+                // A bridge whose name says nothing may be the engine's all the same.
+                let interfaces: Vec<Interface> = self.directory.interfaces().cloned().collect();
+                for interface in &interfaces {
+                    self.consider(interface);
+                }
+            }
+            _ => {}
+        }
+        if self.directory.engine() == EngineState::Down {
+            debug!("names are interface names and addresses until the engine is back");
+        }
+    }
+
+    /// Takes up what the hooks have seen, and tells of it.
+    fn read(&mut self) {
+        let now = monotonic_now();
+        self.clock = clock();
+        let seen = self.datapath.seen();
+        if seen != self.seen {
+            self.seen = seen;
+            self.read_flows();
+        }
+        self.datapath.read_samples(|sample| tracing::trace!(?sample, "sample"));
+        self.tell(now, Tracker::tick);
+        self.tell_losses(now);
+        self.directory.expire(now);
+    }
+
+    pub(super) fn read_flows(&mut self) {
+        let tracker = &mut self.tracker;
+        self.datapath.read_flows(|observation| tracker.observe(&observation));
+    }
+
+    /// Lets the tracker report to the flow log, with names from the directory.
+    fn tell(&mut self, now: Instant, step: Step) {
+        let (directory, flow_log, clock) = (&self.directory, &self.flow_log, self.clock);
+        step(&mut self.tracker, now, &mut |flow| naming::name(directory, flow), &mut |event| {
+            flow_log.write(Line::Flow(Box::new(event)), clock)
+        });
+    }
+
+    fn tell_losses(&mut self, now: Instant) {
+        for (outcome, tally) in self.outcomes() {
+            if !LOSSES.contains(&outcome) {
+                continue;
+            }
+            let new = tally.since(self.told.get(&outcome).copied().unwrap_or_default());
+            if !new.is_zero() {
+                self.told.insert(outcome, tally);
+                self.flow_log
+                    .write(Line::Loss(Loss { time: now, outcome, tally: new }), self.clock);
+            }
+        }
+    }
+
+    /// Why packets are in no flow: those of the kernel side, and those that the tracker had no room for.
+    pub(super) fn outcomes(&self) -> Vec<(Outcome, Tally)> {
+        let mut outcomes = self.datapath.outcomes();
+        for (outcome, tally) in &mut outcomes {
+            if *outcome == Outcome::FlowLimit {
+                *tally += self.tracker.over_limit();
+            }
+        }
+        outcomes
+    }
+
+    /// The last counters, the end of every flow, and nothing left attached.
+    async fn finish(mut self) {
+        for index in self.datapath.attached() {
+            self.detach(index);
+        }
+        self.read_flows();
+        self.tell(monotonic_now(), Tracker::finish);
+        self.tell_losses(monotonic_now());
+        let Self { flow_log, datapath, .. } = self;
+        flow_log.close().await;
+        drop(datapath);
+        info!("stopped");
+    }
+}
+
+type Step = fn(
+    &mut Tracker,
+    Instant,
+    &mut dyn FnMut(&crate::flow::Unnamed<'_>) -> crate::flow::Naming,
+    &mut dyn FnMut(crate::model::FlowEvent),
+);
+
+/// How the monotonic clock stands to the wall clock now.
+fn clock() -> Clock {
+    let wall = Timestamp::now().as_nanosecond();
+    Clock { offset_ns: wall - i128::from(monotonic_now().0) }
+}
+
+/// The engine's state as the metric has it: unknown while it is being connected to for the first time.
+pub(super) fn engine_up(state: EngineState) -> Option<bool> {
+    match state {
+        EngineState::Expected => None,
+        EngineState::Up => Some(true),
+        EngineState::Down => Some(false),
+    }
+}

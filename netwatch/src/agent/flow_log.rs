@@ -1,0 +1,189 @@
+//! The flow log: a task that formats and writes lines, so that a slow disk or terminal never holds up the core.
+
+use std::{
+    fs::{File, OpenOptions},
+    io::{self, BufWriter, IsTerminal as _, Write},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+use tokio::{
+    sync::{mpsc, watch},
+    task::JoinHandle,
+};
+use tracing::{info, warn};
+
+use super::{
+    AgentError,
+    config::{Config, FlowFormat, FlowLogTarget},
+};
+use crate::{
+    model::{Clock, FlowEvent, Loss},
+    output::{Format, Formatter},
+};
+
+/// Lines that may wait to be written. More are counted as lost.
+const QUEUE: usize = 16_384;
+
+/// Something that makes a line.
+pub(super) enum Line {
+    Flow(Box<FlowEvent>),
+    Loss(Loss),
+}
+
+/// Writes lines; without a target it swallows them.
+pub(super) struct FlowLog {
+    writer: Option<(mpsc::Sender<(Line, Clock)>, JoinHandle<()>)>,
+    counts: Arc<Counts>,
+}
+
+#[derive(Default)]
+struct Counts {
+    written: AtomicU64,
+    lost: AtomicU64,
+}
+
+impl FlowLog {
+    /// Opens the file, and starts the task. `stop` is told when standard output has no reader any more.
+    pub(super) fn open(
+        config: &Config,
+        stop: Arc<watch::Sender<bool>>,
+    ) -> Result<Self, AgentError> {
+        let counts = Arc::new(Counts::default());
+        let Some(target) = &config.flow_log else { return Ok(Self { writer: None, counts }) };
+        let format = match config.flow_format {
+            FlowFormat::Text => Format::Text,
+            FlowFormat::Json => Format::Json,
+        };
+        let mut formatter = Formatter::new(format, jiff::tz::TimeZone::system());
+        let output = match target {
+            FlowLogTarget::Stdout => {
+                formatter.colour =
+                    io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none();
+                Output::Stdout(io::stdout())
+            }
+            FlowLogTarget::File(path) => Output::File(
+                OpenOptions::new()
+                    .append(true)
+                    .create(true)
+                    .open(path)
+                    .map_err(|source| AgentError::FlowLog { path: path.clone(), source })?,
+            ),
+        };
+        let (lines, queue) = mpsc::channel(QUEUE);
+        let writer =
+            Writer { output: BufWriter::new(output), formatter, counts: Arc::clone(&counts), stop };
+        let task = tokio::task::spawn_blocking(move || writer.run(queue));
+        Ok(Self { writer: Some((lines, task)), counts })
+    }
+
+    /// Hands a line to the task, or counts it as lost if the task is too far behind.
+    pub(super) fn write(&self, line: Line, clock: Clock) {
+        if let Some((lines, _)) = &self.writer
+            && lines.try_send((line, clock)).is_err()
+        {
+            self.counts.lost.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// Lines written, lines lost.
+    pub(super) fn counts(&self) -> (u64, u64) {
+        (self.counts.written.load(Ordering::Relaxed), self.counts.lost.load(Ordering::Relaxed))
+    }
+
+    /// Waits until everything is written.
+    pub(super) async fn close(self) {
+        if let Some((lines, task)) = self.writer {
+            drop(lines);
+            if let Err(error) = task.await {
+                warn!(%error, "the flow log's task");
+            }
+        }
+    }
+}
+
+struct Writer {
+    output: BufWriter<Output>,
+    formatter: Formatter,
+    counts: Arc<Counts>,
+    stop: Arc<watch::Sender<bool>>,
+}
+
+impl Writer {
+    fn run(mut self, mut queue: mpsc::Receiver<(Line, Clock)>) {
+        let mut buffer = Vec::new();
+        let mut unflushed = 0;
+        let mut failing = false;
+        while let Some((line, clock)) = queue.blocking_recv() {
+            buffer.clear();
+            unflushed += 1;
+            let formatted = match &line {
+                Line::Flow(event) => self.formatter.flow(event, clock, &mut buffer),
+                Line::Loss(loss) => self.formatter.loss(loss, clock, &mut buffer),
+            };
+            let written = formatted
+                .and_then(|()| self.output.write_all(&buffer))
+                .and_then(|()| if queue.is_empty() { self.output.flush() } else { Ok(()) });
+            match written {
+                Ok(()) if queue.is_empty() => {
+                    self.counts
+                        .written
+                        .fetch_add(std::mem::take(&mut unflushed), Ordering::Relaxed);
+                    failing = false;
+                }
+                Ok(()) => {}
+                Err(error) => {
+                    self.counts.lost.fetch_add(std::mem::take(&mut unflushed), Ordering::Relaxed);
+                    if self.give_up(&error, failing) {
+                        return;
+                    }
+                    failing = true;
+                }
+            }
+        }
+    }
+
+    /// Whether nobody will ever read what is written. Otherwise says once that it fails, and goes on.
+    fn give_up(&mut self, error: &io::Error, failing: bool) -> bool {
+        if error.kind() == io::ErrorKind::BrokenPipe {
+            info!("nobody reads the flow log any more: stopping");
+            self.stop.send_replace(true);
+            return true;
+        }
+        if !failing {
+            warn!(%error, "flow log lines cannot be written and are counted as lost");
+        }
+        // What the buffer holds would be tried again, and written twice in part.
+        let (output, _) =
+            std::mem::replace(&mut self.output, BufWriter::new(Output::Sink(io::sink())))
+                .into_parts();
+        self.output = BufWriter::new(output);
+        false
+    }
+}
+
+enum Output {
+    Stdout(io::Stdout),
+    File(File),
+    Sink(io::Sink),
+}
+
+impl Write for Output {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        match self {
+            Self::Stdout(output) => output.write(bytes),
+            Self::File(output) => output.write(bytes),
+            Self::Sink(output) => output.write(bytes),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        match self {
+            Self::Stdout(output) => output.flush(),
+            Self::File(output) => output.flush(),
+            Self::Sink(output) => output.flush(),
+        }
+    }
+}

@@ -1,0 +1,44 @@
+//! Names for the ends of a flow: what the hooks saw, put to the directory.
+
+use crate::{
+    flow::{Names, Naming, Unnamed},
+    identity::{Directory, Lookup},
+    model::{Endpoint, EntrySide, InterfaceKind, Name, Seen, Socket},
+};
+
+/// Names both ends.
+pub(super) fn name(directory: &Directory, flow: &Unnamed<'_>) -> Naming {
+    let client = end(directory, flow.client, flow.seen, true);
+    let server = end(directory, flow.server, flow.seen, false);
+    let pending = client.is_pending() || server.is_pending();
+    let names = Names {
+        client: Endpoint { socket: flow.client, name: client.into_name() },
+        server: Endpoint { socket: flow.server, name: server.into_name() },
+        network: flow.seen.iter().find_map(|seen| directory.network_of_interface(seen.ifindex)),
+    };
+    if pending { Naming::Provisional(names) } else { Naming::Final(names) }
+}
+
+/// Names one end. The veth that it sent into decides; the one that its packets came out of does so only where nothing
+/// else is known, since a bridge floods packets to ports that they are not for.
+fn end(directory: &Directory, socket: Socket, seen: &[Seen], is_client: bool) -> Lookup {
+    let veth = |side: EntrySide, from_it: bool| {
+        let from_client = is_client == from_it;
+        let here = |seen: &&Seen| seen.side == side && seen.from_client == from_client;
+        let is_veth = |index: &u32| {
+            directory.interface(*index).is_some_and(|link| link.kind == InterfaceKind::Veth)
+        };
+        seen.iter().filter(here).map(|seen| seen.ifindex).find(is_veth)
+    };
+    let sent_into = veth(EntrySide::Ingress, true);
+    let lookup = directory.name(socket.address, sent_into);
+    match lookup {
+        Lookup::Known(Name::External) | Lookup::Pending(_) if sent_into.is_none() => {
+            match veth(EntrySide::Egress, false) {
+                Some(came_out) => directory.name(socket.address, Some(came_out)),
+                None => lookup,
+            }
+        }
+        lookup => lookup,
+    }
+}

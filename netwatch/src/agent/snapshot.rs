@@ -1,0 +1,55 @@
+//! All counters at one moment, for a scrape.
+
+use super::core::{Core, engine_up};
+use crate::model::{AgentStatus, InterfaceSnapshot, Snapshot};
+
+impl Core {
+    /// Reads everything that counts, flows included, so that a scrape shows what has passed until now.
+    pub(super) fn snapshot(&mut self) -> Snapshot {
+        // Flows before outcomes and totals: what comes in between is seen and not yet counted, never the reverse.
+        self.read_flows();
+        let attached = self.datapath.attached();
+        for index in &attached {
+            self.settle(*index);
+        }
+        let interfaces = attached.iter().filter_map(|index| self.interface(*index)).collect();
+        let outcomes = self.outcomes();
+        Snapshot {
+            interfaces,
+            containers: self.accounts.snapshot(),
+            known: self.directory.containers().cloned().collect(),
+            edges: self.tracker.edges().snapshot(),
+            edges_folded: self.tracker.edges().folded(),
+            seen: self.datapath.seen(),
+            outcomes,
+            flows: self.tracker.totals(),
+            agent: self.status(attached.len() as u64),
+        }
+    }
+
+    fn interface(&self, index: u32) -> Option<InterfaceSnapshot> {
+        Some(InterfaceSnapshot {
+            interface: self.directory.interface(index)?.clone(),
+            container: self.directory.container_of_interface(index),
+            network: self.directory.network_of_interface(index),
+            counters: self.datapath.counters(index)?,
+        })
+    }
+
+    fn status(&self, attached: u64) -> AgentStatus {
+        let kernel = self.datapath.status();
+        let (log_lines, log_lines_lost) = self.flow_log.counts();
+        AgentStatus {
+            engine_up: engine_up(self.directory.engine()),
+            attach: self.attaching.status(attached),
+            programs: self.datapath.program_runs(),
+            flow_entries: (kernel.flow_entries, kernel.flow_capacity),
+            map_bytes: kernel.map_bytes,
+            evictions: kernel.evictions,
+            samples: kernel.samples,
+            samples_lost: kernel.samples_lost,
+            log_lines,
+            log_lines_lost,
+        }
+    }
+}
