@@ -156,7 +156,7 @@ mod tests {
 
     #[test]
     fn the_tail_keeps_the_end_and_drops_blank_lines() {
-        let text = (0..40).map(|n| format!("{n}\n\n")).collect::<String>();
+        let text = (0..40).map(|n| n.to_string()).collect::<Vec<_>>().join("\n\n");
         let tail = tail(&text);
         assert_eq!(tail.lines().count(), LAST_LINES);
         assert!(tail.ends_with("    39"));

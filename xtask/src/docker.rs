@@ -5,8 +5,11 @@ use std::{
     io::{self, ErrorKind, Read, Write},
     net::{TcpStream, ToSocketAddrs as _},
     os::unix::net::UnixStream,
+    path::PathBuf,
     time::Duration,
 };
+
+use crate::command::find;
 
 const DEFAULT: &str = "unix:///var/run/docker.sock";
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -62,6 +65,11 @@ impl fmt::Display for Host {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
     }
+}
+
+/// The client's program. The distribution's own comes first: it is the one that fits the distribution's engine.
+pub(crate) fn client() -> Option<PathBuf> {
+    Some(PathBuf::from("/usr/bin/docker")).filter(|file| file.is_file()).or_else(|| find("docker"))
 }
 
 fn connect(address: &str) -> io::Result<TcpStream> {

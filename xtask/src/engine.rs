@@ -24,14 +24,14 @@ use tempfile::TempDir;
 use crate::{
     cleanup,
     command::{command, find, line, step, tail, wait},
-    docker::{Answer, Host},
+    docker::{Answer, Host, client},
     firewall::Traces,
     refused::Refused,
     report::{say, show},
     root::{Root, is_root},
 };
 
-const START: Duration = Duration::from_secs(60);
+const START: Duration = Duration::from_mins(1);
 const STOP: Duration = Duration::from_secs(30);
 
 /// An engine that answers; stopped when dropped, if it is our own.
@@ -215,7 +215,7 @@ impl Daemon {
 
     /// Containers whose first process ignores SIGTERM would each cost dockerd ten seconds.
     fn kill_containers(&self) -> Result<()> {
-        let docker = find("docker").context("no docker command")?;
+        let docker = client().context("no docker command")?;
         let docker = docker.to_string_lossy();
         let host = self.host();
         let running = step(&docker, &["-H", &host, "ps", "-q"])?;

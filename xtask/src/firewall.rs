@@ -123,7 +123,7 @@ fn undo(before: &str, after: &str) -> String {
         steps.extend(own.iter().map(|(chain, _)| format!("-F {chain}")));
         steps.extend(own.iter().map(|(chain, _)| format!("-X {chain}")));
         if !steps.is_empty() {
-            script += &format!("*{table}\n{}\nCOMMIT\n", steps.join("\n"));
+            script.extend(["*", table, "\n", &steps.join("\n"), "\nCOMMIT\n"]);
         }
     }
     script

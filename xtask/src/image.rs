@@ -11,7 +11,7 @@ use anyhow::{Context as _, Result};
 
 use crate::{
     command::{capture, command, find, step},
-    docker::Host,
+    docker::{Host, client},
     report::say,
     root::Root,
 };
@@ -55,13 +55,7 @@ fn fill(image: &Path) -> Result<()> {
 }
 
 fn docker(root: Root, host: &Host) -> Result<Command> {
-    // A distribution's own client first: it is the one that fits the distribution's engine.
-    let packaged = Path::new("/usr/bin/docker");
-    let program = if packaged.exists() {
-        packaged.into()
-    } else {
-        find("docker").context("there is no docker command")?
-    };
+    let program = client().context("there is no docker command")?;
     let mut command = root.command(&path(&program));
     command.args(["-H", &host.0]);
     Ok(command)

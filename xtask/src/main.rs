@@ -92,7 +92,7 @@ fn perform(task: Task) -> Result<ExitCode> {
         Task::Engine => engine::keep()?,
         Task::ObserveLab(args) => return run::observe_lab(&args),
         Task::LabServe(args) => lab::server::serve(&args)?,
-        Task::LabClient(args) => lab::client::run(&args)?,
+        Task::LabClient(args) => lab::client::run(&args),
     }
     Ok(ExitCode::SUCCESS)
 }

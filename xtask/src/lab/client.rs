@@ -35,7 +35,7 @@ enum Who {
 }
 
 /// Sends until the time is up or it is told to stop.
-pub(crate) fn run(args: &Args) -> Result<()> {
+pub(crate) fn run(args: &Args) {
     let begin = Instant::now();
     let pause = |milliseconds| Duration::from_millis(milliseconds) / args.scale;
     let until = Until { begin, limit: Duration::from_secs(args.seconds) };
@@ -49,7 +49,6 @@ pub(crate) fn run(args: &Args) -> Result<()> {
             scope.spawn(|| repeat("api -> web udp", pause(500), &until, datagram));
         }
     });
-    Ok(())
 }
 
 struct Until {

@@ -13,7 +13,7 @@ use super::{API, CLI, DATABASE_PORT, DB, HTTP_PORT, Node, UDP_PORT, WEB, marker,
 use crate::{cleanup, command::command, refused::Refused, report::say};
 
 /// `--seconds 0` means "until Ctrl-C", but a forgotten terminal must not send for ever.
-const AT_MOST: Duration = Duration::from_secs(3600);
+const AT_MOST: Duration = Duration::from_hours(1);
 const PATIENCE: Duration = Duration::from_secs(2);
 
 #[derive(clap::Args)]

@@ -9,7 +9,7 @@ use std::{
 use super::{Purpose, table::Row};
 use crate::{
     command::{capture, command, find},
-    docker::{Answer, Host},
+    docker::{Answer, Host, client},
 };
 
 /// One program.
@@ -53,6 +53,7 @@ fn place(thing: &str) -> Option<PathBuf> {
             let host = Host::configured();
             (host.ping() != Answer::No).then(|| host.0.into())
         }),
+        "docker" => client(),
         _ => find(thing),
     }
 }
