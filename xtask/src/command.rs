@@ -24,16 +24,23 @@ pub(crate) fn command(program: impl AsRef<OsStr>) -> Command {
     command
 }
 
-/// A command for one quick step, out of reach of Ctrl-C: it is done or not done, never half, and a clean-up can rely on
-/// it even while the user presses Ctrl-C again. Not for anything that may want the terminal (sudo).
+/// A command for one quick step, out of reach of Ctrl-C and of signals to us: it is done or not done, never half, and a
+/// clean-up after a signal can rely on it. Not for anything that may want the terminal (sudo).
 pub(crate) fn step(program: &str, args: &[&str]) -> Result<String> {
     let mut command = command(program);
     command.args(args).process_group(0);
-    capture(&mut command)
+    collect(&mut command, |child| child.wait().context("waiting for a child process"))
 }
 
 /// Runs to the end and returns standard output; the output of a failed command becomes the error.
 pub(crate) fn capture(command: &mut Command) -> Result<String> {
+    collect(command, wait)
+}
+
+fn collect(
+    command: &mut Command,
+    wait: impl FnOnce(&mut Child) -> Result<ExitStatus>,
+) -> Result<String> {
     let mut child = command
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
@@ -45,7 +52,12 @@ pub(crate) fn capture(command: &mut Command) -> Result<String> {
     if status.success() {
         return Ok(out);
     }
-    Err(anyhow!("{} failed: {status}\n{}", line(command), tail(&format!("{out}{err}"))))
+    let said = tail(&format!("{out}{err}"));
+    Err(anyhow!(
+        "{} failed: {status}{}{said}",
+        line(command),
+        if said.is_empty() { "" } else { "\n" }
+    ))
 }
 
 /// Runs to the end with its output on ours.

@@ -213,25 +213,29 @@ impl Daemon {
         tail(&fs::read_to_string(self.folder.join("dockerd.log")).unwrap_or_default())
     }
 
-    /// Containers whose first process ignores SIGTERM would each cost dockerd ten seconds.
-    fn kill_containers(&self) -> Result<()> {
+    /// Removes containers and networks: the engine takes their bridges and rules along, and a container whose first
+    /// process ignores SIGTERM would cost it ten seconds.
+    fn empty(&self) -> Result<()> {
         let docker = client().context("no docker command")?;
-        let docker = docker.to_string_lossy();
-        let host = self.host();
-        let running = step(&docker, &["-H", &host, "ps", "-q"])?;
-        let running: Vec<_> = running.split_whitespace().collect();
-        if running.is_empty() {
-            Ok(())
-        } else {
-            step(&docker, &[&["-H", &host, "kill"], &running[..]].concat()).map(drop)
+        let (docker, host) = (docker.to_string_lossy(), self.host());
+        let all = step(&docker, &["-H", &host, "ps", "--all", "--quiet"])?;
+        let all: Vec<_> = all.split_whitespace().collect();
+        if !all.is_empty() {
+            step(&docker, &[&["-H", &host, "rm", "--force", "--volumes"], &all[..]].concat())?;
         }
+        step(&docker, &["-H", &host, "network", "prune", "--force"]).map(drop)
     }
 }
 
 impl Drop for Daemon {
     fn drop(&mut self) {
-        // Only saves time; an engine that does not answer is stopped all the same.
-        let _ = self.kill_containers();
+        // An engine that has died has nothing left to empty.
+        if matches!(self.process.try_wait(), Ok(None))
+            && Host(self.host()).ping() == Answer::Yes
+            && let Err(error) = self.empty()
+        {
+            say(format_args!("could not remove the tests' containers and networks: {error:#}"));
+        }
         let _ = cleanup::signal(self.process.id(), libc::SIGTERM);
         let begin = Instant::now();
         while matches!(self.process.try_wait(), Ok(None)) && begin.elapsed() < STOP {

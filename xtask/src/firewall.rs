@@ -3,7 +3,7 @@
 //! [`Traces`] remembers how things were, and when dropped takes back exactly what Docker added since, rule by rule: rules
 //! of others stay, also those that came in between.
 
-use std::{collections::HashSet, fs, process::Stdio};
+use std::{fs, path::Path, process::Stdio};
 
 use anyhow::{Context as _, Result};
 
@@ -13,12 +13,14 @@ use crate::{
 };
 
 const FORWARDING: &str = "/proc/sys/net/ipv4/ip_forward";
+const BRIDGE: &str = "/sys/class/net/docker0";
 const FAMILIES: [&str; 2] = ["iptables", "ip6tables"];
 
 /// The host before the engine started.
 pub(crate) struct Traces {
     rules: [Option<String>; 2],
-    bridges: HashSet<String>,
+    /// Whether there was a docker0.
+    bridge: bool,
     forwarding: String,
 }
 
@@ -26,7 +28,7 @@ impl Traces {
     pub(crate) fn remember() -> Result<Self> {
         Ok(Self {
             rules: FAMILIES.map(saved),
-            bridges: bridges(),
+            bridge: Path::new(BRIDGE).exists(),
             forwarding: fs::read_to_string(FORWARDING)
                 .with_context(|| format!("reading {FORWARDING}"))?,
         })
@@ -38,8 +40,9 @@ impl Traces {
                 restore(family, &undo(before, &after))?;
             }
         }
-        for bridge in bridges().difference(&self.bridges) {
-            step("ip", &["link", "del", bridge])?;
+        // Only this one: the engine removed its networks, and another engine may have made some meanwhile.
+        if !self.bridge && Path::new(BRIDGE).exists() {
+            step("ip", &["link", "del", "docker0"])?;
         }
         fs::write(FORWARDING, &self.forwarding).with_context(|| format!("writing {FORWARDING}"))
     }
@@ -157,15 +160,6 @@ fn is_docker(rule: &str) -> bool {
 fn is_bridge(name: &str) -> bool {
     let id = |id: &str| id.len() == 12 && id.bytes().all(|byte| byte.is_ascii_hexdigit());
     name == "docker0" || name.strip_prefix("br-").is_some_and(id)
-}
-
-fn bridges() -> HashSet<String> {
-    let Ok(links) = fs::read_dir("/sys/class/net") else { return HashSet::new() };
-    links
-        .flatten()
-        .filter_map(|link| link.file_name().into_string().ok())
-        .filter(|name| is_bridge(name))
-        .collect()
 }
 
 #[cfg(test)]
