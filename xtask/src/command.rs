@@ -3,9 +3,9 @@
 
 use std::{
     ffi::OsStr,
-    io::{ErrorKind, Read},
+    io::{ErrorKind, Read, Write as _},
     os::unix::process::CommandExt as _,
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Stdio},
     thread,
     time::Duration,
@@ -30,6 +30,24 @@ pub(crate) fn step(program: &str, args: &[&str]) -> Result<String> {
     let mut command = command(program);
     command.args(args).process_group(0);
     collect(&mut command, |child| child.wait().context("waiting for a child process"))
+}
+
+/// The same for a program that reads its work from standard input.
+pub(crate) fn step_with_input(program: &Path, args: &[&str], input: &str) -> Result<()> {
+    let mut command = Command::new(program);
+    command.args(args).process_group(0).stdin(Stdio::piped());
+    collect(&mut command, |child| {
+        // Dropped at the end of this line, which tells the child that this was all.
+        let written =
+            child.stdin.take().map_or(Ok(()), |mut pipe| pipe.write_all(input.as_bytes()));
+        let status = child.wait().context("waiting for a child process")?;
+        // One that fails closes the pipe early; then its exit and its words are the better error.
+        if status.success() {
+            written.context("writing to a child process")?;
+        }
+        Ok(status)
+    })
+    .map(drop)
 }
 
 /// Runs to the end and returns standard output; the output of a failed command becomes the error.

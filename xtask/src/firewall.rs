@@ -3,12 +3,12 @@
 //! [`Traces`] remembers how things were, and when dropped takes back exactly what Docker added since, rule by rule: rules
 //! of others stay, also those that came in between.
 
-use std::{fs, path::Path, process::Stdio};
+use std::{fs, path::Path};
 
 use anyhow::{Context as _, Result};
 
 use crate::{
-    command::{command, find, step, wait},
+    command::{find, step, step_with_input},
     report::say,
 };
 
@@ -34,23 +34,28 @@ impl Traces {
         })
     }
 
-    fn take_back(&self) -> Result<()> {
+    /// Goes on past what fails: the rest is still worth taking back. Returns what failed.
+    fn take_back(&self) -> Vec<anyhow::Error> {
+        let mut failed = Vec::new();
         for (family, before) in FAMILIES.into_iter().zip(&self.rules) {
             if let (Some(before), Some(after)) = (before, saved(family)) {
-                restore(family, &undo(before, &after))?;
+                failed.extend(restore(family, &undo(before, &after)).err());
             }
         }
         // Only this one: the engine removed its networks, and another engine may have made some meanwhile.
         if !self.bridge && Path::new(BRIDGE).exists() {
-            step("ip", &["link", "del", "docker0"])?;
+            failed.extend(step("ip", &["link", "del", "docker0"]).err());
         }
-        fs::write(FORWARDING, &self.forwarding).with_context(|| format!("writing {FORWARDING}"))
+        let forwarding = fs::write(FORWARDING, &self.forwarding)
+            .with_context(|| format!("writing {FORWARDING}"));
+        failed.extend(forwarding.err());
+        failed
     }
 }
 
 impl Drop for Traces {
     fn drop(&mut self) {
-        if let Err(error) = self.take_back() {
+        for error in self.take_back() {
             say(format_args!(
                 "could not take back all that Docker changed on this host: {error:#}"
             ));
@@ -65,29 +70,13 @@ fn saved(family: &str) -> Option<String> {
 }
 
 fn restore(family: &str, rules: &str) -> Result<()> {
-    use std::io::Write as _;
     if rules.is_empty() {
         return Ok(());
     }
     let program = find(&format!("{family}-restore"))
         .with_context(|| format!("there is no {family}-restore"))?;
-    let mut command = command(program);
-    let mut child = command
-        .arg("--noflush")
-        .stdin(Stdio::piped())
-        .spawn()
-        .with_context(|| format!("starting {family}-restore"))?;
-    if let Some(mut input) = child.stdin.take() {
-        input
-            .write_all(rules.as_bytes())
-            .with_context(|| format!("giving {family}-restore its rules"))?;
-    }
-    let status = wait(&mut child)?;
-    anyhow::ensure!(
-        status.success(),
-        "{family}-restore --noflush failed: {status}, given\n{rules}"
-    );
-    Ok(())
+    step_with_input(&program, &["--noflush"], rules)
+        .with_context(|| format!("it was given\n{rules}"))
 }
 
 /// The input for `iptables-restore --noflush` that takes Docker's additions back.
