@@ -4,12 +4,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
 
-use super::{
-    announced,
-    apt::Apt,
-    table::{Row, State},
-    toolchain::Toolchain,
-};
+use super::{announced, apt::Apt, table::Row, toolchain::Toolchain};
 use crate::{
     command::{capture, command, line},
     workspace::cargo,
@@ -93,9 +88,9 @@ pub(super) fn row(linker: Option<Linker>, toolchain: Option<&Toolchain>, apt: &A
     } else {
         String::new()
     };
-    let place = format!(
-        "{first}{}",
-        line(&build(llvm)).replace(&std::env::var("CARGO").unwrap_or_default(), "cargo")
-    );
-    Row { thing: NAME, state: State::Missing(why), place, package: "" }
+    // By its name, not by the path that cargo told us of itself.
+    let build = line(&build(llvm));
+    let build =
+        std::env::var("CARGO").map_or(build.clone(), |cargo| build.replace(&cargo, "cargo"));
+    Row::missing_because(NAME, &why, &format!("{first}{build}"))
 }

@@ -9,18 +9,20 @@ mod table;
 mod toolchain;
 mod tools;
 
+use std::process::Command;
+
 use anyhow::Result;
 use clap::ValueEnum;
 
 use self::{
     apt::Apt,
-    table::{Row, State, Table},
+    table::{Row, Table},
     toolchain::{PACKAGES, Packaged, Toolchain},
     tools::Tool,
 };
 use crate::{
     cleanup,
-    command::stream,
+    command::{capture, line},
     refused::Refused,
     report::{say, show},
 };
@@ -87,7 +89,11 @@ fn work(purpose: Purpose, install: bool) -> (Table, Result<()>) {
     }
     let installing = install && outcome.is_ok();
     let toolchain = toolchain::find();
-    let toolchain = if installing { toolchain.or_else(|_| toolchain::link()) } else { toolchain };
+    let toolchain = if installing && !toolchain::is_overridden() {
+        toolchain.or_else(|_| toolchain::link())
+    } else {
+        toolchain
+    };
     let linker = linker::find();
     let linker = match &toolchain {
         Ok(toolchain) if linker.is_none() && installing => linker::install(&mut apt, toolchain)
@@ -133,12 +139,16 @@ fn toolchain_row(toolchain: Result<&Toolchain, &anyhow::Error>, apt: &Apt) -> Ro
     match toolchain {
         Ok(toolchain) => Row::found(thing, toolchain.to_string(), &toolchain.place).of(PACKAGES[0]),
         Err(error) => {
-            let remedy = if apt.is_debian() {
+            let remedy = if toolchain::is_overridden() {
+                String::new()
+            } else if matches!(toolchain::packaged(), Packaged::Yes) {
+                format!("rustup toolchain link {} /usr", toolchain::LINKED)
+            } else if apt.is_debian() {
                 format!("{}; rustup toolchain link {} /usr", apt.line(&PACKAGES), toolchain::LINKED)
             } else {
                 toolchain::NIGHTLY_REMEDY.into()
             };
-            Row { thing, state: State::Missing(format!("{error:#}")), place: remedy, package: "" }
+            Row::missing_because(thing, &error.to_string(), &remedy)
         }
     }
 }
@@ -161,10 +171,7 @@ fn tool_row(before: &Tool, now: &Tool, apt: &Apt) -> Row {
 }
 
 /// Announces a long command, then runs it out of sight: its output only matters if it fails.
-fn announced(what: &str, command: &mut std::process::Command) -> Result<()> {
-    say(format_args!("{what}: {}", crate::command::line(command)));
-    if std::env::var_os("NETWATCH_XTASK_VERBOSE").is_some() {
-        return stream(command);
-    }
-    crate::command::capture(command).map(drop)
+fn announced(what: &str, command: &mut Command) -> Result<()> {
+    say(format_args!("{what}: {}", line(command)));
+    capture(command).map(drop)
 }

@@ -11,8 +11,7 @@ pub(super) enum State {
     Found(String),
     /// There now.
     Installed(String),
-    /// Not there; perhaps a word on why.
-    Missing(String),
+    Missing,
 }
 
 /// One line of the table.
@@ -37,7 +36,13 @@ impl Row {
     }
 
     pub(super) fn missing(thing: &'static str, remedy: String) -> Self {
-        Self { thing, state: State::Missing(String::new()), place: remedy, package: "" }
+        Self { thing, state: State::Missing, place: remedy, package: "" }
+    }
+
+    /// Missing for a reason that one would not guess.
+    pub(super) fn missing_because(thing: &'static str, why: &str, remedy: &str) -> Self {
+        let both = [why, remedy].into_iter().filter(|text| !text.is_empty()).collect::<Vec<_>>();
+        Self::missing(thing, both.join(": "))
     }
 
     /// Names the package it comes from.
@@ -60,7 +65,7 @@ impl fmt::Display for State {
         let (word, more) = match self {
             Self::Found(version) => ("found", version),
             Self::Installed(version) => ("installed", version),
-            Self::Missing(why) => ("MISSING", why),
+            Self::Missing => return f.write_str("MISSING"),
         };
         if more.is_empty() { f.write_str(word) } else { write!(f, "{word} {more}") }
     }
@@ -81,7 +86,7 @@ impl Table {
     pub(super) fn missing(&self) -> Vec<&'static str> {
         self.rows
             .iter()
-            .filter(|row| matches!(row.state, State::Missing(_)))
+            .filter(|row| matches!(row.state, State::Missing))
             .map(|row| row.thing)
             .collect()
     }

@@ -62,7 +62,7 @@ pub(super) fn is_overridden() -> bool {
 pub(super) fn find() -> Result<Toolchain> {
     if let Ok(name) = env::var(OVERRIDE) {
         return probe(&name, &[PACKAGED_CORE, SOURCES_OF_CORE]).with_context(|| {
-            format!("{OVERRIDE} names {name}; unset it, or name one that has `core` for BPF")
+            format!("{OVERRIDE} names `{name}`, which cannot be used: unset it, or name one that has `core` for BPF")
         });
     }
     probe(LINKED, &[PACKAGED_CORE]).or_else(|_| probe("nightly", &[SOURCES_OF_CORE])).map_err(
