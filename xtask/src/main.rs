@@ -1,1 +1,98 @@
-fn main() {}
+//! netwatch's developer and first-run commands: `cargo xtask setup | run | test | lab`.
+//!
+//! Promises: every command leaves the host as it found it, also when it fails or is interrupted; only `setup` installs
+//! anything, and says so first. Exit codes are netwatch's own: 0 done, 1 failed, 2 usage, 3 not permitted or not
+//! supported here.
+
+mod cleanup;
+mod command;
+mod docker;
+mod engine;
+mod firewall;
+mod image;
+mod lab;
+mod refused;
+mod report;
+mod root;
+mod run;
+mod setup;
+mod summary;
+mod test;
+mod workspace;
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+
+use crate::{refused::Refused, report::say};
+
+const EXAMPLES: &str = "\
+Examples:
+  cargo xtask setup                  find or install what the build needs, and the tests
+  cargo xtask setup --no-install     only say what is missing, and the command that brings it
+  cargo xtask run                    build netwatch and observe this host's containers (or a lab, without Docker)
+  cargo xtask run -- --flow-log - --flow-format json
+  cargo xtask test                   every test, on a real Docker engine
+  cargo xtask lab up                 a Docker-like host without Docker
+  cargo xtask lab traffic --seconds 60
+
+Exit codes: 0 done, 1 failed, 2 usage, 3 not permitted or not supported here.";
+
+/// Sets up, runs and tests netwatch.
+#[derive(Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask", after_help = EXAMPLES)]
+struct Args {
+    #[command(subcommand)]
+    task: Task,
+}
+
+#[derive(Subcommand)]
+enum Task {
+    /// Find or install what the build and the tests need, and show one table of it
+    Setup(setup::Args),
+    /// Set up, build, and start the agent; without a Docker engine it observes the lab
+    Run(run::Args),
+    /// Set up, build, and run every test; starts a Docker engine of its own where none answers
+    Test(test::Args),
+    /// A Docker-like host without Docker: namespaces web, api, db and cli on one bridge
+    #[command(subcommand)]
+    Lab(lab::Task),
+    /// Keep a Docker engine running for as long as standard input is open (for `test`)
+    #[command(hide = true)]
+    Engine,
+    /// Observe the lab (for `run`, the part that needs root)
+    #[command(hide = true)]
+    ObserveLab(run::ObserveArgs),
+    /// Answer the lab's clients (runs inside a namespace)
+    #[command(hide = true)]
+    LabServe(lab::server::Args),
+    /// Send the lab's traffic (runs inside a namespace)
+    #[command(hide = true)]
+    LabClient(lab::client::Args),
+}
+
+fn main() -> ExitCode {
+    let args = Args::parse();
+    match cleanup::listen().and_then(|()| perform(args.task)) {
+        Ok(code) => code,
+        Err(error) => {
+            say(format_args!("error: {error:#}"));
+            ExitCode::from(if error.is::<Refused>() { 3 } else { 1 })
+        }
+    }
+}
+
+fn perform(task: Task) -> Result<ExitCode> {
+    match task {
+        Task::Setup(args) => setup::setup(args)?,
+        Task::Run(args) => return run::run(&args),
+        Task::Test(args) => return test::test(&args),
+        Task::Lab(task) => lab::lab(&task)?,
+        Task::Engine => engine::keep()?,
+        Task::ObserveLab(args) => return run::observe_lab(&args),
+        Task::LabServe(args) => lab::server::serve(&args)?,
+        Task::LabClient(args) => lab::client::run(&args),
+    }
+    Ok(ExitCode::SUCCESS)
+}
