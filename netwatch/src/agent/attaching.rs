@@ -1,6 +1,6 @@
 //! How attaching went: how soon after a link came, and what had passed by then.
 
-use std::{fs, time::Duration};
+use std::{collections::HashMap, fs, time::Instant};
 
 use crate::model::AttachStatus;
 
@@ -12,23 +12,43 @@ pub(super) struct Attaching {
     buckets: [u64; BOUNDS.len()],
     seconds: f64,
     count: u64,
+    /// When each link that is not attached to was first heard of.
+    born: HashMap<u32, Instant>,
     pub(super) failures: u64,
     pub(super) gap_packets: u64,
 }
 
 impl Attaching {
     pub(super) fn new() -> Self {
-        Self { buckets: [0; BOUNDS.len()], seconds: 0.0, count: 0, failures: 0, gap_packets: 0 }
+        Self {
+            buckets: [0; BOUNDS.len()],
+            seconds: 0.0,
+            count: 0,
+            born: HashMap::new(),
+            failures: 0,
+            gap_packets: 0,
+        }
+    }
+
+    /// The kernel spoke of a link that is not attached to.
+    pub(super) fn heard_of(&mut self, index: u32, at: Instant) {
+        self.born.entry(index).or_insert(at);
     }
 
     /// A link that came while the agent ran is attached.
-    pub(super) fn took(&mut self, time: Duration) {
-        let seconds = time.as_secs_f64();
+    pub(super) fn attached(&mut self, index: u32) {
+        let Some(born) = self.born.remove(&index) else { return };
+        let seconds = born.elapsed().as_secs_f64();
         for (bucket, bound) in self.buckets.iter_mut().zip(BOUNDS) {
             *bucket += u64::from(seconds <= bound);
         }
         self.seconds += seconds;
         self.count += 1;
+    }
+
+    /// A link is gone.
+    pub(super) fn forget(&mut self, index: u32) {
+        self.born.remove(&index);
     }
 
     pub(super) fn status(&self, attached: u64) -> AttachStatus {
@@ -55,19 +75,26 @@ pub(super) fn carried(interface: &str) -> u64 {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     #[test]
-    fn buckets_are_cumulative() {
+    fn the_time_counts_from_the_first_word_of_a_link() {
         let mut attaching = Attaching::new();
-        attaching.took(Duration::from_millis(2));
-        attaching.took(Duration::from_millis(30));
-        attaching.took(Duration::from_secs(3));
+        let ago = |time| Instant::now().checked_sub(time).unwrap();
+        attaching.heard_of(7, ago(Duration::from_millis(30)));
+        attaching.heard_of(7, ago(Duration::from_millis(1)));
+        attaching.attached(7);
+        attaching.heard_of(8, ago(Duration::from_secs(3)));
+        attaching.attached(8);
+        attaching.attached(9);
         let status = attaching.status(1);
         let of = |bound: f64| status.seconds_buckets.iter().find(|(le, _)| *le >= bound).unwrap().1;
         assert_eq!(
-            (of(0.001), of(0.0025), of(0.05), of(1.0), status.seconds_count),
-            (0, 1, 2, 2, 3)
+            (of(0.025), of(1.0), status.seconds_count),
+            (0, 1, 2),
+            "cumulative; 9 was there at the start"
         );
     }
 }

@@ -31,7 +31,9 @@ impl Selection {
             return self.include.iter().any(|glob| glob.is_match(&interface.name));
         }
         match interface.kind {
-            InterfaceKind::Veth => true,
+            // Both ends of a new pair are on the host at first; the one that stays becomes a port of a bridge or sees
+            // its peer leave for another namespace.
+            InterfaceKind::Veth => interface.master.is_some() || interface.peer_namespace.is_some(),
             InterfaceKind::Bridge => {
                 engine_bridge
                     || Self::BRIDGE_PREFIXES.iter().any(|prefix| interface.name.starts_with(prefix))

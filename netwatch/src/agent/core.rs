@@ -120,6 +120,7 @@ impl Core {
         if let LinkEvent::Gone { index, .. } = event {
             // While the directory still knows it.
             self.detach(*index);
+            self.attaching.forget(*index);
         }
         self.directory.apply_link(event, now);
         match event {
@@ -129,8 +130,9 @@ impl Core {
                 self.on_snapshot(&interfaces)?;
             }
             LinkEvent::Changed { interface, seen_at, .. } if self.ready => {
+                self.attaching.heard_of(interface.index, *seen_at);
                 if self.consider(interface) {
-                    self.attaching.took(seen_at.elapsed());
+                    self.attaching.attached(interface.index);
                     let counted = self.datapath.counters(interface.index).unwrap_or_default();
                     let counted = counted.receive.tally.packets + counted.transmit.tally.packets;
                     self.attaching.gap_packets += carried(&interface.name).saturating_sub(counted);

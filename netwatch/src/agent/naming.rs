@@ -1,5 +1,7 @@
 //! Names for the ends of a flow: what the hooks saw, put to the directory.
 
+use std::net::IpAddr;
+
 use crate::{
     flow::{Names, Naming, Unnamed},
     identity::{Directory, Lookup},
@@ -30,6 +32,11 @@ fn end(directory: &Directory, socket: Socket, seen: &[Seen], is_client: bool) ->
         };
         seen.iter().filter(here).map(|seen| seen.ifindex).find(is_veth)
     };
+    let came_in =
+        seen.iter().any(|seen| seen.side == EntrySide::Ingress && seen.from_client == is_client);
+    if !came_in && is_of_the_link(socket.address) {
+        return Lookup::Known(Name::Host);
+    }
     let sent_into = veth(EntrySide::Ingress, true);
     let lookup = directory.name(socket.address, sent_into);
     match lookup {
@@ -40,5 +47,13 @@ fn end(directory: &Directory, socket: Socket, seen: &[Seen], is_client: bool) ->
             }
         }
         lookup => lookup,
+    }
+}
+
+/// Addresses that never cross a router. Packets from one of them that came in nowhere were made on this host.
+fn is_of_the_link(address: IpAddr) -> bool {
+    match address {
+        IpAddr::V4(address) => address.is_unspecified() || address.is_link_local(),
+        IpAddr::V6(address) => address.is_unspecified() || address.is_unicast_link_local(),
     }
 }

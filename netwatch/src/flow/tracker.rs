@@ -144,7 +144,11 @@ impl Tracker {
         let mut flows = std::mem::take(&mut self.flows);
         flows.retain(|_, flow| {
             self.advance(flow, now, name, report);
-            let gone = matches!(flow.stage, Stage::Ended { at, .. } if now.since(at) >= LINGER);
+            let gone = match flow.stage {
+                // Only a connection that said so is over; what was merely silent may come again as another flow.
+                Stage::Ended { at, .. } => flow.tcp_end().is_none() || now.since(at) >= LINGER,
+                Stage::New | Stage::Open => false,
+            };
             if gone {
                 self.forget(flow, report);
             }
