@@ -11,19 +11,18 @@ use tempfile::TempDir;
 use super::*;
 use crate::identity::{Directory, LinkEvent, LinkMonitor, namespace_id_of_pid};
 
-const BRIDGE: &str = "nwid9";
-
 struct Engine {
+    /// Its default bridge.
+    bridge: &'static str,
     folder: TempDir,
     process: Option<Child>,
 }
 
 impl Engine {
-    fn new() -> Self {
-        let _ = Command::new("ip").args(["link", "add", BRIDGE, "type", "bridge"]).output();
-        let _ =
-            Command::new("ip").args(["address", "add", "172.29.96.1/24", "dev", BRIDGE]).output();
-        let mut engine = Self { folder: tempfile::tempdir().unwrap(), process: None };
+    fn new(bridge: &'static str, subnet: &str) -> Self {
+        let _ = Command::new("ip").args(["link", "add", bridge, "type", "bridge"]).output();
+        let _ = Command::new("ip").args(["address", "add", subnet, "dev", bridge]).output();
+        let mut engine = Self { bridge, folder: tempfile::tempdir().unwrap(), process: None };
         engine.start();
         engine
     }
@@ -50,7 +49,7 @@ impl Engine {
                 "--host",
                 &self.host(),
                 "--bridge",
-                BRIDGE,
+                self.bridge,
                 "--iptables=false",
                 "--ip-masq=false",
             ])
@@ -115,8 +114,9 @@ impl Drop for Engine {
         if !all.is_empty() {
             let _ = self.try_docker(&format!("rm -f {}", all.replace('\n', " ")));
         }
+        let _ = self.try_docker("network prune --force");
         self.stop();
-        let _ = Command::new("ip").args(["link", "del", BRIDGE]).output();
+        let _ = Command::new("ip").args(["link", "del", self.bridge]).output();
     }
 }
 
@@ -188,9 +188,12 @@ async fn a_hung_engine_and_garbage_are_told_apart() {
     let garbage = folder.path().join("garbage.sock");
     let listener = tokio::net::UnixListener::bind(&garbage).unwrap();
     tokio::spawn(async move {
+        let mut open = Vec::new();
         while let Ok((stream, _)) = listener.accept().await {
-            let _ = stream.writable().await;
+            let _ = stream.readable().await;
+            let _ = stream.try_read(&mut [0; 4096]);
             let _ = stream.try_write(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n{\"Ap\xff");
+            open.push(stream);
         }
     });
     let of = |path: &Path| format!("unix://{}", path.display());
@@ -199,10 +202,10 @@ async fn a_hung_engine_and_garbage_are_told_apart() {
     assert!(garbage.contains("does not speak the Docker API"), "{garbage}");
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs root and Docker: cargo xtask test"]
 async fn containers_come_go_and_come_back_with_the_engine() {
-    let mut engine = Engine::new();
+    let mut engine = Engine::new("nwid8", "172.29.95.1/24");
     engine.import();
     engine.docker(
         "run -d --name web --label com.docker.compose.project=shop nw-test:1 busybox sleep 600",
@@ -217,7 +220,7 @@ async fn containers_come_go_and_come_back_with_the_engine() {
         _ => None,
     })
     .await;
-    assert_eq!(network.bridge.as_deref(), Some(BRIDGE));
+    assert_eq!(network.bridge.as_deref(), Some(engine.bridge));
     let listed = find(&mut events, all).await;
     assert_eq!(
         (listed.len(), listed[0].name.as_str(), listed[0].project.as_deref()),
@@ -252,10 +255,10 @@ async fn containers_come_go_and_come_back_with_the_engine() {
     find(&mut events, |event| running(event, "shop")).await;
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs root and Docker: cargo xtask test"]
 async fn a_container_is_named_before_its_process_runs_and_its_veth_found_by_namespace() {
-    let engine = Engine::new();
+    let engine = Engine::new("nwid9", "172.29.96.1/24");
     engine.import();
     let (sender, mut events) = mpsc::channel(8);
     let _watcher = DockerWatcher::spawn(Some(engine.host()), sender);
