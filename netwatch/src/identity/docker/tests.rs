@@ -74,9 +74,9 @@ async fn a_hung_engine_and_garbage_are_told_apart() {
     let listener = tokio::net::UnixListener::bind(&garbage).unwrap();
     tokio::spawn(async move {
         let mut open = Vec::new();
-        while let Ok((stream, _)) = listener.accept().await {
-            let _ = stream.readable().await;
-            let _ = stream.try_read(&mut [0; 4096]);
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let mut request = [0; 4096];
+            let _ = tokio::io::AsyncReadExt::read(&mut stream, &mut request).await;
             let _ = stream.try_write(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n{\"Ap\xff");
             open.push(stream);
         }
