@@ -8,6 +8,8 @@ mod apply;
 mod index;
 mod lookup;
 #[cfg(test)]
+mod testbed;
+#[cfg(test)]
 mod tests;
 
 use std::{

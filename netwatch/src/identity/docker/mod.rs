@@ -10,6 +10,8 @@ mod failure;
 mod known;
 mod session;
 #[cfg(test)]
+mod testbed;
+#[cfg(test)]
 mod tests;
 
 use std::{

@@ -198,9 +198,10 @@ async fn list(docker: &Docker) -> Result<List, Failure> {
     let networks = networks(docker).await?;
     let options = ListContainersOptionsBuilder::default().all(true).build();
     let summaries = ask(docker.list_containers(Some(options))).await?;
-    let containers =
-        stream::iter(summaries).map(|summary| inspect(docker, summary)).buffer_unordered(AT_ONCE);
-    Ok((containers.filter_map(async |container| container).collect().await, networks))
+    let inspections = stream::iter(summaries).map(|summary| inspect(docker, summary));
+    // Not an async closure in `filter_map`: with one, rustc 1.95 breaks down on the second incremental build.
+    let containers: Vec<_> = inspections.buffer_unordered(AT_ONCE).collect().await;
+    Ok((containers.into_iter().flatten().collect(), networks))
 }
 
 async fn networks(docker: &Docker) -> Result<Vec<Network>, Failure> {

@@ -1,124 +1,9 @@
-//! Against a real engine of our own: its own folders, socket and bridge; stopped and removed with the test.
+//! Against a real engine, and against what only pretends to be one.
 
-use std::{
-    fs,
-    path::{Path, PathBuf},
-    process::{Child, Command, Stdio},
-};
+use std::path::Path;
 
-use tempfile::TempDir;
-
-use super::*;
+use super::{testbed::Engine, *};
 use crate::identity::{Directory, LinkEvent, LinkMonitor, namespace_id_of_pid};
-
-const BRIDGE: &str = "nwid9";
-
-struct Engine {
-    folder: TempDir,
-    process: Option<Child>,
-}
-
-impl Engine {
-    fn new() -> Self {
-        let _ = Command::new("ip").args(["link", "add", BRIDGE, "type", "bridge"]).output();
-        let _ =
-            Command::new("ip").args(["address", "add", "172.29.96.1/24", "dev", BRIDGE]).output();
-        let mut engine = Self { folder: tempfile::tempdir().unwrap(), process: None };
-        engine.start();
-        engine
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.folder.path().join(name)
-    }
-
-    fn host(&self) -> String {
-        format!("unix://{}", self.path("docker.sock").display())
-    }
-
-    fn start(&mut self) {
-        let _ = fs::remove_file(self.path("docker.pid"));
-        let log = fs::File::create(self.path("log")).unwrap();
-        let flag = |name: &str, file: &str| format!("--{name}={}", self.path(file).display());
-        let process = Command::new("dockerd")
-            .args([
-                flag("data-root", "data"),
-                flag("exec-root", "exec"),
-                flag("pidfile", "docker.pid"),
-            ])
-            .args([
-                "--host",
-                &self.host(),
-                "--bridge",
-                BRIDGE,
-                "--iptables=false",
-                "--ip-masq=false",
-            ])
-            .stdout(log.try_clone().unwrap())
-            .stderr(log)
-            .spawn()
-            .unwrap();
-        self.process = Some(process);
-        for _ in 0..150 {
-            if self.try_docker("version").is_some() {
-                return;
-            }
-            std::thread::sleep(Duration::from_millis(200));
-        }
-        panic!("dockerd does not start: {}", fs::read_to_string(self.path("log")).unwrap());
-    }
-
-    fn stop(&mut self) {
-        if let Some(mut process) = self.process.take() {
-            let _ = Command::new("kill").arg(process.id().to_string()).status();
-            let _ = process.wait();
-        }
-    }
-
-    fn try_docker(&self, command: &str) -> Option<String> {
-        let output = Command::new("docker")
-            .args(["--host", &self.host()])
-            .args(command.split(' '))
-            .output()
-            .unwrap();
-        output.status.success().then(|| String::from_utf8(output.stdout).unwrap().trim().to_owned())
-    }
-
-    fn docker(&self, command: &str) -> String {
-        self.try_docker(command).unwrap_or_else(|| panic!("docker {command}"))
-    }
-
-    /// An image that is a busybox and nothing else.
-    fn import(&self) {
-        let root = self.path("root");
-        fs::create_dir_all(root.join("bin")).unwrap();
-        fs::copy("/bin/busybox", root.join("bin/busybox")).unwrap();
-        let tar = Command::new("tar")
-            .arg("-C")
-            .arg(&root)
-            .args(["-c", "."])
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let import = Command::new("docker")
-            .args(["--host", &self.host(), "import", "-", "nw-test:1"])
-            .stdin(tar.stdout.unwrap())
-            .output()
-            .unwrap();
-        assert!(import.status.success());
-    }
-}
-
-impl Drop for Engine {
-    fn drop(&mut self) {
-        let all = self.try_docker("ps -aq").unwrap_or_default();
-        if !all.is_empty() {
-            let _ = self.try_docker(&format!("rm -f {}", all.replace('\n', " ")));
-        }
-        self.stop();
-        let _ = Command::new("ip").args(["link", "del", BRIDGE]).output();
-    }
-}
 
 async fn find<T>(
     events: &mut mpsc::Receiver<EngineEvent>,
@@ -188,9 +73,12 @@ async fn a_hung_engine_and_garbage_are_told_apart() {
     let garbage = folder.path().join("garbage.sock");
     let listener = tokio::net::UnixListener::bind(&garbage).unwrap();
     tokio::spawn(async move {
-        while let Ok((stream, _)) = listener.accept().await {
-            let _ = stream.writable().await;
+        let mut open = Vec::new();
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let mut request = [0; 4096];
+            let _ = tokio::io::AsyncReadExt::read(&mut stream, &mut request).await;
             let _ = stream.try_write(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n{\"Ap\xff");
+            open.push(stream);
         }
     });
     let of = |path: &Path| format!("unix://{}", path.display());
@@ -199,10 +87,10 @@ async fn a_hung_engine_and_garbage_are_told_apart() {
     assert!(garbage.contains("does not speak the Docker API"), "{garbage}");
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs root and Docker: cargo xtask test"]
 async fn containers_come_go_and_come_back_with_the_engine() {
-    let mut engine = Engine::new();
+    let mut engine = Engine::new("nwid8", "172.29.95.1/24");
     engine.import();
     engine.docker(
         "run -d --name web --label com.docker.compose.project=shop nw-test:1 busybox sleep 600",
@@ -217,7 +105,7 @@ async fn containers_come_go_and_come_back_with_the_engine() {
         _ => None,
     })
     .await;
-    assert_eq!(network.bridge.as_deref(), Some(BRIDGE));
+    assert_eq!(network.bridge.as_deref(), Some(engine.bridge));
     let listed = find(&mut events, all).await;
     assert_eq!(
         (listed.len(), listed[0].name.as_str(), listed[0].project.as_deref()),
@@ -252,10 +140,10 @@ async fn containers_come_go_and_come_back_with_the_engine() {
     find(&mut events, |event| running(event, "shop")).await;
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs root and Docker: cargo xtask test"]
 async fn a_container_is_named_before_its_process_runs_and_its_veth_found_by_namespace() {
-    let engine = Engine::new();
+    let engine = Engine::new("nwid9", "172.29.96.1/24");
     engine.import();
     let (sender, mut events) = mpsc::channel(8);
     let _watcher = DockerWatcher::spawn(Some(engine.host()), sender);

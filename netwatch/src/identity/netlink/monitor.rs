@@ -64,8 +64,10 @@ impl LinkMonitor {
         buffer: i32,
     ) -> Result<Self, NetlinkError> {
         let counters = Arc::new(LinkCounters::default());
+        let (socket, port) = open(buffer)?;
         let follower = Follower {
-            socket: open(buffer)?,
+            socket,
+            port,
             events,
             counters: Arc::clone(&counters),
             table: Table::default(),
@@ -92,20 +94,22 @@ impl Drop for LinkMonitor {
     }
 }
 
-fn open(buffer: i32) -> Result<TokioSocket, NetlinkError> {
+/// The socket, and the number by which the kernel knows it.
+fn open(buffer: i32) -> Result<(TokioSocket, u32), NetlinkError> {
     let mut socket =
         <TokioSocket as AsyncSocket>::new(NETLINK_ROUTE).map_err(socket_error("open"))?;
     // More than `rmem_max` is cut to that by the kernel: no error.
     socket.socket_ref().set_rx_buf_sz(buffer).map_err(socket_error("size"))?;
-    socket.socket_mut().bind(&SocketAddr::new(0, 0)).map_err(socket_error("bind"))?;
+    let address = socket.socket_mut().bind_auto().map_err(socket_error("bind"))?;
     for group in GROUPS {
         socket.socket_ref().add_membership(group).map_err(socket_error("subscribe"))?;
     }
-    Ok(socket)
+    Ok((socket, address.port_number()))
 }
 
 struct Follower {
     socket: TokioSocket,
+    port: u32,
     events: mpsc::Sender<LinkEvent>,
     counters: Arc<LinkCounters>,
     table: Table,
@@ -157,16 +161,17 @@ impl Follower {
 
     async fn datagram(&mut self, datagram: &[u8], seen_at: Instant, out: &mut Vec<LinkEvent>) {
         for message in wire::messages(datagram) {
+            // What is told to everybody bears the port and number of whoever caused it: a number alone proves nothing.
+            let answer = message.port == self.port;
+            // Leftovers of a listing that was given up would bring back what has gone since.
+            if answer && message.sequence != self.sequence {
+                continue;
+            }
             match message.kind {
-                NLMSG_ERROR | NLMSG_DONE if message.sequence != self.sequence => {}
                 NLMSG_DONE => self.listed(out).await,
                 NLMSG_ERROR => self.refused(&message, out),
                 _ => {
-                    // Leftovers of a listing that was given up would bring back what has gone since.
-                    if message.sequence != 0 && message.sequence != self.sequence {
-                        continue;
-                    }
-                    self.interrupted |= message.sequence != 0 && message.flags & INTERRUPTED != 0;
+                    self.interrupted |= answer && message.flags & INTERRUPTED != 0;
                     self.table.apply(&message, seen_at, out);
                 }
             }

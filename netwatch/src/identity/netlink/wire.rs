@@ -46,6 +46,8 @@ pub(super) struct Message<'a> {
     pub(super) kind: u16,
     pub(super) flags: u16,
     pub(super) sequence: u32,
+    /// Whose request made it: also set in what is told to everybody.
+    pub(super) port: u32,
     pub(super) payload: &'a [u8],
 }
 
@@ -97,6 +99,7 @@ pub(super) fn messages(mut datagram: &[u8]) -> impl Iterator<Item = Message<'_>>
             kind: u16_at(datagram, 4)?,
             flags: u16_at(datagram, 6)?,
             sequence: u32_at(datagram, 8)?,
+            port: u32_at(datagram, 12)?,
             payload,
         };
         datagram = datagram.get(aligned(length)..).unwrap_or_default();
