@@ -1,6 +1,5 @@
 //! Compiles the kernel side with whichever toolchain can.
 #![expect(unsafe_code, reason = "aya-build reads RUSTC_BOOTSTRAP from this process")]
-#![expect(clippy::print_stdout, reason = "how build scripts talk to cargo")]
 
 use std::{env, path::Path, process::Command};
 

@@ -5,6 +5,10 @@
 //! `bool`, `Option` or data-carrying enums, so that any byte pattern is a valid value. [`ABI_VERSION`] is compared by
 //! the agent with the one in the object before it loads it.
 #![no_std]
+#![expect(
+    clippy::inline_always,
+    reason = "the kernel side has no calls to spare, and the verifier follows straight code best"
+)]
 
 pub mod config;
 pub mod flow;

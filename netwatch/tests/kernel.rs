@@ -1,5 +1,12 @@
 //! The kernel programs, run by the kernel (`BPF_PROG_TEST_RUN`) on packets that an independent library made.
 
+#![allow(
+    clippy::expect_used,
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test fails by panicking"
+)]
+
 mod support;
 
 use std::net::IpAddr;
@@ -53,7 +60,7 @@ fn run(datapath: &mut Datapath, program: &str, packet: &[u8], repeat: u32, gso: 
     // Offsets in `struct __sk_buff` (linux/bpf.h); fields that a test may not set have to be zero.
     let mut context = [0u8; 192];
     let mut set = |offset: usize, value: u32| {
-        context[offset..offset + 4].copy_from_slice(&value.to_ne_bytes())
+        context[offset..offset + 4].copy_from_slice(&value.to_ne_bytes());
     };
     set(40, LO);
     if let Some(gso) = gso {

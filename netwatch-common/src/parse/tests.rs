@@ -2,7 +2,7 @@
 
 extern crate std;
 
-use std::{vec, vec::Vec};
+use std::vec::Vec;
 
 use etherparse::{IpNumber, Ipv4Header, Ipv4Options, PacketBuilder};
 use proptest::prelude::*;
@@ -195,7 +195,7 @@ fn ipv6_chains_are_bounded() {
 
 #[test]
 fn arp_and_other_types_have_outcomes() {
-    let mut arp = vec![0xff; 14 + 28];
+    let mut arp = [0xff; 14 + 28];
     arp[12..14].copy_from_slice(&[0x08, 0x06]);
     assert_eq!(parse(&arp[..]), Err(Outcome::Arp));
     assert_eq!(parse(&arp[..41]), Err(Outcome::Truncated));

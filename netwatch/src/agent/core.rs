@@ -254,7 +254,7 @@ impl Core {
         self.directory.place(namespace_id_of_pid);
         match event {
             EngineEvent::Up { version, api, endpoint } => {
-                info!(version, api, endpoint, "container engine")
+                info!(version, api, endpoint, "container engine");
             }
             EngineEvent::Networks(_) => {
                 // A bridge whose name says nothing may be the engine's all the same.
@@ -294,7 +294,7 @@ impl Core {
     fn tell(&mut self, now: Instant, step: Step) {
         let (directory, flow_log, clock) = (&self.directory, &self.flow_log, self.clock);
         step(&mut self.tracker, now, &mut |flow| naming::name(directory, flow), &mut |event| {
-            flow_log.write(Line::Flow(Box::new(event)), clock)
+            flow_log.write(Line::Flow(Box::new(event)), clock);
         });
     }
 

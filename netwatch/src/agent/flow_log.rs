@@ -35,9 +35,11 @@ pub(super) enum Line {
 
 /// Writes lines; without a target it swallows them.
 pub(super) struct FlowLog {
-    writer: Option<(mpsc::Sender<(Line, Clock)>, JoinHandle<()>)>,
+    writer: Option<Running>,
     counts: Arc<Counts>,
 }
+
+type Running = (mpsc::Sender<(Line, Clock)>, JoinHandle<()>);
 
 #[derive(Default)]
 struct Counts {

@@ -16,6 +16,7 @@ use std::time::Duration;
 use aya::{
     Ebpf,
     maps::{MapData, RingBuf},
+    programs::ProgramInfo,
 };
 use netwatch_common::{
     config::{CpuState, Settings},
@@ -211,8 +212,8 @@ impl Datapath {
                 let info = self.ebpf.program(program).and_then(|program| program.info().ok());
                 ProgramRuns {
                     program: label,
-                    runs: info.as_ref().map_or(0, |info| info.run_count()),
-                    time: info.map_or(Duration::ZERO, |info| info.run_time()),
+                    runs: info.as_ref().map_or(0, ProgramInfo::run_count),
+                    time: info.as_ref().map_or(Duration::ZERO, ProgramInfo::run_time),
                 }
             })
             .collect()

@@ -191,7 +191,7 @@ fn check_capabilities(status: &str) -> Result<(), DatapathError> {
     let has = |bit: u32| effective & (1 << bit) != 0;
     let missing: Vec<&str> = NEEDED
         .iter()
-        .filter(|(_, bit)| !has(*bit) && !(*bit > SYS_ADMIN && has(SYS_ADMIN)))
+        .filter(|(_, bit)| !(has(*bit) || *bit > SYS_ADMIN && has(SYS_ADMIN)))
         .map(|(name, _)| *name)
         .collect();
     if missing.is_empty() {

@@ -103,7 +103,7 @@ impl Conversation {
         match self.seen.iter_mut().find(place) {
             Some(seen) => seen.tally += reading.new,
             None => {
-                self.seen.push(Seen { ifindex, side, from_client: from_low, tally: reading.new })
+                self.seen.push(Seen { ifindex, side, from_client: from_low, tally: reading.new });
             }
         }
     }

@@ -12,7 +12,7 @@ const FIRST_EPHEMERAL: u16 = 32_768;
 /// a name of its own keeps it, so no sum ever decreases.
 #[derive(Debug)]
 pub struct Edges {
-    edges: HashMap<Edge, EdgeTraffic>,
+    named: HashMap<Edge, EdgeTraffic>,
     limit: usize,
     other: EdgeTraffic,
     folded: u64,
@@ -21,16 +21,16 @@ pub struct Edges {
 impl Edges {
     /// At most `limit` edges with names of their own.
     pub fn new(limit: usize) -> Self {
-        Self { edges: HashMap::new(), limit, other: EdgeTraffic::default(), folded: 0 }
+        Self { named: HashMap::new(), limit, other: EdgeTraffic::default(), folded: 0 }
     }
 
     /// Adds what a flow has counted since the last time.
     pub fn add(&mut self, flow: &FlowRecord, sent: Tally, received: Tally, new_connection: bool) {
         let edge = edge_of(flow);
-        let has_room = self.edges.len() < self.limit;
-        let traffic = match self.edges.get_mut(&edge) {
+        let has_room = self.named.len() < self.limit;
+        let traffic = match self.named.get_mut(&edge) {
             Some(traffic) => traffic,
-            None if has_room => self.edges.entry(edge).or_default(),
+            None if has_room => self.named.entry(edge).or_default(),
             None => {
                 self.folded += u64::from(new_connection);
                 &mut self.other
@@ -44,7 +44,7 @@ impl Edges {
     /// All edges; the folded ones as one without a protocol.
     pub fn snapshot(&self) -> Vec<(Edge, EdgeTraffic)> {
         let mut edges: Vec<_> =
-            self.edges.iter().map(|(edge, traffic)| (edge.clone(), *traffic)).collect();
+            self.named.iter().map(|(edge, traffic)| (edge.clone(), *traffic)).collect();
         if self.other != EdgeTraffic::default() {
             let name: Arc<str> = "other".into();
             edges.push((
