@@ -287,9 +287,10 @@ fn no_page_names_somebodys_home() {
 fn breaches_are_seen() {
     let names = |text: &str| wrong_names("page", text);
     assert_eq!(names("`netwatch-ebpf/src/flow.rs` `update`, `count`\n`write`").len(), 0);
-    assert_eq!(names("`netwatch-ebpf/src/flow.rs` `updated`"), [
-        "page: netwatch-ebpf/src/flow.rs has no updated"
-    ]);
+    assert_eq!(
+        names("`netwatch-ebpf/src/flow.rs` `updated`"),
+        ["page: netwatch-ebpf/src/flow.rs has no updated"]
+    );
     assert_eq!(names("`netwatch/src/agent/core.rs` `Core::run`").len(), 0);
     assert_eq!(names("`netwatch/src/agent/core.rs` `Core::fly`").len(), 1);
     assert_eq!(names("`netwatch-ebpf/src/flow.rs` then `unrelated`").len(), 0);
@@ -299,10 +300,16 @@ fn breaches_are_seen() {
     assert_eq!(names("`cargo xtask run`, `/metrics`, `a/b`, `2/196B`").len(), 0);
 
     let links = |text: &str| wrong_links("docs/page.md", text);
-    assert_eq!(links("[a](../README.md) [b](https://example.org/x) [c](metrics.md#the-ledger)").len(), 0);
+    assert_eq!(
+        links("[a](../README.md) [b](https://example.org/x) [c](metrics.md#the-ledger)").len(),
+        0
+    );
     assert_eq!(links("[a](README.md) [b](metrics.md#no-such-heading)").len(), 2);
 
     let metrics = |text: &str| unknown_metrics("page", text);
-    assert_eq!(metrics("netwatch_edge_bytes_total netwatch_attach_seconds_bucket netwatch_edge_").len(), 0);
+    assert_eq!(
+        metrics("netwatch_edge_bytes_total netwatch_attach_seconds_bucket netwatch_edge_").len(),
+        0
+    );
     assert_eq!(metrics("netwatch_edge_octets_total").len(), 1);
 }
