@@ -1,0 +1,201 @@
+//! The agent: the real program, for as long as a test needs it.
+
+use std::{
+    fs::{self, File},
+    io,
+    net::SocketAddr,
+    os::unix::process::CommandExt as _,
+    path::PathBuf,
+    process::{Child, Command, ExitStatus, Stdio},
+    time::{Duration, Instant},
+};
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+use super::{
+    events::Events,
+    http::{self, Response, free_address},
+    metrics::Metrics,
+    wait::{PATIENCE, until, within},
+};
+
+/// A running agent with a flow log in JSON. Dropping it stops it, by force if need be.
+pub struct Agent {
+    child: Child,
+    pub address: SocketAddr,
+    folder: TempDir,
+}
+
+/// What an agent left when it had stopped.
+pub struct Stopped {
+    pub status: ExitStatus,
+    pub log: String,
+    pub stderr: String,
+}
+
+impl Agent {
+    /// Starts it with these arguments, and waits until it is ready.
+    pub fn start(arguments: &[&str]) -> Self {
+        let mut agent = Self::spawn(arguments);
+        until("the agent is ready", || {
+            if let Some(status) = agent.child.try_wait().expect("its state") {
+                panic!("the agent ended: {status}\n{}", agent.stderr());
+            }
+            agent.try_get("/-/ready").filter(|response| response.status == 200)
+        });
+        agent
+    }
+
+    /// Starts it, and waits for nothing.
+    pub fn spawn(arguments: &[&str]) -> Self {
+        let folder = TempDir::new().expect("a folder");
+        let address = free_address();
+        let mut command = netwatch();
+        command
+            .args(["run", "--flow-format", "json", "--web.listen-address", &address.to_string()])
+            .arg("--flow-log")
+            .arg(folder.path().join("flows.jsonl"))
+            .args(arguments)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(File::create(folder.path().join("stderr")).expect("a file"));
+        let child = command.spawn().expect("netwatch runs");
+        Self { child, address, folder }
+    }
+
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// A page, if it answers.
+    pub fn try_get(&self, path: &str) -> Option<Response> {
+        http::get(self.address, path).ok()
+    }
+
+    pub fn get(&self, path: &str) -> Response {
+        until(path, || self.try_get(path))
+    }
+
+    /// A scrape, if it answers.
+    pub fn try_metrics(&self) -> Option<Metrics> {
+        let response = self.try_get("/metrics").filter(|response| response.status == 200)?;
+        Some(Metrics::parse(&response.body))
+    }
+
+    pub fn metrics(&self) -> Metrics {
+        until("a scrape", || self.try_metrics())
+    }
+
+    /// Waits until a scrape has what the test wants.
+    pub fn until_metrics<T>(
+        &self,
+        what: &str,
+        mut probe: impl FnMut(&Metrics) -> Option<T>,
+    ) -> T {
+        until(what, || probe(&self.metrics()))
+    }
+
+    /// Waits until an interface of a container is observed and named.
+    pub fn until_named(&self, container: &str) -> String {
+        let what = format!("an interface of {container}");
+        self.until_metrics(&what, |metrics| {
+            let mut all = metrics.find("netwatch_interface_info", &[("container", container)]);
+            all.next().map(|series| series.labels["interface"].clone())
+        })
+    }
+
+    pub fn log(&self) -> PathBuf {
+        self.folder.path().join("flows.jsonl")
+    }
+
+    pub fn events(&self) -> Events {
+        Events::parse(&fs::read_to_string(self.log()).expect("the flow log"))
+    }
+
+    /// Waits for the end of a flow between two addresses, and answers with all its lines.
+    pub fn until_ended(&self, protocol: &str, one: &str, other: &str) -> Vec<Value> {
+        until(&format!("the end of {protocol} {one} {other}"), || {
+            let events = self.events();
+            let lines = events.between(protocol, one, other);
+            let ended = lines.iter().any(|line| line["event"] == "end");
+            ended.then(|| lines.into_iter().cloned().collect())
+        })
+    }
+
+    pub fn stderr(&self) -> String {
+        fs::read_to_string(self.folder.path().join("stderr")).unwrap_or_default()
+    }
+
+    /// Sends a signal and waits for the end.
+    pub fn stop(mut self, signal: i32) -> Stopped {
+        send(self.child.id(), signal);
+        let status = until("the agent ends", || self.child.try_wait().expect("its state"));
+        let log = fs::read_to_string(self.log()).expect("the flow log");
+        Stopped { status, log, stderr: self.stderr() }
+    }
+}
+
+impl Drop for Agent {
+    fn drop(&mut self) {
+        if matches!(self.child.try_wait(), Ok(Some(_))) {
+            return;
+        }
+        send(self.child.id(), libc::SIGTERM);
+        let begin = Instant::now();
+        while matches!(self.child.try_wait(), Ok(None)) && begin.elapsed() < PATIENCE {
+            std::thread::sleep(Duration::from_millis(25));
+        }
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        if std::thread::panicking() {
+            eprintln!("--- the agent said\n{}", self.stderr());
+            let log = fs::read_to_string(self.log()).unwrap_or_default();
+            eprintln!("--- its flow log\n{log}---");
+        }
+    }
+}
+
+/// The program without settings from the environment. It does not outlive the thread that starts it.
+pub fn netwatch() -> Command {
+    program(env!("CARGO_BIN_EXE_netwatch"))
+}
+
+/// The same for a copy of it.
+pub fn program(path: &str) -> Command {
+    let mut command = Command::new(path);
+    for (name, _) in std::env::vars_os() {
+        if name.to_string_lossy().starts_with("NETWATCH_") {
+            command.env_remove(name);
+        }
+    }
+    die_with_us(&mut command);
+    command
+}
+
+/// Waits for the end of a program that should not take long.
+pub fn end_of(child: &mut Child) -> ExitStatus {
+    let end = within(PATIENCE, "the program ends", || match child.try_wait() {
+        Ok(end) => end,
+        Err(error) => panic!("{error}"),
+    });
+    child.wait().unwrap_or(end)
+}
+
+#[expect(unsafe_code, reason = "std sends no signals but SIGKILL")]
+fn send(pid: u32, signal: i32) {
+    let pid = libc::pid_t::try_from(pid).expect("a process id");
+    // SAFETY: a child that has not been waited for, so the number is still its own.
+    unsafe { libc::kill(pid, signal) };
+}
+
+#[expect(unsafe_code, reason = "std has no way to set the parent-death signal")]
+fn die_with_us(command: &mut Command) {
+    // SAFETY: prctl is async-signal-safe and the closure touches no memory shared with the parent.
+    unsafe {
+        command.pre_exec(|| match libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGTERM) {
+            0 => Ok(()),
+            _ => Err(io::Error::last_os_error()),
+        });
+    }
+}

@@ -1,0 +1,159 @@
+//! Containers and networks of a test's own, by the docker command.
+
+use std::{path::Path, process};
+
+use super::{
+    shell::{attempt, program, run},
+    wait::until,
+};
+
+const IMAGE: &str = "netwatch-test:latest";
+/// On everything that the tests make; its value is the process that made it.
+const LABEL: &str = "netwatch.test";
+/// Nothing in a container runs for longer than this, whatever becomes of the test.
+const LIFETIME: &str = "600";
+/// What [`Container::web`] serves at `/big`.
+pub const BIG: u64 = 10 << 20;
+
+/// Runs the docker command. The distribution's own comes first: it fits the distribution's engine.
+pub fn docker(arguments: &[&str]) -> String {
+    run(client(), arguments)
+}
+
+fn client() -> &'static str {
+    program(&["/usr/bin/docker", "/usr/local/bin/docker"])
+}
+
+/// Where the engine's socket is.
+pub fn socket() -> String {
+    let host = std::env::var("DOCKER_HOST").unwrap_or_default();
+    let host = if host.is_empty() { "unix:///var/run/docker.sock".into() } else { host };
+    host.strip_prefix("unix://").expect("these tests need an engine behind a Unix socket").into()
+}
+
+/// A name that no other run uses.
+pub fn unique(name: &str) -> String {
+    format!("nwt-{}-{name}", process::id())
+}
+
+/// Removes what a killed run of the tests has left.
+pub fn sweep() {
+    for (list, remove) in [
+        (&["ps", "--all"] as &[&str], &["rm", "--force", "--volumes"] as &[&str]),
+        (&["network", "ls"], &["network", "rm"]),
+    ] {
+        let format = format!("{{{{.ID}}}} {{{{.Label \"{LABEL}\"}}}}");
+        let filter = format!("label={LABEL}");
+        let all = docker(&[list, &["--filter", &filter, "--format", &format]].concat());
+        for (id, owner) in all.lines().filter_map(|line| line.split_once(' ')) {
+            if !Path::new("/proc").join(owner).exists() {
+                docker(&[remove, &[id]].concat());
+            }
+        }
+    }
+}
+
+/// A container; removed when dropped.
+pub struct Container {
+    pub name: String,
+}
+
+impl Container {
+    /// Starts one in the background. `options` are those of `docker run`.
+    pub fn run(name: &str, options: &[&str], command: &[&str]) -> Self {
+        let label = label();
+        let start = ["run", "--detach", "--label", &label, "--name", name];
+        // Before it is made: `docker run` may fail after it has made the container.
+        let taken = attempt(client(), &["inspect", "--format", "{{.Id}}", name]);
+        assert!(taken.is_err(), "a container {name} exists and is not ours: remove it");
+        let container = Self { name: name.into() };
+        docker(&[&start, options, &[IMAGE], command].concat());
+        container
+    }
+
+    /// One that does nothing.
+    pub fn idle(name: &str, options: &[&str]) -> Self {
+        Self::run(name, options, &["/bin/sleep", LIFETIME])
+    }
+
+    /// One that serves `/big` and `/small` at port 80; it listens.
+    pub fn web(name: &str, options: &[&str]) -> Self {
+        let script = format!(
+            "mkdir /www && head -c {BIG} /dev/zero >/www/big && echo hello >/www/small && \
+             exec timeout {LIFETIME} httpd -f -p 80 -h /www"
+        );
+        let container = Self::run(name, options, &["/bin/sh", "-c", &script]);
+        container.until_serving();
+        container
+    }
+
+    /// Waits until a server listens at port 80, without sending it anything.
+    pub fn until_serving(&self) {
+        let listening = "grep -q ':0050 .* 0A ' /proc/net/tcp /proc/net/tcp6";
+        until(&format!("{} serves", self.name), || {
+            attempt(client(), &["exec", &self.name, "/bin/sh", "-c", listening]).ok()
+        });
+    }
+
+    /// Runs a command in it.
+    pub fn exec(&self, command: &[&str]) -> String {
+        docker(&[&["exec", &self.name], command].concat())
+    }
+
+    /// The same, where it may fail.
+    pub fn try_exec(&self, command: &[&str]) -> Result<String, String> {
+        attempt(client(), &[&["exec", &self.name], command].concat())
+    }
+
+    /// Pings an address, 56 bytes each time, fast.
+    pub fn ping(&self, address: &str, count: u32) {
+        let count = count.to_string();
+        self.exec(&["/bin/ping", "-c", &count, "-i", "0.2", "-W", "5", address]);
+    }
+
+    /// Its address in a network.
+    pub fn address(&self, network: &str) -> String {
+        self.endpoint(network, "IPAddress")
+    }
+
+    /// The host's address in a network.
+    pub fn gateway(&self, network: &str) -> String {
+        self.endpoint(network, "Gateway")
+    }
+
+    fn endpoint(&self, network: &str, field: &str) -> String {
+        let format = format!("{{{{(index .NetworkSettings.Networks {network:?}).{field}}}}}");
+        let value = docker(&["inspect", "--format", &format, &self.name]).trim().to_owned();
+        assert!(!value.is_empty(), "{} has no {field} in {network}", self.name);
+        value
+    }
+}
+
+impl Drop for Container {
+    fn drop(&mut self) {
+        let _ = attempt(client(), &["rm", "--force", "--volumes", &self.name]);
+    }
+}
+
+/// A user-defined bridge network; removed when dropped, so it has to be made before its containers.
+pub struct Network {
+    pub name: String,
+}
+
+impl Network {
+    pub fn create(name: &str) -> Self {
+        let network = Self { name: unique(name) };
+        docker(&["network", "create", "--label", &label(), &network.name]);
+        network
+    }
+}
+
+impl Drop for Network {
+    fn drop(&mut self) {
+        let _ = attempt(client(), &["network", "rm", &self.name]);
+    }
+}
+
+fn label() -> String {
+    format!("{LABEL}={}", process::id())
+}

@@ -1,0 +1,80 @@
+//! An engine that comes and goes: a socket that leads to the real engine as long as it exists.
+
+use std::{
+    fs, io,
+    net::Shutdown,
+    os::unix::net::{UnixListener, UnixStream},
+    path::{Path, PathBuf},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread::{self, JoinHandle},
+    time::Duration,
+};
+
+/// Dropping it is the engine's death: connections break and the socket goes.
+pub struct Proxy {
+    path: PathBuf,
+    state: Arc<State>,
+    acceptor: Option<JoinHandle<()>>,
+}
+
+#[derive(Default)]
+struct State {
+    stopping: AtomicBool,
+    streams: Mutex<Vec<UnixStream>>,
+}
+
+impl Proxy {
+    /// Listens at `path` and hands on to `engine`.
+    pub fn start(path: &Path, engine: &str) -> Self {
+        let listener = UnixListener::bind(path).expect("a socket");
+        listener.set_nonblocking(true).expect("a listener that can be stopped");
+        let state = Arc::new(State::default());
+        let (shared, engine) = (Arc::clone(&state), engine.to_owned());
+        let acceptor = thread::spawn(move || {
+            while !shared.stopping.load(Ordering::SeqCst) {
+                match listener.accept() {
+                    // An engine that does not answer: the client sees its connection end.
+                    Ok((client, _)) => drop(shared.join(&client, &engine)),
+                    Err(_) => thread::sleep(Duration::from_millis(10)),
+                }
+            }
+        });
+        Self { path: path.into(), state, acceptor: Some(acceptor) }
+    }
+}
+
+impl State {
+    fn join(&self, client: &UnixStream, engine: &str) -> io::Result<()> {
+        client.set_nonblocking(false)?;
+        let engine = UnixStream::connect(engine)?;
+        for (from, to) in [(client, &engine), (&engine, client)] {
+            let (mut from, mut to) = (from.try_clone()?, to.try_clone()?);
+            let mut streams = self.streams.lock().unwrap_or_else(PoisonError::into_inner);
+            streams.push(from.try_clone()?);
+            drop(streams);
+            thread::spawn(move || {
+                // Either side may end first, in whatever way.
+                let _ = io::copy(&mut from, &mut to);
+                let _ = to.shutdown(Shutdown::Write);
+            });
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Proxy {
+    fn drop(&mut self) {
+        self.state.stopping.store(true, Ordering::SeqCst);
+        if let Some(acceptor) = self.acceptor.take() {
+            let _ = acceptor.join();
+        }
+        let streams = self.state.streams.lock().unwrap_or_else(PoisonError::into_inner);
+        for stream in streams.iter() {
+            let _ = stream.shutdown(Shutdown::Both);
+        }
+        let _ = fs::remove_file(&self.path);
+    }
+}
