@@ -20,9 +20,9 @@ use super::{
 };
 use crate::{
     datapath::{AttachError, Datapath, monotonic_now},
-    flow::{Edges, Limits, Tracker},
+    flow::{Edges, Limits, Naming, Tracker, Unnamed},
     identity::{Directory, EngineEvent, EngineState, LinkEvent, namespace_id_of_pid},
-    model::{Clock, Instant, Interface, Loss, Snapshot, Tally},
+    model::{Clock, FlowEvent, Instant, Interface, Loss, Snapshot, Tally},
     serve::Readiness,
 };
 
@@ -119,8 +119,13 @@ impl Core {
         let now = monotonic_now();
         if let LinkEvent::Gone { index, .. } = event {
             // While the directory still knows it.
-            self.detach(*index);
-            self.attaching.forget(*index);
+            self.read_flows();
+            let index = *index;
+            self.tell(now, |tracker, now, name, report| {
+                tracker.interface_gone(index, now, name, report)
+            });
+            self.detach(index);
+            self.attaching.forget(index);
         }
         self.directory.apply_link(event, now);
         match event {
@@ -291,7 +296,16 @@ impl Core {
     }
 
     /// Lets the tracker report to the flow log, with names from the directory.
-    fn tell(&mut self, now: Instant, step: Step) {
+    fn tell(
+        &mut self,
+        now: Instant,
+        step: impl FnOnce(
+            &mut Tracker,
+            Instant,
+            &mut dyn FnMut(&Unnamed<'_>) -> Naming,
+            &mut dyn FnMut(FlowEvent),
+        ),
+    ) {
         let (directory, flow_log, clock) = (&self.directory, &self.flow_log, self.clock);
         step(&mut self.tracker, now, &mut |flow| naming::name(directory, flow), &mut |event| {
             flow_log.write(Line::Flow(Box::new(event)), clock);
@@ -337,13 +351,6 @@ impl Core {
         info!("stopped");
     }
 }
-
-type Step = fn(
-    &mut Tracker,
-    Instant,
-    &mut dyn FnMut(&crate::flow::Unnamed<'_>) -> crate::flow::Naming,
-    &mut dyn FnMut(crate::model::FlowEvent),
-);
 
 /// How the monotonic clock stands to the wall clock now.
 fn clock() -> Clock {

@@ -89,7 +89,8 @@ pub(super) fn side(half: &Half, before: Tally) -> SideReading {
     let time = |ns: u64| (half.first_ns != 0).then_some(Instant(ns));
     SideReading {
         new: tally(half.tally).since(before),
-        first: time(half.first_ns),
+        // Of an entry that goes on, the first packet belongs to what was read before.
+        first: time(half.first_ns).filter(|_| before.is_zero()),
         last: time(half.last_ns),
         tcp_flags: half.tcp_flags,
         icmp_type: half.icmp_type,

@@ -87,7 +87,7 @@ impl Conversation {
         }
         let end = if from_low { &mut self.low } else { &mut self.high };
         end.tcp_flags |= reading.tcp_flags;
-        if let Some(first) = reading.first
+        if let Some(first) = reading.first.or(reading.last)
             && end.first.is_none_or(|known| first < known)
         {
             end.first = Some(first);
@@ -140,6 +140,11 @@ impl Conversation {
             .iter()
             .map(|seen| Seen { from_client: seen.from_client == low_is_client, ..*seen })
             .collect()
+    }
+
+    /// Whether one of its ends sent into this interface.
+    pub(super) fn lives_behind(&self, ifindex: u32) -> bool {
+        self.seen.iter().any(|seen| seen.ifindex == ifindex && seen.side == EntrySide::Ingress)
     }
 
     /// client → server and server → client, each packet once.
@@ -237,5 +242,9 @@ impl Conversation {
 
 fn first_of(observation: &Observation) -> Option<Instant> {
     let firsts = [observation.ingress, observation.egress];
-    firsts.iter().filter(|side| !side.new.is_zero()).filter_map(|side| side.first).min()
+    firsts
+        .iter()
+        .filter(|side| !side.new.is_zero())
+        .filter_map(|side| side.first.or(side.last))
+        .min()
 }

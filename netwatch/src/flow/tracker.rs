@@ -157,6 +157,22 @@ impl Tracker {
         self.flows = flows;
     }
 
+    /// Ends what one end has sent into an interface that is gone: whoever gets its address next is somebody else.
+    pub fn interface_gone(
+        &mut self,
+        ifindex: u32,
+        now: Instant,
+        name: &mut dyn FnMut(&Unnamed<'_>) -> Naming,
+        report: &mut dyn FnMut(FlowEvent),
+    ) {
+        let gone = self.flows.extract_if(|_, flow| flow.lives_behind(ifindex));
+        for mut flow in gone.map(|(_, flow)| flow).collect::<Vec<_>>() {
+            let reason = flow.tcp_end().unwrap_or(EndReason::Gone);
+            self.end(&mut flow, now, reason, name, report);
+            self.forget(&flow, report);
+        }
+    }
+
     /// Ends everything that is open.
     pub fn finish(
         &mut self,

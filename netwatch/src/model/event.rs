@@ -19,6 +19,8 @@ pub enum EndReason {
     NoAnswer,
     /// No packet for the idle timeout.
     Idle,
+    /// The interface that one of its ends sent into is gone: its container stopped.
+    Gone,
     /// The agent stopped.
     Shutdown,
     /// The flow table of the agent was full and this flow was the longest idle.
@@ -29,12 +31,13 @@ pub enum EndReason {
 
 impl EndReason {
     /// All reasons, for the metric.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Fin,
         Self::Reset,
         Self::Refused,
         Self::NoAnswer,
         Self::Idle,
+        Self::Gone,
         Self::Shutdown,
         Self::Evicted,
         Self::Late,
@@ -48,6 +51,7 @@ impl EndReason {
             Self::Refused => "refused",
             Self::NoAnswer => "no-answer",
             Self::Idle => "idle",
+            Self::Gone => "gone",
             Self::Shutdown => "shutdown",
             Self::Evicted => "evicted",
             Self::Late => "late",

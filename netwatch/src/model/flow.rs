@@ -45,7 +45,7 @@ pub enum EntrySide {
 pub struct SideReading {
     /// Packets since the previous reading of the same entry.
     pub new: Tally,
-    /// First packet of the entry; `None` while there is none.
+    /// First packet; `None` where there is none, or where it was in an earlier reading.
     pub first: Option<Instant>,
     /// Last packet of the entry.
     pub last: Option<Instant>,

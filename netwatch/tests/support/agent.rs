@@ -88,11 +88,7 @@ impl Agent {
     }
 
     /// Waits until a scrape has what the test wants.
-    pub fn until_metrics<T>(
-        &self,
-        what: &str,
-        mut probe: impl FnMut(&Metrics) -> Option<T>,
-    ) -> T {
+    pub fn until_metrics<T>(&self, what: &str, mut probe: impl FnMut(&Metrics) -> Option<T>) -> T {
         until(what, || probe(&self.metrics()))
     }
 
@@ -100,7 +96,8 @@ impl Agent {
     pub fn until_named(&self, container: &str) -> String {
         let what = format!("an interface of {container}");
         self.until_metrics(&what, |metrics| {
-            let mut all = metrics.find("netwatch_interface_info", &[("container", container)]);
+            let labels = [("container", container)];
+            let mut all = metrics.find("netwatch_interface_info", &labels);
             all.next().map(|series| series.labels["interface"].clone())
         })
     }

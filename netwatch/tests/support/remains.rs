@@ -38,9 +38,8 @@ fn programs() -> Remains {
         let text = run("bpftool", &["-j", kind, "show"]);
         serde_json::from_str(if text.trim().is_empty() { "[]" } else { &text }).expect("JSON")
     };
-    let of_netwatch = |program: &Value| {
-        program["name"].as_str().is_some_and(|name| name.starts_with("netwatch"))
-    };
+    let of_netwatch =
+        |program: &Value| program["name"].as_str().is_some_and(|name| name.starts_with("netwatch"));
     let is_held = |it: &Value| it["pids"].as_array().is_some_and(|pids| !pids.is_empty());
     let programs: Vec<Value> = list("prog").into_iter().filter(of_netwatch).collect();
     let links = list("link").into_iter().filter(|link| {
