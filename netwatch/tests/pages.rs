@@ -5,6 +5,8 @@
 //! what that file defines follow it in backticks, `netwatch-ebpf/src/flow.rs` `update`, `count`, with nothing but blanks
 //! and commas between them. `Type::method` names a type or module and what belongs to it.
 
+#![expect(clippy::expect_used, reason = "a test without its pages has failed")]
+
 use std::{
     collections::BTreeSet,
     fmt::Write as _,
@@ -72,7 +74,7 @@ fn pages() -> Vec<(String, String)> {
         ["README.md", "ARCHITECTURE.md", "CHANGELOG.md"].map(str::to_owned).to_vec();
     for entry in fs::read_dir(root().join("docs")).expect("docs/") {
         let name = entry.expect("an entry").file_name().to_string_lossy().into_owned();
-        if name.ends_with(".md") {
+        if has_extension(&name, "md") {
             names.push(format!("docs/{name}"));
         }
     }
@@ -114,8 +116,12 @@ fn is_path(word: &str) -> bool {
         && !word.starts_with('/');
     let first = word.split('/').next().unwrap_or_default();
     let top = ["netwatch", "netwatch-common", "netwatch-ebpf", "xtask", "docs", ".ci", ".cargo"];
-    let is_file = [".rs", ".md", ".toml"].iter().any(|end| word.ends_with(end));
+    let is_file = ["rs", "md", "toml"].iter().any(|end| has_extension(word, end));
     plain && (is_file || word.contains('/') && top.contains(&first))
+}
+
+fn has_extension(name: &str, extension: &str) -> bool {
+    Path::new(name).extension().is_some_and(|have| have == extension)
 }
 
 fn is_name(word: &str) -> bool {
@@ -132,9 +138,9 @@ fn defines(text: &str, name: &str) -> bool {
         .filter(|word| !word.is_empty())
         .collect();
     name.split("::").all(|part| {
-        words.windows(2).any(|pair| {
-            DEFINING.contains(&pair[0]) && pair[1] == part || pair[0] == "impl" && pair[1] == part
-        })
+        words
+            .windows(2)
+            .any(|pair| pair[1] == part && (DEFINING.contains(&pair[0]) || pair[0] == "impl"))
     })
 }
 
@@ -163,7 +169,7 @@ fn wrong_names(page: &str, text: &str) -> Vec<String> {
         }
     }
     for word in code.split_whitespace().filter(|word| word.contains('/') && is_path(word)) {
-        if word.ends_with(".rs") && !root().join(word).exists() {
+        if has_extension(word, "rs") && !root().join(word).exists() {
             wrong.push(format!("{page}: there is no {word}"));
         }
     }
