@@ -19,7 +19,7 @@ use netwatch_common::{
 };
 
 use crate::{
-    clock, log,
+    clock,
     maps::{CPUS, EVICTED, FLOW_SET_MASK, FLOWS, HASH_SEED},
 };
 
@@ -87,7 +87,6 @@ fn replace<const HOOK: u8>(
         write_out(cpu, index, entry)?;
     }
     let now = clock::exact();
-    log::new_flow(key);
     write(entry, |entry| {
         entry.incarnation = entry.incarnation.wrapping_add(1);
         entry.key = *key;

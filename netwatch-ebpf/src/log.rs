@@ -2,7 +2,7 @@
 //! `--log.level debug`; in the ordinary one these functions are empty.
 
 use aya_ebpf::programs::TcContext;
-use netwatch_common::{flow::FlowKey, outcome::Outcome};
+use netwatch_common::outcome::Outcome;
 
 /// A packet is in no flow.
 #[inline(always)]
@@ -17,10 +17,4 @@ pub fn not_counted(ctx: &TcContext, ifindex: u32, outcome: Outcome) {
     );
     #[cfg(not(feature = "log"))]
     let _ = (ctx, ifindex, outcome);
-}
-
-/// A flow was entered into the table.
-#[inline(always)]
-pub fn new_flow(key: &FlowKey) {
-    let _ = key;
 }

@@ -77,7 +77,7 @@ pub struct Config {
     pub idle_timeout: Duration,
     /// `--flow-active-timeout`.
     pub active_timeout: Duration,
-    /// `--max-flows`: flows that the agent tracks, and the entries of the kernel's table.
+    /// `--max-flows`: flows that the agent tracks; the kernel's table has twice as many entries.
     pub max_flows: u32,
     /// `--docker-host`: `unix:///path`, `tcp://host:port`; `None`: `DOCKER_HOST` was unset too, use the default socket.
     pub docker_host: Option<String>,

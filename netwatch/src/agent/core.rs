@@ -122,7 +122,7 @@ impl Core {
             self.read_flows();
             let index = *index;
             self.tell(now, |tracker, now, name, report| {
-                tracker.interface_gone(index, now, name, report)
+                tracker.interface_gone(index, now, name, report);
             });
             self.detach(index);
             self.attaching.forget(index);
@@ -135,7 +135,9 @@ impl Core {
                 self.on_snapshot(&interfaces)?;
             }
             LinkEvent::Changed { interface, seen_at, .. } if self.ready => {
-                self.attaching.heard_of(interface.index, *seen_at);
+                if !self.datapath.is_attached(interface.index) {
+                    self.attaching.heard_of(interface.index, *seen_at);
+                }
                 if self.consider(interface) {
                     self.attaching.attached(interface.index);
                     let counted = self.datapath.counters(interface.index).unwrap_or_default();
@@ -307,9 +309,15 @@ impl Core {
         ),
     ) {
         let (directory, flow_log, clock) = (&self.directory, &self.flow_log, self.clock);
+        let mut events = Vec::new();
         step(&mut self.tracker, now, &mut |flow| naming::name(directory, flow), &mut |event| {
-            flow_log.write(Line::Flow(Box::new(event)), clock);
+            events.push(event);
         });
+        // Flows are walked in no order; a reader expects time's.
+        events.sort_by_key(|event: &FlowEvent| event.time);
+        for event in events {
+            flow_log.write(Line::Flow(Box::new(event)), clock);
+        }
     }
 
     fn tell_losses(&mut self, now: Instant) {

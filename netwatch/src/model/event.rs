@@ -23,15 +23,13 @@ pub enum EndReason {
     Gone,
     /// The agent stopped.
     Shutdown,
-    /// The flow table of the agent was full and this flow was the longest idle.
-    Evicted,
     /// Packets of a flow that had been reported as ended.
     Late,
 }
 
 impl EndReason {
     /// All reasons, for the metric.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 8] = [
         Self::Fin,
         Self::Reset,
         Self::Refused,
@@ -39,7 +37,6 @@ impl EndReason {
         Self::Idle,
         Self::Gone,
         Self::Shutdown,
-        Self::Evicted,
         Self::Late,
     ];
 
@@ -53,7 +50,6 @@ impl EndReason {
             Self::Idle => "idle",
             Self::Gone => "gone",
             Self::Shutdown => "shutdown",
-            Self::Evicted => "evicted",
             Self::Late => "late",
         }
     }

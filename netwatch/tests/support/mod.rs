@@ -1,12 +1,18 @@
 //! What the tests on real kernels and real engines share.
 #![allow(dead_code, reason = "each test binary uses a part of it")]
+#![allow(
+    clippy::expect_used,
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::print_stderr,
+    reason = "a test fails by panicking, and says why"
+)]
 
 pub mod agent;
 pub mod counters;
 pub mod docker;
 pub mod events;
 pub mod http;
-pub mod lab;
 pub mod metrics;
 pub mod netns;
 pub mod proxy;
