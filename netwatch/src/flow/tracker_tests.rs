@@ -16,7 +16,7 @@ fn socket(host: u8, port: u16) -> Socket {
 
 fn tracker() -> Tracker {
     let limits =
-        Limits { idle: Duration::from_secs(15), active: Duration::from_secs(60), max_flows: 4 };
+        Limits { idle: Duration::from_secs(15), active: Duration::from_mins(1), max_flows: 4 };
     Tracker::new(limits, Edges::new(100))
 }
 
@@ -168,7 +168,7 @@ fn whoever_gets_the_address_next_is_somebody_else() {
     let mut events = Vec::new();
     let gone = |tracker: &mut Tracker, index, events: &mut Vec<FlowEvent>| {
         tracker.interface_gone(index, Instant(2 * SECOND), &mut |flow| named(flow), &mut |event| {
-            events.push(event)
+            events.push(event);
         });
     };
     gone(&mut tracker, VETH_B, &mut events);
@@ -189,11 +189,11 @@ fn names_are_waited_for_but_not_for_long() {
     };
     let mut events = Vec::new();
     tracker.tick(Instant(SECOND + 100 * MS), &mut |flow| provisional(flow), &mut |event| {
-        events.push(event)
+        events.push(event);
     });
     assert!(events.is_empty());
     tracker.tick(Instant(SECOND + 200 * MS), &mut |flow| provisional(flow), &mut |event| {
-        events.push(event)
+        events.push(event);
     });
     assert_eq!(phases(&events), [FlowPhase::Start]);
 }
