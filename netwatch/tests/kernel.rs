@@ -320,9 +320,9 @@ fn clsact_attaches_and_leaves_nothing_behind() {
         assert!(!qdiscs().unwrap().contains("clsact"));
         datapath.attach(LO, "lo", InterfaceKind::Veth).unwrap();
         // What a killed agent leaves behind is found by name.
-        assert!(Datapath::remove_leftovers("lo", LO));
+        assert!(datapath.remove_leftovers("lo", LO));
         assert!(!qdiscs().unwrap().contains("clsact"));
-        assert!(!Datapath::remove_leftovers("lo", LO));
+        assert!(!datapath.remove_leftovers("lo", LO));
     });
 }
 

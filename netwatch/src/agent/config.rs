@@ -19,10 +19,7 @@ pub struct Selection {
 }
 
 impl Selection {
-    /// Names that container engines give to their bridges.
-    const BRIDGE_PREFIXES: [&str; 6] = ["docker", "br-", "podman", "cni-", "nerdctl", "lxc"];
-
-    /// Whether to observe this interface. `engine_bridge`: a container engine said that the bridge is its own.
+    /// Whether to observe this interface. `engine_bridge`: the directory holds it for a container engine's.
     pub fn selects(&self, interface: &Interface, engine_bridge: bool) -> bool {
         if self.exclude.iter().any(|glob| glob.is_match(&interface.name)) {
             return false;
@@ -34,10 +31,7 @@ impl Selection {
             // Both ends of a new pair are on the host at first; the one that stays becomes a port of a bridge or sees
             // its peer leave for another namespace.
             InterfaceKind::Veth => interface.master.is_some() || interface.peer_namespace.is_some(),
-            InterfaceKind::Bridge => {
-                engine_bridge
-                    || Self::BRIDGE_PREFIXES.iter().any(|prefix| interface.name.starts_with(prefix))
-            }
+            InterfaceKind::Bridge => engine_bridge,
             InterfaceKind::Other => false,
         }
     }
@@ -71,6 +65,8 @@ pub struct Config {
     pub flow_log: Option<FlowLogTarget>,
     /// `--flow-format`.
     pub flow_format: FlowFormat,
+    /// Whether to colour a flow log on standard output.
+    pub colour: bool,
     /// `--sample-rate`: one packet in this many; 0 = off.
     pub sample_rate: u32,
     /// `--flow-idle-timeout`.
@@ -85,7 +81,7 @@ pub struct Config {
     pub listen: Vec<SocketAddr>,
     /// `--web.telemetry-path`.
     pub telemetry_path: String,
-    /// `--metrics.max-series`: hard limit of edge series.
+    /// `--metrics.max-series`: hard limit of the series about edges.
     pub max_series: usize,
     /// `--attach-mode`.
     pub attach_mode: AttachMode,

@@ -30,6 +30,8 @@ use crate::{
 const READ_INTERVAL: Duration = Duration::from_millis(250);
 /// How often the programs are given the time: the grain of the last packet's time.
 const CLOCK_INTERVAL: Duration = Duration::from_millis(10);
+/// Packets and bytes each way, and connections: what an edge takes of `--metrics.max-series`.
+const SERIES_PER_EDGE: usize = 5;
 /// Outcomes that mean that a figure is incomplete. The others (ARP, say) are no loss.
 const LOSSES: [Outcome; 4] =
     [Outcome::FlowTableFull, Outcome::FlowEntryBusy, Outcome::UnknownInterface, Outcome::FlowLimit];
@@ -67,7 +69,7 @@ impl Core {
         Self {
             datapath,
             directory: Directory::new(),
-            tracker: Tracker::new(limits, Edges::new(config.max_series)),
+            tracker: Tracker::new(limits, Edges::new(config.max_series / SERIES_PER_EDGE)),
             accounts: Accounts::default(),
             attaching: Attaching::new(),
             flow_log,
@@ -157,7 +159,7 @@ impl Core {
         if !self.ready {
             self.check_names(interfaces)?;
             for interface in interfaces {
-                if Datapath::remove_leftovers(&interface.name, interface.index) {
+                if self.datapath.remove_leftovers(&interface.name, interface.index) {
                     info!(
                         interface = interface.name,
                         "removed what an earlier netwatch left attached"

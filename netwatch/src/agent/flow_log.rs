@@ -2,7 +2,7 @@
 
 use std::{
     fs::{File, OpenOptions},
-    io::{self, BufWriter, IsTerminal as _, Write},
+    io::{self, BufWriter, Write},
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -62,8 +62,7 @@ impl FlowLog {
         let mut formatter = Formatter::new(format, jiff::tz::TimeZone::system());
         let output = match target {
             FlowLogTarget::Stdout => {
-                formatter.colour =
-                    io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none();
+                formatter.colour = config.colour;
                 Output::Stdout(io::stdout())
             }
             FlowLogTarget::File(path) => Output::File(

@@ -6,6 +6,7 @@ use super::{
     Exit, Failure, LogFormat, LogLevel, LogOptions,
     option::Key,
     raw::{Given, Raw},
+    terminal,
     value::{self, Wrong},
 };
 use crate::agent::config::{AttachMode, Config, FlowFormat, FlowLogTarget, Selection};
@@ -18,6 +19,7 @@ pub(super) const FLOW_FORMATS: [(&str, FlowFormat); 2] =
 const LEAST_FLOWS: u32 = 1024;
 /// A power of two, so that rounding up never leaves the bounds.
 const MOST_FLOWS: u32 = 4_194_304;
+const LEAST_SERIES: u32 = 10;
 const MOST_SERIES: u32 = 1_000_000;
 
 /// Everything that was configured, checked.
@@ -57,12 +59,14 @@ pub(super) fn check(raw: &Raw) -> Result<Checked, Failure> {
         listen: listen(&values)?,
         telemetry_path: values.required(Key::TelemetryPath, value::telemetry_path)?,
         max_series: usize::try_from(
-            values.required(Key::MaxSeries, |text| value::number(text, 1, MOST_SERIES))?,
+            values
+                .required(Key::MaxSeries, |text| value::number(text, LEAST_SERIES, MOST_SERIES))?,
         )
         .unwrap_or(usize::MAX),
         attach_mode: values
             .one(Key::AttachMode, |text| value::choice(text, &ATTACH_MODES))?
             .unwrap_or_default(),
+        colour: terminal::colour_on_stdout(),
         kernel_messages: matches!(level, LogLevel::Debug | LogLevel::Trace),
     };
     if let (Some(FlowLogTarget::File(path)), Some(given)) =

@@ -161,7 +161,8 @@ pub(super) const OPTIONS: &[Spec] = &[
         without: "",
         list: ONE,
         help: "End a flow after this long without a packet",
-        more: "A whole number with a unit: 500ms, 15s, 2m, 1h. From 100ms to 24h.",
+        more: "An established TCP connection may be silent 20 times as long; an ICMP echo ends after 5s at the latest. \
+               A whole number with a unit: 500ms, 15s, 2m, 1h. From 100ms to 24h.",
     },
     Spec {
         key: Key::FlowActiveTimeout,
@@ -226,8 +227,8 @@ pub(super) const OPTIONS: &[Spec] = &[
         default: &["10000"],
         without: "",
         list: ONE,
-        help: "Export at most this many series; the rest is folded into 'other'",
-        more: "From 1 to 1000000.",
+        help: "Export at most this many series about who talks to whom; the rest is folded into 'other'",
+        more: "From 10 to 1000000.",
     },
     Spec {
         key: Key::LogLevel,

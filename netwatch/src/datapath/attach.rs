@@ -16,6 +16,7 @@ use super::{
     clsact,
     error::AttachError,
     object::{EGRESS_PROGRAM, INGRESS_PROGRAM},
+    sole::Sole,
 };
 
 /// By which mechanism to attach.
@@ -35,6 +36,7 @@ const HOOKS: [(&str, TcAttachType); 2] =
 
 pub(super) struct Attacher {
     mode: AttachMode,
+    sole: Sole,
     attached: HashMap<u32, Attached>,
 }
 
@@ -47,7 +49,7 @@ struct Attached {
 
 impl Attacher {
     pub(super) fn new(mode: AttachMode) -> Self {
-        Self { mode, attached: HashMap::new() }
+        Self { mode, sole: Sole::claim(), attached: HashMap::new() }
     }
 
     pub(super) fn is_attached(&self, ifindex: u32) -> bool {
@@ -88,6 +90,11 @@ impl Attacher {
         };
         self.attached.insert(ifindex, result?);
         Ok(())
+    }
+
+    /// Removes filters that a killed agent left behind. TCX links need no such care: they die with their process.
+    pub(super) fn remove_leftovers(&self, interface: &str, ifindex: u32) -> bool {
+        self.sole.is_sole() && remove_filters(interface, ifindex)
     }
 
     /// Detaches both programs. An interface that is gone has taken its programs with it.
@@ -189,8 +196,7 @@ fn is_invalid(error: &ProgramError) -> bool {
     }
 }
 
-/// Removes filters that a killed agent left behind. TCX links need no such care: they die with their process.
-pub(super) fn remove_leftovers(interface: &str, ifindex: u32) -> bool {
+fn remove_filters(interface: &str, ifindex: u32) -> bool {
     let removed = HOOKS
         .iter()
         .filter(|(program, hook)| qdisc_detach_program(interface, *hook, program).is_ok())

@@ -10,6 +10,7 @@ mod flows;
 mod interfaces;
 mod object;
 mod shared;
+mod sole;
 
 use std::time::Duration;
 
@@ -94,9 +95,10 @@ impl Datapath {
         Ok(datapath)
     }
 
-    /// Removes programs that a killed agent left on an interface. Answers whether there were any.
-    pub fn remove_leftovers(interface: &str, ifindex: u32) -> bool {
-        attach::remove_leftovers(interface, ifindex)
+    /// Removes programs that a killed agent left on an interface, unless another agent runs in this network namespace,
+    /// whose they may be. Answers whether there were any.
+    pub fn remove_leftovers(&self, interface: &str, ifindex: u32) -> bool {
+        self.attacher.remove_leftovers(interface, ifindex)
     }
 
     /// Attaches both programs to an interface. Counting begins at zero.

@@ -10,7 +10,7 @@ use std::{
 use aya::{
     Ebpf, EbpfLoader,
     maps::{Map, MapData, RingBuf},
-    programs::SchedClassifier,
+    programs::{ProgramError, ProgramType, SchedClassifier},
 };
 use netwatch_common::{
     ABI_VERSION,
@@ -66,6 +66,9 @@ pub(super) fn load(options: &Options) -> Result<Loaded, DatapathError> {
     let object = if options.messages { OBJECT_WITH_MESSAGES } else { OBJECT };
     check_version(object)?;
     check_capabilities(&fs::read_to_string("/proc/self/status").unwrap_or_default())?;
+    if no_system_call() {
+        return Err(DatapathError::Unsupported { what: "BPF (the bpf system call)" });
+    }
     if aya::features().btf().is_none() {
         return Err(DatapathError::Unsupported { what: "BPF type format (BTF)" });
     }
@@ -93,6 +96,16 @@ pub(super) fn load(options: &Options) -> Result<Loaded, DatapathError> {
         classifier.load().map_err(|source| DatapathError::Program { program: label, source })?;
     }
     Ok(Loaded { ebpf, cpus, flow_entries })
+}
+
+/// Whether the kernel was built without BPF, or something between us and it says so.
+fn no_system_call() -> bool {
+    match aya::sys::is_program_supported(ProgramType::SchedClassifier) {
+        Err(ProgramError::SyscallError(error)) => {
+            error.io_error.raw_os_error() == Some(libc::ENOSYS)
+        }
+        _ => false,
+    }
 }
 
 /// The largest power of two of sets, so that all CPUs together have at most `entries`.

@@ -10,9 +10,9 @@ const HEAD: &str = "# Metrics
 
 <!-- Made from netwatch/src/metrics/catalogue.rs: change that, then UPDATE_DOCS=1 cargo test -p netwatch --lib metrics -->
 
-What `netwatch run` serves at `/metrics`. All figures of a scrape are of one moment and agree with each other and with the
-flow log. Counters start at 0 with the agent. Names come from containers: control characters in them become U+FFFD, and
-what is longer than 200 characters is cut.
+What `netwatch run` serves at `/metrics`. A scrape reads the flows first and the totals right after: the
+figures agree with each other and with the flow log but for the packets that pass in between. Nothing is added up twice. Counters start at 0 with the agent. Names
+come from containers: control characters in them become U+FFFD, and what is longer than 200 characters is cut.
 
 Three units, never mixed: **packets as the kernel counts them** (socket buffers, where a GSO packet counts once; only in the
 interface metrics, to compare with `ip -s link`), **packets on the wire** and **bytes on the wire** (Ethernet header

@@ -37,7 +37,12 @@ pub struct Stopped {
 impl Agent {
     /// Starts it with these arguments, and waits until it is ready.
     pub fn start(arguments: &[&str]) -> Self {
-        let mut agent = Self::spawn(arguments);
+        Self::start_by(&mut netwatch(), arguments)
+    }
+
+    /// The same by a command of the caller's, which ends in the program.
+    pub fn start_by(command: &mut Command, arguments: &[&str]) -> Self {
+        let mut agent = Self::spawn(command, arguments);
         until("the agent is ready", || {
             if let Some(status) = agent.child.try_wait().expect("its state") {
                 panic!("the agent ended: {status}\n{}", agent.stderr());
@@ -47,11 +52,9 @@ impl Agent {
         agent
     }
 
-    /// Starts it, and waits for nothing.
-    pub fn spawn(arguments: &[&str]) -> Self {
+    fn spawn(command: &mut Command, arguments: &[&str]) -> Self {
         let folder = TempDir::new().expect("a folder");
         let address = free_address();
-        let mut command = netwatch();
         command
             .args(["run", "--flow-format", "json", "--web.listen-address", &address.to_string()])
             .arg("--flow-log")
@@ -108,6 +111,11 @@ impl Agent {
 
     pub fn events(&self) -> Events {
         Events::parse(&fs::read_to_string(self.log()).expect("the flow log"))
+    }
+
+    /// Waits for a line of the flow log.
+    pub fn until_event(&self, what: &str, mut is_it: impl FnMut(&Value) -> bool) -> Value {
+        until(what, || self.events().0.into_iter().find(&mut is_it))
     }
 
     /// Waits for the end of a flow between two addresses, and answers with all its lines.

@@ -51,16 +51,16 @@ impl Directory {
         })
     }
 
-    /// Whether a bridge belongs to a container engine, by its word or, without an engine, by the habit of its name.
+    /// Whether a bridge belongs to a container engine, by its word or, without an engine, by the habit of its name:
+    /// Docker's `docker0` and `br-…`, Podman's and nerdctl's with a number.
     pub fn is_engine_bridge(&self, name: &str) -> bool {
-        let identifier =
-            |rest: &str| rest.len() == 12 && rest.bytes().all(|byte| byte.is_ascii_hexdigit());
+        let number =
+            |rest: &str| !rest.is_empty() && rest.bytes().all(|byte| byte.is_ascii_digit());
         self.networks.iter().any(|network| network.bridge.as_deref() == Some(name))
-            || name == "docker0"
-            || name.strip_prefix("br-").is_some_and(identifier)
-            || name
-                .strip_prefix("podman")
-                .is_some_and(|rest| rest.bytes().all(|byte| byte.is_ascii_digit()))
+            || name.starts_with("br-")
+            || ["docker", "podman", "cni-podman", "nerdctl"]
+                .iter()
+                .any(|habit| name.strip_prefix(habit).is_some_and(number))
     }
 
     /// Whose an address is. `observed` is the interface behind which it was seen as the local end.

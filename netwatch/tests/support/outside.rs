@@ -1,0 +1,58 @@
+//! Something beyond the host: a namespace behind a veth of its own, which the host routes to.
+
+use super::{
+    docker::unique,
+    shell::{attempt, run},
+};
+
+/// Removed when dropped. Its addresses are of TEST-NET-2 (RFC 5737).
+pub struct Outside {
+    pub namespace: String,
+    pub address: String,
+    /// The host's address on the way there.
+    pub gateway: String,
+}
+
+impl Outside {
+    pub fn create() -> Self {
+        let outside = Self {
+            namespace: unique("outside"),
+            address: "198.51.100.2".into(),
+            gateway: "198.51.100.1".into(),
+        };
+        run("ip", &["netns", "add", &outside.namespace]);
+        let inside = ["-n", &outside.namespace];
+        run(
+            "ip",
+            &[
+                "link",
+                "add",
+                "nwt-out0",
+                "type",
+                "veth",
+                "peer",
+                "name",
+                "eth0",
+                "netns",
+                &outside.namespace,
+            ],
+        );
+        for (at, arguments) in [
+            (&[] as &[&str], ["address", "add", "198.51.100.1/24", "dev", "nwt-out0"]),
+            (&[], ["link", "set", "dev", "nwt-out0", "up"]),
+            (&inside, ["address", "add", "198.51.100.2/24", "dev", "eth0"]),
+            (&inside, ["link", "set", "dev", "eth0", "up"]),
+        ] {
+            run("ip", &[at, &arguments].concat());
+        }
+        outside
+    }
+}
+
+impl Drop for Outside {
+    fn drop(&mut self) {
+        // The veth goes with the namespace, a moment later; the next test must not meet it.
+        let _ = attempt("ip", &["link", "delete", "nwt-out0"]);
+        let _ = attempt("ip", &["netns", "delete", &self.namespace]);
+    }
+}
