@@ -19,7 +19,9 @@ fn main() -> Result<()> {
     if !runs(Command::new("bpf-linker").arg("--version")) {
         bail!("cannot compile the eBPF programs: no bpf-linker in PATH; run `cargo xtask setup`");
     }
-    let ebpf = Path::new(env!("CARGO_MANIFEST_DIR")).join("../netwatch-ebpf");
+    // Where this checkout is now, not where the build script was compiled: a `target` may have been copied.
+    let here = env::var("CARGO_MANIFEST_DIR").context("cargo did not set CARGO_MANIFEST_DIR")?;
+    let ebpf = Path::new(&here).join("../netwatch-ebpf");
     let ebpf = ebpf.to_str().context("the path of this checkout is not valid UTF-8")?;
     // Cargo names the result after the binary, so the one with messages is built first and set aside.
     build(ebpf, &toolchain, &["log"])?;

@@ -4,14 +4,19 @@ use std::{
     env,
     path::{Path, PathBuf},
     process::Command,
+    sync::LazyLock,
 };
 
 use crate::command::{cargo_bin, command};
 
-/// The folder of the workspace's Cargo.toml.
+/// The folder of the workspace's Cargo.toml: as `cargo run` says, or, run by hand, where this program was compiled.
 pub(crate) fn root() -> &'static Path {
-    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
-    here.parent().unwrap_or(here)
+    static ROOT: LazyLock<PathBuf> = LazyLock::new(|| {
+        let here = env::var_os("CARGO_MANIFEST_DIR");
+        let here = here.map_or_else(|| env!("CARGO_MANIFEST_DIR").into(), PathBuf::from);
+        here.parent().unwrap_or(&here).into()
+    });
+    &ROOT
 }
 
 /// Cargo, in the workspace, with what `cargo install` brought in its PATH.

@@ -156,13 +156,14 @@ fn what_leaves_the_host_is_attributed_too() {
     let _host = host();
     let outside = Outside::create();
     let container = Container::idle(&unique("cli"), &[]);
-    let agent = Agent::start(&QUICK);
+    // The way out stands for the host's network card, which is not observed either.
+    let agent = Agent::start(&[&QUICK[..], &["--exclude", "nwt-out0"]].concat());
     let veth = agent.until_named(&container.name);
     container.ping(&outside.address, 3);
     let lines = agent.until_ended("icmp", &container.address("bridge"), &outside.address);
     let ended = only_end(&lines);
     assert_eq!(end(ended, "client"), (container.name.as_str(), "container"));
-    assert_eq!(end(ended, "server"), (outside.address.as_str(), "external"));
+    assert_eq!(end(ended, "server"), ("external", "external"));
     assert_eq!(tally(ended, "sent"), (3, 3 * PING_BYTES));
     assert_eq!(tally(ended, "received"), (3, 3 * PING_BYTES));
     assert_eq!(crossed(ended, "docker0").len(), 2, "{ended}");
@@ -188,7 +189,7 @@ fn what_leaves_the_host_is_attributed_too() {
     assert_eq!(answer, "hello\n");
     let lines = agent.until_ended("tcp", &outside.address, &web.address("bridge"));
     let ended = only_end(&lines);
-    assert_eq!(end(ended, "client"), (outside.address.as_str(), "external"));
+    assert_eq!(end(ended, "client"), ("external", "external"));
     assert_eq!(end(ended, "server"), (web.name.as_str(), "container"));
     assert_eq!(ended["server"]["port"], 80, "the container's port, not the published one");
 }
