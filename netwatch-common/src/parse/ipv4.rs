@@ -22,6 +22,9 @@ pub(super) fn parse<R: Reader + ?Sized>(
         return Err(Outcome::LaterFragment);
     }
     packet.family = 4;
+    packet.traffic_class = header.u8(1);
+    packet.end = offset + u32::from(header.u16(2));
+    packet.ttl = header.u8(8);
     packet.protocol = header.u8(9);
     packet.source = Address::from_v4_word(header.word(12));
     packet.destination = Address::from_v4_word(header.word(16));

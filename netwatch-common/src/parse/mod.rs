@@ -52,8 +52,31 @@ pub struct Packet {
     pub tcp_flags: u8,
     /// ICMP or ICMPv6 type, 0 for other protocols.
     pub icmp_type: u8,
+    /// Time to live or hop limit.
+    pub ttl: u8,
+    /// The byte with DSCP (upper six bits, RFC 2474) and ECN (lower two, RFC 3168).
+    pub traffic_class: u8,
+    /// TCP window as it stands in the header, not scaled; 0 for other protocols.
+    pub tcp_window: u16,
+    /// TCP sequence number as it stands in memory: `u32::from_be` makes a number of it.
+    pub tcp_sequence: u32,
+    /// TCP acknowledgment number, likewise.
+    pub tcp_acknowledgment: u32,
     /// Bytes of all headers from Ethernet to the transport header: what segmentation repeats on the wire.
     pub header_len: u32,
+    /// Where the IP packet ends, counted from the Ethernet header: padding of a short frame lies behind.
+    pub end: u32,
+}
+
+impl Packet {
+    /// Bytes behind the transport header, by the length that the IP header states.
+    ///
+    /// 0 where it states none: a jumbogram (RFC 2675), or a GSO skb above 64 KiB ("BIG TCP"), whose headers get their
+    /// lengths with segmentation. Whoever finds 0 with `gso_size` set takes what `skb->len` leaves.
+    #[inline(always)]
+    pub const fn payload_len(&self) -> u32 {
+        self.end.saturating_sub(self.header_len)
+    }
 }
 
 /// IP protocol numbers that have a parser here.

@@ -17,7 +17,7 @@ pub mod flags {
     pub const ACK: u8 = 0x10;
 }
 
-/// Fills in ports and flags; answers with the length of the header with its options.
+/// Fills in ports, flags, sequence numbers and window; answers with the length of the header with its options.
 #[inline(always)]
 pub(super) fn parse<R: Reader + ?Sized>(
     reader: &R,
@@ -31,6 +31,9 @@ pub(super) fn parse<R: Reader + ?Sized>(
     }
     packet.source_port = header.u16(0);
     packet.destination_port = header.u16(2);
+    packet.tcp_sequence = header.word(4);
+    packet.tcp_acknowledgment = header.word(8);
     packet.tcp_flags = header.u8(13);
+    packet.tcp_window = header.u16(14);
     Ok(u32::from(words) * 4)
 }

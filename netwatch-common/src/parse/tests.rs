@@ -61,7 +61,13 @@ fn tcp_over_ipv4() {
         family: 4,
         tcp_flags: tcp_flags::SYN,
         icmp_type: 0,
+        ttl: 64,
+        traffic_class: 0,
+        tcp_window: 1000,
+        tcp_sequence: 1u32.to_be(),
+        tcp_acknowledgment: 0,
         header_len: 54,
+        end: 54 + 7,
     };
     assert_eq!(packet, expected);
     assert_cut_anywhere(&bytes, packet);
@@ -103,6 +109,35 @@ fn tcp_options_count_as_header() {
         .unwrap();
     let bytes = packet!(step);
     assert_eq!(parse(&bytes[..]).unwrap().header_len, 54 + 12);
+}
+
+#[test]
+fn traffic_class_and_hop_limit_of_both_families() {
+    let mut bytes = tcp4();
+    bytes[15] = 0xb9;
+    let packet = parse(&bytes[..]).unwrap();
+    assert_eq!((packet.traffic_class, packet.ttl), (0xb9, 64));
+    let mut bytes = udp6();
+    // Version 6, traffic class 0xb9, flow label 0xfffff.
+    bytes[14..18].copy_from_slice(&[0x6b, 0x9f, 0xff, 0xff]);
+    let packet = parse(&bytes[..]).unwrap();
+    assert_eq!((packet.traffic_class, packet.ttl), (0xb9, 64));
+}
+
+#[test]
+fn the_payload_ends_where_ip_says() {
+    let mut bytes = tcp4();
+    bytes.extend([0; 40]);
+    assert_eq!(parse(&bytes[..]).unwrap().payload_len(), 7, "not the padding");
+    let mut bytes = udp6();
+    bytes.extend([0; 40]);
+    assert_eq!(parse(&bytes[..]).unwrap().payload_len(), 7);
+    // BIG TCP: no length until segmentation.
+    bytes[18..20].copy_from_slice(&[0, 0]);
+    assert_eq!(parse(&bytes[..]).unwrap().payload_len(), 0);
+    let mut bytes = tcp4();
+    bytes[16..18].copy_from_slice(&[0, 0]);
+    assert_eq!(parse(&bytes[..]).unwrap().payload_len(), 0);
 }
 
 #[test]
