@@ -27,7 +27,7 @@ pub(super) fn parse<R: Reader + ?Sized>(
         return Err(Outcome::BadIpv6Header);
     }
     packet.family = 6;
-    packet.traffic_class = (header.u16(0) >> 4) as u8;
+    packet.traffic_class = header.u8(0) << 4 | header.u8(1) >> 4;
     packet.end = offset + HEADER + u32::from(header.u16(4));
     packet.ttl = header.u8(7);
     packet.source = address(header, 8);
