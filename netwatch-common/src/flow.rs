@@ -29,6 +29,16 @@ impl Address {
     }
 }
 
+/// What the addresses of a flow are; the numbers are the versions of IP.
+pub mod family {
+    /// ARP: the addresses of IPv4 that it asks for.
+    pub const ARP: u8 = 1;
+    /// IPv4.
+    pub const IPV4: u8 = 4;
+    /// IPv6.
+    pub const IPV6: u8 = 6;
+}
+
 /// What makes packets seen on one interface one flow.
 #[repr(C, align(8))]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -37,15 +47,15 @@ pub struct FlowKey {
     pub local: Address,
     /// Address of the other end.
     pub remote: Address,
-    /// TCP or UDP port of the local end, host byte order; the identifier for ICMP echo; otherwise 0.
+    /// Port of the local end, host byte order; the identifier for ICMP echo; otherwise 0.
     pub local_port: u16,
     /// The same of the remote end.
     pub remote_port: u16,
     /// Slot of the interface in the interface table.
     pub slot: u16,
-    /// IP protocol number (IANA "Assigned Internet Protocol Numbers").
+    /// IP protocol number (IANA "Assigned Internet Protocol Numbers"); 0 for ARP.
     pub protocol: u8,
-    /// 4 or 6.
+    /// One of [`family`].
     pub family: u8,
 }
 

@@ -4,7 +4,7 @@ use aya_ebpf::{helpers::bpf_get_smp_processor_id, programs::TcContext};
 use netwatch_common::{
     flow::{FlowKey, Tally},
     outcome::{OUTCOME_STRIDE, Outcome},
-    parse::Packet,
+    parse::{Packet, fragment},
     sample::INGRESS,
 };
 
@@ -22,6 +22,9 @@ pub fn packet<const HOOK: u8>(ctx: &TcContext) {
         Some(slot) => {
             interface::count::<HOOK>(ctx, cpu, slot, &weight);
             parsed.and_then(|packet| {
+                if packet.fragment == fragment::LATER {
+                    return Err(Outcome::LaterFragment);
+                }
                 flow::count::<HOOK>(cpu, &key::<HOOK>(&packet, slot), &packet, &weight)
             })
         }

@@ -73,6 +73,6 @@ pub static EVICTED: RingBuf<(), { 4 << 20 }> = RingBuf::new();
 #[btf_map]
 pub static SAMPLES: RingBuf<(), { 1 << 20 }> = RingBuf::new();
 
-/// Headers of a packet whose linear part ends before them.
+/// Room to parse a packet that is not parsed in place.
 #[btf_map]
-pub static SCRATCH: PerCpuArray<[u8; crate::skb::SCRATCH_BYTES], 1> = PerCpuArray::new();
+pub static SCRATCH: PerCpuArray<crate::skb::Scratch, 1> = PerCpuArray::new();
