@@ -56,13 +56,13 @@ pub struct FlowKey {
     pub local: Address,
     /// Address of the other end.
     pub remote: Address,
-    /// TCP or UDP port of the local end, host byte order; the identifier for ICMP echo; otherwise 0.
+    /// Port of the local end, host byte order; the identifier for ICMP echo; otherwise 0.
     pub local_port: u16,
     /// The same of the remote end.
     pub remote_port: u16,
     /// Slot of the interface in the interface table.
     pub slot: u16,
-    /// IP protocol number (IANA "Assigned Internet Protocol Numbers").
+    /// IP protocol number (IANA "Assigned Internet Protocol Numbers"); 0 for ARP.
     pub protocol: u8,
     /// One of [`family`].
     pub family: u8,

@@ -1,66 +1,84 @@
 //! What happens to each packet, in order. This is the file to read first.
 //!
-//! The way of an ordinary packet is one straight piece of code. What is rare has functions of its own, so that the
-//! compiler keeps nothing at hand for it.
+//! The way of an ordinary packet is one straight piece of code, compiled for each of four kinds by itself. What is rare
+//! has functions of its own, so that the compiler keeps nothing at hand for it.
 
 use aya_ebpf::{helpers::bpf_get_smp_processor_id, programs::TcContext};
 use netwatch_common::{
     flow::family,
     outcome::{OUTCOME_STRIDE, Outcome},
-    parse::{self, Packet, Reader, protocol},
+    parse::{self, Packet, fragment, protocol},
 };
 
 use crate::{
     flow::{self, Sighting},
-    interface, log,
+    fragments, interface, log,
     maps::OUTCOMES,
-    sample, skb,
+    quotation::{self, Message},
+    sample, skb, tunnel,
 };
 
 /// Accounts for one packet seen at a hook: `seen = counted in a flow + each outcome`, exactly.
 #[inline(always)]
 pub fn packet<const HOOK: u8>(ctx: &TcContext) {
-    let linear = skb::linear(ctx);
-    match parsed::<HOOK, _>(ctx, &linear) {
-        Ok(()) => {}
-        Err(Outcome::Truncated) if skb::goes_on(ctx, &linear) => beyond::<HOOK>(ctx),
-        Err(outcome) => leave::<HOOK>(ctx, outcome),
+    if common::<HOOK>(ctx).is_none() {
+        uncommon::<HOOK>(ctx);
     }
 }
 
-/// A packet whose headers go on beyond its linear part.
-#[inline(never)]
-fn beyond<const HOOK: u8>(ctx: &TcContext) {
-    if let Err(outcome) = skb::copy(ctx).and_then(|copy| parsed::<HOOK, _>(ctx, &copy)) {
-        leave::<HOOK>(ctx, outcome);
-    }
-}
-
-/// Parses and counts a packet. What follows is compiled for each of four ways by itself.
+/// The packets that nearly all are; `None` for any other, of which nothing has been counted yet.
 #[inline(always)]
-fn parsed<const HOOK: u8, R: Reader>(ctx: &TcContext, reader: &R) -> Result<(), Outcome> {
-    let packet = parse::network(reader)?;
+fn common<const HOOK: u8>(ctx: &TcContext) -> Option<()> {
+    let linear = skb::linear(ctx);
+    let packet = parse::common(&linear)?;
+    let is_ipv4 = packet.family == family::IPV4;
     if packet.protocol == protocol::TCP {
-        let packet = parse::transport(reader, packet)?;
-        if packet.family == family::IPV4 {
-            count::<HOOK, true, true>(ctx, packet);
+        let packet = parse::common_transport(&linear, packet)?;
+        if is_ipv4 {
+            count::<HOOK, true, true>(ctx, &packet);
         } else {
-            count::<HOOK, true, false>(ctx, packet);
+            count::<HOOK, true, false>(ctx, &packet);
         }
     } else {
-        let packet = parse::transport(reader, packet)?;
-        if packet.family == family::IPV4 {
-            count::<HOOK, false, true>(ctx, packet);
+        let packet = parse::common_transport(&linear, packet)?;
+        if is_ipv4 {
+            count::<HOOK, false, true>(ctx, &packet);
         } else {
-            count::<HOOK, false, false>(ctx, packet);
+            count::<HOOK, false, false>(ctx, &packet);
         }
     }
-    Ok(())
+    Some(())
+}
+
+/// Tags, options, extension headers, fragments, ARP, tunnels, error messages, headers beyond the linear part, and what is
+/// no packet at all.
+#[inline(never)]
+fn uncommon<const HOOK: u8>(ctx: &TcContext) {
+    let packet = match skb::parse_at(ctx, 0) {
+        Ok(packet) => packet,
+        Err(outcome) => return leave::<HOOK>(ctx, outcome),
+    };
+    if packet.fragment != fragment::NONE && !fragments::join(packet) {
+        return leave::<HOOK>(ctx, Outcome::LaterFragment);
+    }
+    let (error, inner_at) = (Message::of(packet), packet.inner_at);
+    // A later fragment has no TCP header to follow.
+    if packet.protocol == protocol::TCP && packet.fragment != fragment::LATER {
+        count::<HOOK, true, false>(ctx, packet);
+    } else {
+        count::<HOOK, false, false>(ctx, packet);
+    }
+    // From here on the room that the packet was parsed into is used again.
+    if let Some(error) = error {
+        quotation::mark::<HOOK>(ctx, &error);
+    } else if inner_at != 0 {
+        tunnel::count::<HOOK>(ctx, inner_at);
+    }
 }
 
 /// Counts a packet of a flow.
 #[inline(always)]
-fn count<const HOOK: u8, const TCP: bool, const V4: bool>(ctx: &TcContext, packet: Packet) {
+fn count<const HOOK: u8, const TCP: bool, const V4: bool>(ctx: &TcContext, packet: &Packet) {
     let number = cpu();
     let weight = skb::weigh(ctx, packet.header_len);
     let Some(interface) = interface::find(number, skb::ifindex(ctx)) else {
@@ -69,7 +87,7 @@ fn count<const HOOK: u8, const TCP: bool, const V4: bool>(ctx: &TcContext, packe
     interface::count::<HOOK>(interface, &weight);
     let seen = Sighting { ctx, number, slot: interface.slot, packet, weight };
     if let Err(outcome) = flow::count::<HOOK, TCP, V4>(&seen) {
-        count_outcome(ctx, outcome, seen.packet.header_len);
+        count_outcome(ctx, outcome, packet.header_len);
     }
     sample::draw::<HOOK>(ctx, number, interface.counters);
 }
@@ -98,7 +116,7 @@ fn count_outcome(ctx: &TcContext, outcome: Outcome, header_len: u32) {
 
 /// The number of this CPU.
 #[inline(always)]
-fn cpu() -> u32 {
+pub fn cpu() -> u32 {
     // SAFETY: a helper without arguments.
     unsafe { bpf_get_smp_processor_id() }
 }

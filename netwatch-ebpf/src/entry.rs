@@ -92,7 +92,7 @@ fn ecn(packet: &Packet) -> u8 {
 #[inline(always)]
 pub fn time_of<const TCP: bool>(seen: &Sighting<'_>) -> u64 {
     let is_timed = if TCP {
-        tcp::is_control(&seen.packet)
+        tcp::is_control(seen.packet)
     } else {
         matches!(seen.packet.protocol, protocol::ICMP | protocol::ICMPV6)
     };

@@ -36,7 +36,7 @@ pub struct Sighting<'a> {
     pub number: u32,
     /// Slot of the interface.
     pub slot: u32,
-    pub packet: Packet,
+    pub packet: &'a Packet,
     pub weight: Weight,
 }
 
@@ -45,7 +45,7 @@ pub struct Sighting<'a> {
 pub fn count<const HOOK: u8, const TCP: bool, const V4: bool>(
     seen: &Sighting<'_>,
 ) -> Result<(), Outcome> {
-    let key = key::<HOOK, V4>(&seen.packet, seen.slot);
+    let key = key::<HOOK, V4>(seen.packet, seen.slot);
     let set = set_of(&key, seen.number);
     // No set: only for a table of another size than the loader told us.
     let ways = FLOWS.get_ptr_mut(set).ok_or(Outcome::FlowTableFull)?.cast::<FlowEntry>();
@@ -55,7 +55,7 @@ pub fn count<const HOOK: u8, const TCP: bool, const V4: bool>(
     // SAFETY: within the set.
     let entry = unsafe { ways.add(way as usize) };
     let is_new =
-        known.is_none() || (TCP && tcp::is_another_connection::<HOOK>(entry, &seen.packet, now));
+        known.is_none() || (TCP && tcp::is_another_connection::<HOOK>(entry, seen.packet, now));
     if is_new {
         write_out(seen.number, set * FLOW_WAYS + way, entry)?;
         now = clock::exact();
@@ -69,6 +69,32 @@ pub fn count<const HOOK: u8, const TCP: bool, const V4: bool>(
     entry::update::<HOOK, TCP>(seen, content, now);
     end_write(entry, sequence);
     Ok(())
+}
+
+/// Notes an ICMP error message in the flow of the packet that it quotes. Where this CPU has no entry of that flow it gets
+/// one without packets: others may have seen those.
+#[inline(always)]
+pub fn mark_error<const HOOK: u8>(number: u32, slot: u32, packet: &Packet, kind: u8, code: u8) {
+    let key = key::<HOOK, false>(packet, slot);
+    let set = set_of(&key, number);
+    let Some(ways) = FLOWS.get_ptr_mut(set) else { return };
+    let ways = ways.cast::<FlowEntry>();
+    let known = find(ways, &key);
+    let way = known.unwrap_or_else(|| victim(ways));
+    // SAFETY: within the set.
+    let entry = unsafe { ways.add(way as usize) };
+    if known.is_none() && write_out(number, set * FLOW_WAYS + way, entry).is_err() {
+        return;
+    }
+    let Ok(sequence) = begin_write(entry) else { return };
+    // SAFETY: as in `count`.
+    let content = unsafe { &mut *entry };
+    if known.is_none() {
+        entry::open(content, &key);
+    }
+    content.error_type = kind;
+    content.error_code = code;
+    end_write(entry, sequence);
 }
 
 /// The flow key, seen from the interface: local is the end that transmits into it. In the words of [`FlowKey`], which

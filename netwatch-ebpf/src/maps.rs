@@ -6,7 +6,7 @@
 
 use aya_ebpf::{
     Global,
-    btf_maps::{Array, PerCpuArray, RingBuf},
+    btf_maps::{Array, LruHashMap, PerCpuArray, RingBuf},
     macros::btf_map,
 };
 use netwatch_common::{
@@ -57,6 +57,11 @@ pub static EVICTED: RingBuf<(), { 4 << 20 }> = RingBuf::new();
 #[btf_map]
 pub static SAMPLES: RingBuf<(), { 1 << 20 }> = RingBuf::new();
 
-/// Headers of a packet whose linear part ends before them.
+/// The ports of first fragments.
 #[btf_map]
-pub static SCRATCH: PerCpuArray<[u8; crate::skb::SCRATCH_BYTES], 1> = PerCpuArray::new();
+pub static FRAGMENTS: LruHashMap<crate::fragments::Key, crate::fragments::First, 4096> =
+    LruHashMap::new();
+
+/// Room to parse a packet that is not parsed in place.
+#[btf_map]
+pub static SCRATCH: PerCpuArray<crate::skb::Scratch, 1> = PerCpuArray::new();

@@ -187,6 +187,7 @@ fn a_gso_packet_counts_as_what_it_is_on_the_wire() {
 #[ignore = "needs root: cargo xtask test"]
 fn what_is_in_no_flow_has_an_outcome() {
     with_datapath(options(), |datapath| {
+        // Of no hardware, for no protocol.
         let mut arp = vec![0; 60];
         arp[12..14].copy_from_slice(&[8, 6]);
         run(datapath, EGRESS, &arp, 5, None);

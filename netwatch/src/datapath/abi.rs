@@ -10,7 +10,9 @@ use std::{
 use bytes::Bytes;
 use netwatch_common::{
     cpu::CpuState,
-    flow::{Address, EvictedFlow, FlowEntry, FlowKey, Half, Tally as AbiTally, detail, mark},
+    flow::{
+        Address, EvictedFlow, FlowEntry, FlowKey, Half, Tally as AbiTally, detail, family, mark,
+    },
     interface::{InterfaceCounters as AbiCounters, InterfaceHalf},
     parse::protocol,
     sample::{EGRESS, INGRESS, SAMPLE_BYTES, Sample as AbiSample},
@@ -18,8 +20,8 @@ use netwatch_common::{
 
 use super::shared::Plain;
 use crate::model::{
-    Echoes, EntrySide, IcmpError, Instant, InterfaceTally, Mac, Repairs, Sample, SideReading,
-    Socket, Tally, Traits,
+    Echoes, EntrySide, IcmpError, Instant, InterfaceTally, Mac, Protocol, Repairs, Sample,
+    SideReading, Socket, Tally, Traits,
 };
 
 // SAFETY: repr(C), integers and arrays of them only, explicit padding; their sizes are asserted beside them.
@@ -72,6 +74,15 @@ pub(super) fn tally(tally: AbiTally) -> Tally {
 
 pub(super) fn interface_tally(half: InterfaceHalf) -> InterfaceTally {
     InterfaceTally { tally: tally(half.tally()), link_bytes: half.skb_bytes }
+}
+
+/// The protocol of a flow, ARP among them.
+pub(super) fn protocol(key: &FlowKey) -> Protocol {
+    if key.family & !family::INNER == family::ARP {
+        Protocol::ARP
+    } else {
+        Protocol(key.protocol.into())
+    }
 }
 
 pub(super) fn local(key: &FlowKey) -> Socket {

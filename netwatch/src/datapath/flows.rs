@@ -7,7 +7,7 @@
 use std::mem::offset_of;
 
 use aya::maps::{MapData, RingBuf};
-use netwatch_common::flow::FlowEntry;
+use netwatch_common::flow::{FlowEntry, family};
 
 use super::{
     DatapathError,
@@ -15,7 +15,7 @@ use super::{
     interfaces::InterfaceTable,
     shared::{Plain, SharedArray},
 };
-use crate::model::{Observation, Protocol};
+use crate::model::Observation;
 
 pub(super) struct FlowTable {
     entries: SharedArray<FlowEntry>,
@@ -136,20 +136,22 @@ fn hand_out(
     let protocol = entry.key.protocol;
     let ingress = abi::side(protocol, &entry.ingress, &shadow.ingress);
     let egress = abi::side(protocol, &entry.egress, &shadow.egress);
-    if ingress.new.is_zero() && egress.new.is_zero() {
+    let error = abi::error(entry);
+    if ingress.new.is_zero() && egress.new.is_zero() && error.is_none() {
         return;
     }
     each(Observation {
         ifindex,
         local: abi::local(&entry.key),
         remote: abi::remote(&entry.key),
-        protocol: Protocol(protocol),
+        protocol: abi::protocol(&entry.key),
+        is_inner: entry.key.family & family::INNER != 0,
         ingress,
         egress,
         fresh: shadow.is_read == 0,
         acknowledged: abi::acknowledged(entry),
         echoes: abi::echoes(entry, [&shadow.ingress, &shadow.egress], shadow.echo_ns),
-        error: abi::error(entry),
+        error,
         source_mac: abi::source_mac(entry),
     });
 }

@@ -43,6 +43,7 @@ fn observation(
         local,
         remote,
         protocol: Protocol::TCP,
+        is_inner: false,
         ingress,
         egress,
         fresh: true,

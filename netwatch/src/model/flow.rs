@@ -177,6 +177,8 @@ pub struct Observation {
     pub remote: Socket,
     /// Transport protocol.
     pub protocol: Protocol,
+    /// The packets were inside a tunnel, whose flow has counted them already.
+    pub is_inner: bool,
     /// local → remote.
     pub ingress: SideReading,
     /// remote → local.
