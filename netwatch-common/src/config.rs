@@ -1,7 +1,7 @@
 //! Sizes and settings that both sides must agree on.
 
 /// Version of every layout in this crate. Raise it with each change of a size, an offset or a meaning.
-pub const ABI_VERSION: u32 = 1;
+pub const ABI_VERSION: u32 = 2;
 
 /// Entries of the flow table in one set. A flow can stand in any of the entries of its set.
 pub const FLOW_WAYS: u32 = 4;
@@ -34,8 +34,8 @@ pub struct Settings {
     pub clock_ns: u64,
     /// One packet in this many is sampled; 0 turns sampling off.
     pub sample_rate: u32,
-    /// Explicit padding.
-    pub pad: u32,
+    /// Bytes of the packet that a sample carries at most; up to [`crate::sample::SAMPLE_BYTES`].
+    pub sample_length: u32,
 }
 
 const _: () = assert!(size_of::<Settings>() == 16 && align_of::<Settings>() == 8);
@@ -54,8 +54,14 @@ pub struct CpuState {
     pub sample_countdown: u32,
     /// The rate that `sample_countdown` was drawn for.
     pub sample_rate: u32,
+    /// DNS messages written to the ring.
+    pub messages: u64,
+    /// DNS messages beyond the rate of their interface.
+    pub messages_over_rate: u64,
+    /// DNS messages that found the ring full.
+    pub messages_lost: u64,
     /// Explicit padding up to a cache line, so that CPUs do not share one.
-    pub pad: [u32; 8],
+    pub pad: [u32; 2],
 }
 
 const _: () = assert!(size_of::<CpuState>() == 64 && align_of::<CpuState>() == 64);

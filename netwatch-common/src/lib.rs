@@ -11,8 +11,10 @@
 )]
 
 pub mod config;
+pub mod filter;
 pub mod flow;
 pub mod interface;
+pub mod message;
 pub mod outcome;
 pub mod parse;
 pub mod sample;

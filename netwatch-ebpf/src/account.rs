@@ -8,7 +8,7 @@ use netwatch_common::{
     sample::INGRESS,
 };
 
-use crate::{clock, flow, interface, log, maps::OUTCOMES, sample, skb};
+use crate::{filter, flow, interface, log, maps::OUTCOMES, message, sample, skb};
 
 /// Accounts for one packet seen at a hook: `seen = counted in a flow + each outcome`, exactly.
 #[inline(always)]
@@ -22,6 +22,8 @@ pub fn packet<const HOOK: u8>(ctx: &TcContext) {
         Some(slot) => {
             interface::count::<HOOK>(ctx, cpu, slot, &weight);
             parsed.and_then(|packet| {
+                filter::admit(&packet)?;
+                message::copy::<HOOK>(ctx, cpu, ifindex, slot, &packet);
                 flow::count::<HOOK>(cpu, &key::<HOOK>(&packet, slot), &packet, &weight)
             })
         }
@@ -30,8 +32,11 @@ pub fn packet<const HOOK: u8>(ctx: &TcContext) {
     if let Err(outcome) = outcome {
         log::not_counted(ctx, ifindex, outcome);
         count_outcome(cpu, outcome, &weight);
+        if outcome == Outcome::Filtered {
+            return;
+        }
     }
-    sample::draw::<HOOK>(ctx, cpu, ifindex, clock::recent());
+    sample::draw::<HOOK>(ctx, cpu, ifindex, &weight);
 }
 
 /// The flow key, seen from the interface: local is the end that transmits into it.

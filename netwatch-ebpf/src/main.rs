@@ -1,7 +1,7 @@
 //! The kernel side of netwatch: the two TC programs.
 //!
 //! A packet's way: `account::packet` parses it, counts it at the interface, then in a flow (`flow.rs`) or under the
-//! outcome that says why not, and draws samples (`sample.rs`). Both programs leave every packet as it is and return
+//! outcome that says why not, copies DNS messages (`message.rs`), and draws samples (`sample.rs`). Both programs leave every packet as it is and return
 //! `TC_ACT_UNSPEC`, so that whatever else is attached still runs. They need Linux 5.10 or later.
 #![no_std]
 #![no_main]
@@ -13,10 +13,13 @@
 
 mod account;
 mod clock;
+mod filter;
 mod flow;
 mod interface;
 mod log;
 mod maps;
+mod message;
+mod record;
 mod sample;
 mod skb;
 

@@ -6,7 +6,7 @@
 
 use aya_ebpf::{
     Global,
-    btf_maps::{Array, PerCpuArray, RingBuf},
+    btf_maps::{Array, LpmTrie, PerCpuArray, RingBuf},
     macros::btf_map,
 };
 use netwatch_common::{
@@ -14,6 +14,7 @@ use netwatch_common::{
         CpuState, DEFAULT_CPUS, DEFAULT_FLOW_ENTRIES, FLOW_WAYS, INTERFACE_SETS, INTERFACE_WAYS,
         MAX_INTERFACES, Settings,
     },
+    filter::{FILTER_WORDS, NetworkKey},
     flow::{FlowEntry, Tally},
     interface::{InterfaceCounters, InterfaceEntry},
     outcome::OUTCOME_STRIDE,
@@ -29,6 +30,14 @@ pub static FLOW_SET_MASK: Global<u32> =
 /// Makes the placing of flows in sets unpredictable, so that nobody can aim at one set.
 #[unsafe(no_mangle)]
 pub static HASH_SEED: Global<u64> = Global::new(0);
+
+/// Which filters there are ([`netwatch_common::filter`]). A constant to the verifier: it removes what is not asked for.
+#[unsafe(no_mangle)]
+pub static FILTERS: Global<u32> = Global::new(0);
+
+/// Nanoseconds for each DNS message of an interface on one CPU; 0 = none are read.
+#[unsafe(no_mangle)]
+pub static MESSAGE_INTERVAL_NS: Global<u64> = Global::new(0);
 
 /// What the agent may change while the programs run.
 #[btf_map]
@@ -69,9 +78,29 @@ pub static FLOWS: Array<FlowEntry, { DEFAULT_FLOW_ENTRIES as usize }, MMAPABLE> 
 #[btf_map]
 pub static EVICTED: RingBuf<(), { 4 << 20 }> = RingBuf::new();
 
-/// [`netwatch_common::sample::Sample`]s. They have a ring of their own, so that they never crowd out flows.
+/// [`netwatch_common::sample::Sample`]s, each with its bytes. They have a ring of their own, so that they never crowd out flows.
 #[btf_map]
 pub static SAMPLES: RingBuf<(), { 1 << 20 }> = RingBuf::new();
+
+/// [`netwatch_common::message::Message`]s, each with its bytes: room for some 8,000 of the usual length.
+#[btf_map]
+pub static MESSAGES: RingBuf<(), { 1 << 20 }> = RingBuf::new();
+
+/// Per CPU and slot: the time until which the messages of an interface have used up its rate.
+#[btf_map]
+pub static MESSAGE_RATES: Array<u64, { (DEFAULT_CPUS * MAX_INTERFACES) as usize }> = Array::new();
+
+/// Where a record for one of these rings is put together.
+#[btf_map]
+pub static RECORD: PerCpuArray<[u64; crate::record::RECORD_WORDS], 1> = PerCpuArray::new();
+
+/// Excluded ports and protocols, one bit each.
+#[btf_map]
+pub static EXCLUDED: Array<u64, { FILTER_WORDS as usize }, MMAPABLE> = Array::new();
+
+/// Excluded networks of both families.
+#[btf_map]
+pub static EXCLUDED_NETWORKS: LpmTrie<NetworkKey, u32, 1> = LpmTrie::new();
 
 /// Headers of a packet whose linear part ends before them.
 #[btf_map]

@@ -1,23 +1,32 @@
 //! One packet in N, drawn at random.
+//!
+//! The distance from one sample to the next is drawn evenly from 1 … 2N−1, so that a packet which is not taken costs a
+//! subtraction and no random number. Why that is unbiased:
+//!
+//! - *Rate.* The mean distance is N, so that one packet in N is taken in the long run (renewal theorem).
+//! - *Place.* The places of the samples modulo any k are a random walk on a circle, which goes to every place in the end
+//!   (it can make steps of 1) and favours none, whatever its steps: traffic with a period is not sampled in step.
+//! - *Beginning.* A walk that began with such a distance would take the first packets of each CPU half as often as
+//!   others. The first distance is the one from a moment chosen blindly to the next sample, of which k comes with a
+//!   probability in proportion to the distances that are at least k long, 2N−k of them. That is how often two different
+//!   numbers out of 2N lie k apart. With it every packet is taken with probability 1/N, the first as the millionth.
 
-use aya_ebpf::{
-    cty::c_void,
-    helpers::{bpf_get_prandom_u32, bpf_skb_load_bytes},
-    programs::TcContext,
-};
+use aya_ebpf::{helpers::bpf_get_prandom_u32, programs::TcContext};
 use netwatch_common::{
-    config::CpuState,
+    config::{CpuState, Settings},
+    flow::Tally,
     sample::{SAMPLE_BYTES, Sample},
 };
 
-use crate::maps::{CPUS, SAMPLES, SETTINGS};
+use crate::{
+    clock,
+    maps::{CPUS, SAMPLES, SETTINGS},
+    record,
+};
 
-/// Counts down to the next sample of this CPU and takes it when it is due.
-///
-/// The distance between two samples is drawn evenly from 1 … 2N−1: N on average, without a random number for the
-/// packets in between, and not in step with periodic traffic.
+/// Counts down to the next sample of this CPU and takes it when it is due. `weight` is what the packet counts for.
 #[inline(always)]
-pub fn draw<const HOOK: u8>(ctx: &TcContext, cpu: u32, ifindex: u32, now: u64) {
+pub fn draw<const HOOK: u8>(ctx: &TcContext, cpu: u32, ifindex: u32, weight: &Tally) {
     let (Some(settings), Some(state)) = (SETTINGS.get_ptr(0), CPUS.get_ptr_mut(cpu)) else {
         return;
     };
@@ -29,55 +38,60 @@ pub fn draw<const HOOK: u8>(ctx: &TcContext, cpu: u32, ifindex: u32, now: u64) {
     }
     if state.sample_rate != rate {
         state.sample_rate = rate;
-        state.sample_countdown = skip(rate);
+        state.sample_countdown = first_distance(rate);
     }
     if state.sample_countdown > 1 {
         state.sample_countdown -= 1;
         return;
     }
-    state.sample_countdown = skip(rate);
-    take::<HOOK>(ctx, state, ifindex, rate, now);
+    state.sample_countdown = 1 + below(2 * rate - 1);
+    take::<HOOK>(ctx, settings, state, ifindex, weight);
 }
 
+/// How far two different numbers out of 2N lie apart.
 #[inline(always)]
-fn skip(rate: u32) -> u32 {
-    // Above 2^31 the span would not fit; nobody samples one packet in two thousand million.
-    let span = if rate > i32::MAX as u32 { u32::MAX } else { rate * 2 - 1 };
+fn first_distance(rate: u32) -> u32 {
+    let one = below(2 * rate);
+    let other = below(2 * rate - 1);
+    let other = if other < one { other } else { other + 1 };
+    one.abs_diff(other)
+}
+
+/// A random number below `bound`, each of them equally likely to within `bound` / 2^32.
+#[inline(always)]
+fn below(bound: u32) -> u32 {
     // SAFETY: a helper without arguments.
-    1 + (unsafe { bpf_get_prandom_u32() } % span)
+    let random = unsafe { bpf_get_prandom_u32() };
+    ((u64::from(random) * u64::from(bound)) >> 32) as u32
 }
 
 #[inline(always)]
-fn take<const HOOK: u8>(ctx: &TcContext, state: &mut CpuState, ifindex: u32, rate: u32, now: u64) {
-    let Some(mut record) = SAMPLES.reserve_untyped::<Sample>(0) else {
-        state.samples_lost += 1;
-        return;
+fn take<const HOOK: u8>(
+    ctx: &TcContext,
+    settings: *const Settings,
+    state: &mut CpuState,
+    ifindex: u32,
+    weight: &Tally,
+) {
+    // SAFETY: the kernel hands a valid context, and the settings are a valid element.
+    let (gso_size, wanted) = unsafe {
+        ((*ctx.skb.skb).gso_size, (&raw const (*settings).sample_length).read_volatile())
     };
-    let len = ctx.len();
-    let captured = if len > SAMPLE_BYTES as u32 { SAMPLE_BYTES as u32 } else { len };
-    let sample = record.as_mut_ptr();
-    // SAFETY: the ring gave us a whole record; at most SAMPLE_BYTES bytes are written into its `bytes`.
-    let loaded = unsafe {
-        (*sample).time_ns = now;
-        (*sample).len = len;
-        (*sample).ifindex = ifindex;
-        (*sample).rate = rate;
-        (*sample).captured = captured as u16;
-        (*sample).hook = HOOK;
-        (*sample).pad = 0;
-        captured != 0
-            && bpf_skb_load_bytes(
-                ctx.skb.skb.cast(),
-                0,
-                (&raw mut (*sample).bytes).cast::<c_void>(),
-                captured,
-            ) == 0
+    let header = Sample {
+        time_ns: clock::exact(),
+        len: ctx.len(),
+        wire_len: weight.bytes as u32,
+        segments: weight.segments as u32,
+        gso_size,
+        ifindex,
+        rate: state.sample_rate,
+        hook: HOOK,
+        pad: [0; 7],
     };
-    if loaded {
-        record.submit(0);
+    let len = ctx.len().min(wanted).min(SAMPLE_BYTES as u32);
+    if record::send(&SAMPLES, ctx, header, 0, len) {
         state.samples += 1;
     } else {
-        record.discard(0);
         state.samples_lost += 1;
     }
 }

@@ -9,11 +9,16 @@ use netwatch_common::{
     config::{CpuState, Settings},
     flow::{Address, EvictedFlow, FlowEntry, FlowKey, Half, Tally as AbiTally},
     interface::{InterfaceCounters as AbiCounters, InterfaceEntry, InterfaceHalf},
-    sample::{EGRESS, INGRESS, SAMPLE_BYTES, Sample as AbiSample},
+    message::Message as AbiMessage,
+    outcome::Outcome,
+    parse::parse,
+    sample::{EGRESS, INGRESS, Sample as AbiSample},
 };
 
 use super::shared::Plain;
-use crate::model::{EntrySide, Instant, InterfaceTally, Sample, SideReading, Socket, Tally};
+use crate::model::{
+    Ends, EntrySide, Instant, InterfaceTally, Message, Protocol, Sample, SideReading, Socket, Tally,
+};
 
 // SAFETY: repr(C), integers and arrays of them only, explicit padding; their sizes are asserted beside them.
 unsafe impl Plain for Settings {}
@@ -31,6 +36,8 @@ unsafe impl Plain for FlowEntry {}
 unsafe impl Plain for EvictedFlow {}
 // SAFETY: as above.
 unsafe impl Plain for AbiSample {}
+// SAFETY: as above.
+unsafe impl Plain for AbiMessage {}
 
 /// The value that a record from a ring is; `None` if it has another size.
 fn decode<T: Plain>(bytes: &[u8]) -> Option<T> {
@@ -41,26 +48,65 @@ fn decode<T: Plain>(bytes: &[u8]) -> Option<T> {
     Some(unsafe { bytes.as_ptr().cast::<T>().read_unaligned() })
 }
 
+/// The header that a record begins with, and what follows it.
+fn decode_header<T: Plain>(bytes: &[u8]) -> Option<(T, Bytes)> {
+    let (header, rest) = bytes.split_at_checked(size_of::<T>())?;
+    Some((decode(header)?, Bytes::copy_from_slice(rest)))
+}
+
 pub(super) fn evicted(bytes: &[u8]) -> Option<EvictedFlow> {
     decode(bytes)
 }
 
 pub(super) fn sample(bytes: &[u8]) -> Option<Sample> {
-    let sample: AbiSample = decode(bytes)?;
-    let side = match sample.hook {
-        INGRESS => EntrySide::Ingress,
-        EGRESS => EntrySide::Egress,
-        _ => return None,
-    };
-    let captured = usize::from(sample.captured).min(SAMPLE_BYTES);
+    let (sample, packet): (AbiSample, _) = decode_header(bytes)?;
     Some(Sample {
         time: Instant(sample.time_ns),
         ifindex: sample.ifindex,
-        side,
+        side: side_of(sample.hook)?,
         len: sample.len,
+        wire_len: sample.wire_len,
+        segments: sample.segments,
+        gso_size: sample.gso_size,
         rate: sample.rate,
-        bytes: Bytes::copy_from_slice(&sample.bytes[..captured]),
+        bytes: packet,
     })
+}
+
+/// What the headers of a sampled packet say, or why they do not: by the parser that the kernel side uses.
+pub fn ends(sample: &Sample) -> Result<Ends, Outcome> {
+    let packet = parse::<[u8]>(&sample.bytes)?;
+    let socket = |of, port| Socket { address: address(of), port };
+    Ok(Ends {
+        protocol: Protocol(packet.protocol),
+        source: socket(packet.source, packet.source_port),
+        destination: socket(packet.destination, packet.destination_port),
+    })
+}
+
+pub(super) fn message(bytes: &[u8]) -> Option<Message> {
+    let (message, payload): (AbiMessage, _) = decode_header(bytes)?;
+    Some(Message {
+        time: Instant(message.time_ns),
+        ifindex: message.ifindex,
+        side: side_of(message.hook)?,
+        source: Socket { address: address(message.source), port: message.source_port },
+        destination: Socket {
+            address: address(message.destination),
+            port: message.destination_port,
+        },
+        protocol: Protocol(message.protocol),
+        len: message.len,
+        bytes: payload,
+    })
+}
+
+fn side_of(hook: u8) -> Option<EntrySide> {
+    match hook {
+        INGRESS => Some(EntrySide::Ingress),
+        EGRESS => Some(EntrySide::Egress),
+        _ => None,
+    }
 }
 
 pub(super) fn tally(tally: AbiTally) -> Tally {
@@ -99,6 +145,8 @@ pub(super) fn side(half: &Half, before: Tally) -> SideReading {
 
 #[cfg(test)]
 mod tests {
+    use std::mem::offset_of;
+
     use super::*;
 
     #[test]
@@ -109,17 +157,24 @@ mod tests {
     }
 
     #[test]
-    fn a_sample_never_claims_more_bytes_than_it_has() {
-        let mut bytes = vec![0; size_of::<AbiSample>()];
-        bytes[20..22].copy_from_slice(&u16::MAX.to_ne_bytes());
-        assert_eq!(sample(&bytes).unwrap().bytes.len(), SAMPLE_BYTES);
+    fn what_follows_a_header_belongs_to_it() {
+        let mut bytes = vec![0; size_of::<AbiMessage>()];
+        assert_eq!(sample(&bytes).unwrap().bytes.len(), 16);
+        assert_eq!(message(&bytes).unwrap().bytes.len(), 0);
+        bytes.extend([1, 2, 3]);
+        assert_eq!(message(&bytes).unwrap().bytes, [1, 2, 3][..]);
+        assert!(message(&bytes[..size_of::<AbiMessage>() - 1]).is_none());
     }
 
     #[test]
-    fn a_sample_from_an_unknown_hook_is_refused() {
-        let mut bytes = vec![0; size_of::<AbiSample>()];
-        bytes[22] = 7;
-        assert!(sample(&bytes).is_none());
+    fn what_an_unknown_hook_saw_is_refused() {
+        let with = |offset: usize, size: usize| {
+            let mut bytes = vec![0; size];
+            bytes[offset] = 7;
+            bytes
+        };
+        assert!(sample(&with(offset_of!(AbiSample, hook), 200)).is_none());
+        assert!(message(&with(offset_of!(AbiMessage, hook), 200)).is_none());
     }
 
     #[test]

@@ -16,6 +16,12 @@ impl Protocol {
     /// ICMP for IPv6.
     pub const ICMPV6: Self = Self(58);
 
+    /// Protocols that have ports.
+    pub const WITH_PORTS: [Self; 4] = {
+        let [a, b, c, d] = netwatch_common::filter::WITH_PORTS;
+        [Self(a), Self(b), Self(c), Self(d)]
+    };
+
     /// Whether the flow key has real ports (for ICMP it has an identifier instead).
     pub fn has_ports(self) -> bool {
         matches!(self, Self::TCP | Self::UDP)

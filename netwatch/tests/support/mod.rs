@@ -10,6 +10,7 @@
 
 pub mod agent;
 pub mod counters;
+pub mod cpu;
 pub mod docker;
 pub mod events;
 pub mod http;
