@@ -1,0 +1,116 @@
+//! How large the packets of each container are, estimated from samples at its veths.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::Arc,
+};
+
+use crate::model::{Container, ContainerSizes, EntrySide, Sample, SizeHistogram};
+
+/// Histograms by container name and network. A restarted container goes on under its name.
+#[derive(Default)]
+pub(super) struct Sizes {
+    sums: BTreeMap<(Arc<str>, Arc<str>), Both>,
+    /// Of veths whose container is not known yet.
+    waiting: HashMap<u32, Both>,
+}
+
+#[derive(Default)]
+struct Both {
+    receive: SizeHistogram,
+    transmit: SizeHistogram,
+}
+
+impl Sizes {
+    /// Adds a sample taken at a veth to the container behind it. Until the container is known, it waits.
+    pub(super) fn add(
+        &mut self,
+        sample: &Sample,
+        container: Option<&Container>,
+        network: Option<&Arc<str>>,
+    ) {
+        let waiting = self.waiting.entry(sample.ifindex).or_default();
+        // The container receives what its veth on the host transmits.
+        match sample.side {
+            EntrySide::Ingress => waiting.transmit.add(sample),
+            EntrySide::Egress => waiting.receive.add(sample),
+        }
+        let Some(container) = container else { return };
+        let network = network.cloned().unwrap_or_else(|| "".into());
+        let sums = self.sums.entry((container.name.as_str().into(), network)).or_default();
+        sums.receive.merge(&waiting.receive);
+        sums.transmit.merge(&waiting.transmit);
+        self.waiting.remove(&sample.ifindex);
+    }
+
+    /// A veth is gone; its index may come again.
+    pub(super) fn close(&mut self, ifindex: u32) {
+        self.waiting.remove(&ifindex);
+    }
+
+    /// All histograms.
+    pub(super) fn snapshot(&self) -> Vec<ContainerSizes> {
+        self.sums
+            .iter()
+            .map(|((container, network), both)| ContainerSizes {
+                container: Arc::clone(container),
+                network: Arc::clone(network),
+                receive: both.receive,
+                transmit: both.transmit,
+            })
+            .collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+
+    use super::*;
+    use crate::model::{Instant, Source};
+
+    fn sample(ifindex: u32, side: EntrySide) -> Sample {
+        Sample {
+            time: Instant(0),
+            ifindex,
+            side,
+            len: 100,
+            wire_len: 100,
+            segments: 1,
+            gso_size: 0,
+            rate: 10,
+            bytes: Bytes::new(),
+        }
+    }
+
+    #[test]
+    fn samples_wait_for_the_name() {
+        let web = Container {
+            id: "web".into(),
+            name: "web".into(),
+            image: String::new(),
+            project: None,
+            service: None,
+            attachments: Vec::new(),
+            pid: None,
+            host_network: false,
+            shares_with: None,
+            source: Source::Engine,
+        };
+        let network: Arc<str> = "bridge".into();
+        let mut sizes = Sizes::default();
+        sizes.add(&sample(4, EntrySide::Ingress), None, Some(&network));
+        sizes.add(&sample(5, EntrySide::Ingress), None, Some(&network));
+        sizes.close(5);
+        assert!(sizes.snapshot().is_empty());
+        sizes.add(&sample(4, EntrySide::Egress), Some(&web), Some(&network));
+        sizes.add(&sample(5, EntrySide::Ingress), Some(&web), Some(&network));
+        let all = sizes.snapshot();
+        assert_eq!(all.len(), 1);
+        assert_eq!(
+            (all[0].receive.count(), all[0].transmit.count()),
+            (10, 20),
+            "from the container's side; what another veth of this number had is forgotten"
+        );
+    }
+}
