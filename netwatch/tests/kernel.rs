@@ -67,12 +67,24 @@ struct Gso {
 }
 
 fn run(datapath: &mut Datapath, program: &str, packet: &[u8], repeat: u32, gso: Option<Gso>) {
+    run_at(datapath, LO, program, packet, repeat, gso);
+}
+
+/// Runs a program as if it were attached to an interface of this namespace.
+fn run_at(
+    datapath: &mut Datapath,
+    ifindex: u32,
+    program: &str,
+    packet: &[u8],
+    repeat: u32,
+    gso: Option<Gso>,
+) {
     // Offsets in `struct __sk_buff` (linux/bpf.h); fields that a test may not set have to be zero.
     let mut context = [0u8; 192];
     let mut set = |offset: usize, value: u32| {
         context[offset..offset + 4].copy_from_slice(&value.to_ne_bytes());
     };
-    set(40, LO);
+    set(40, ifindex);
     if let Some(gso) = gso {
         set(164, gso.segs);
         set(176, gso.size);

@@ -261,12 +261,13 @@ impl Core {
         debug!(index, ?counters, "detached");
     }
 
-    /// Adds what a veth has counted to its container.
+    /// Adds what a veth has counted, and what was sampled there, to its container.
     pub(super) fn settle(&mut self, index: u32) {
         let Some(counters) = self.datapath.counters(index) else { return };
         let container = self.directory.container_of_interface(index);
         let network = self.directory.network_of_interface(index);
         self.accounts.settle(index, counters, container.as_deref(), network.as_ref());
+        self.sizes.settle(index, container.as_deref(), network.as_ref());
     }
 
     fn on_engine(&mut self, event: &EngineEvent) {

@@ -20,9 +20,7 @@ impl Core {
         let Self { datapath, directory, sizes, flow_log, log_samples, clock, dns, .. } = self;
         datapath.read_samples(|sample| {
             if is_veth(directory, sample.ifindex) {
-                let container = directory.container_of_interface(sample.ifindex);
-                let network = directory.network_of_interface(sample.ifindex);
-                sizes.add(&sample, container.as_deref(), network.as_ref());
+                sizes.add(&sample);
             }
             if *log_samples {
                 tell(directory, flow_log, *clock, sample);

@@ -11,7 +11,7 @@ use crate::model::{Container, ContainerSizes, EntrySide, Sample, SizeHistogram};
 #[derive(Default)]
 pub(super) struct Sizes {
     sums: BTreeMap<(Arc<str>, Arc<str>), Both>,
-    /// Of veths whose container is not known yet.
+    /// By veth, until it is known whose it is.
     waiting: HashMap<u32, Both>,
 }
 
@@ -22,25 +22,29 @@ struct Both {
 }
 
 impl Sizes {
-    /// Adds a sample taken at a veth to the container behind it. Until the container is known, it waits.
-    pub(super) fn add(
-        &mut self,
-        sample: &Sample,
-        container: Option<&Container>,
-        network: Option<&Arc<str>>,
-    ) {
+    /// Adds a sample taken at a veth.
+    pub(super) fn add(&mut self, sample: &Sample) {
         let waiting = self.waiting.entry(sample.ifindex).or_default();
         // The container receives what its veth on the host transmits.
         match sample.side {
             EntrySide::Ingress => waiting.transmit.add(sample),
             EntrySide::Egress => waiting.receive.add(sample),
         }
+    }
+
+    /// Adds what was sampled at a veth to the container behind it. Until the container is known, it waits.
+    pub(super) fn settle(
+        &mut self,
+        ifindex: u32,
+        container: Option<&Container>,
+        network: Option<&Arc<str>>,
+    ) {
         let Some(container) = container else { return };
+        let Some(waiting) = self.waiting.remove(&ifindex) else { return };
         let network = network.cloned().unwrap_or_else(|| "".into());
         let sums = self.sums.entry((container.name.as_str().into(), network)).or_default();
         sums.receive.merge(&waiting.receive);
         sums.transmit.merge(&waiting.transmit);
-        self.waiting.remove(&sample.ifindex);
     }
 
     /// A veth is gone; its index may come again.
@@ -99,12 +103,16 @@ mod tests {
         };
         let network: Arc<str> = "bridge".into();
         let mut sizes = Sizes::default();
-        sizes.add(&sample(4, EntrySide::Ingress), None, Some(&network));
-        sizes.add(&sample(5, EntrySide::Ingress), None, Some(&network));
+        sizes.add(&sample(4, EntrySide::Ingress));
+        sizes.add(&sample(5, EntrySide::Ingress));
+        sizes.settle(4, None, Some(&network));
         sizes.close(5);
         assert!(sizes.snapshot().is_empty());
-        sizes.add(&sample(4, EntrySide::Egress), Some(&web), Some(&network));
-        sizes.add(&sample(5, EntrySide::Ingress), Some(&web), Some(&network));
+        sizes.add(&sample(4, EntrySide::Egress));
+        sizes.add(&sample(5, EntrySide::Ingress));
+        for ifindex in [4, 5, 4] {
+            sizes.settle(ifindex, Some(&web), Some(&network));
+        }
         let all = sizes.snapshot();
         assert_eq!(all.len(), 1);
         assert_eq!(

@@ -13,7 +13,7 @@ use crate::model::{DnsCounts, EntrySide, Instant, Message, Socket};
 /// How long a message waits: for what other hooks saw of it, and for the name of a container that has just begun.
 const PATIENCE: Duration = Duration::from_millis(300);
 /// Messages that may wait. More are counted at once, by what is known of them.
-const MOST_WAITING: usize = 65_536;
+const MOST_WAITING: usize = 16_384;
 
 /// Where a message was seen, best first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

@@ -5,12 +5,14 @@ use std::net::IpAddr;
 use etherparse::PacketBuilder;
 use netwatch::{
     datapath::{Datapath, Options},
-    model::{EntrySide, Message, Protocol},
+    model::{EntrySide, InterfaceKind, Message, Protocol},
 };
 use netwatch_common::message::MESSAGE_BYTES;
 
 use super::{
-    A, B, EGRESS, INGRESS, LO, MAC_A, MAC_B, options, read, run, support::cpu, tcp, with_datapath,
+    A, B, EGRESS, INGRESS, LO, MAC_A, MAC_B, options, read, run, run_at,
+    support::{cpu, shell},
+    tcp, with_datapath,
 };
 
 fn messages(datapath: &mut Datapath) -> Vec<Message> {
@@ -130,6 +132,25 @@ fn more_than_the_rate_allows_is_counted() {
         std::thread::sleep(std::time::Duration::from_millis(60));
         run(datapath, INGRESS, &udp(40_000, 53, &[0; 30]), 3, None);
         assert_eq!(messages(datapath).len(), 3, "after a pause there is room again");
+    });
+}
+
+/// One container that floods a name server does not keep the messages of others from being read.
+#[test]
+#[ignore = "needs root: cargo xtask test"]
+fn each_interface_has_a_rate_of_its_own() {
+    with_datapath(Options { dns_rate: 100, ..options() }, |datapath| {
+        cpu::stay_on_one();
+        let veth = "link add name nwt0 index 7 type veth peer name nwt1";
+        shell::run("ip", &veth.split(' ').collect::<Vec<_>>());
+        datapath.attach(7, "nwt0", InterfaceKind::Veth).expect("attaches");
+        let query = udp(40_000, 53, &[0; 30]);
+        run(datapath, INGRESS, &query, 5_000, None);
+        assert!(datapath.status().messages_over_rate > 4_000);
+        messages(datapath);
+        run_at(datapath, 7, INGRESS, &query, 50, None);
+        let all = messages(datapath);
+        assert_eq!(all.iter().filter(|message| message.ifindex == 7).count(), 50);
     });
 }
 

@@ -155,6 +155,20 @@ fn excluded_segments_count_as_on_the_wire() {
     });
 }
 
+/// The verifier has to find its way through everything at once.
+#[test]
+#[ignore = "needs root: cargo xtask test"]
+fn the_object_with_messages_filters_too() {
+    let protocols = vec![Protocol::ICMP];
+    let ports = vec![(None, 80)];
+    let networks = vec!["2001:db8::/32".parse().unwrap()];
+    let options = excluding(Exclusion { networks, ports, protocols });
+    with_datapath(Options { messages: true, ..options }, |datapath| {
+        assert!(is_filtered(datapath, &tcp(40_000, 80, 0)));
+        assert!(!is_filtered(datapath, &tcp(40_000, 81, 0)));
+    });
+}
+
 /// Unused filters are no code at all once the verifier is done; each of them is code of its own.
 #[test]
 #[ignore = "needs root: cargo xtask test"]
