@@ -22,9 +22,9 @@ pub struct Observer {
 }
 
 impl Observer {
-    /// The programs in the kernel, not attached yet. `flow_entries` as in [`Options`].
+    /// The programs in the kernel, not attached yet.
     pub fn load(attach_mode: AttachMode, flow_entries: u32) -> Result<Self> {
-        let options = Options { flow_entries, sample_rate: 1, attach_mode, messages: false };
+        let options = Options { attach_mode, flow_entries, ..options() };
         let limits = Limits {
             idle: Duration::from_mins(1),
             active: Duration::from_mins(10),
@@ -120,6 +120,16 @@ impl Observer {
     /// What the tracker has taken up.
     pub fn tracked(&self) -> Tally {
         self.tracker.totals().counted
+    }
+}
+
+/// How the programs are loaded, but for what a scenario wants otherwise.
+pub fn options() -> Options {
+    Options {
+        flow_entries: 1 << 14,
+        sample_rate: 1,
+        attach_mode: AttachMode::Auto,
+        messages: false,
     }
 }
 

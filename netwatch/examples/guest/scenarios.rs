@@ -11,7 +11,7 @@ use crate::{
     exact::{self, Talk},
     features,
     network::{Family, Network, Node},
-    observer::Observer,
+    observer::{Observer, options},
     report::Report,
     traffic::{self, FRAGMENTED, LARGE, ROUNDS, SMALL},
     witness::Way,
@@ -37,12 +37,7 @@ pub fn run(report: &mut Report, network: &Network) -> bool {
     });
     let Some(mut observer) = loaded.filter(|_| loads) else { return false };
     report.check("loads-with-messages", || {
-        Datapath::load(&Options {
-            flow_entries: ENTRIES,
-            sample_rate: 0,
-            attach_mode: AttachMode::Auto,
-            messages: true,
-        })?;
+        Datapath::load(&Options { messages: true, ..options() })?;
         Ok("yes".into())
     });
     if let Err(error) = features::programs(report, observer.datapath()) {
