@@ -5,7 +5,6 @@ use std::{
     io::{Read as _, Write as _},
     net::{Ipv4Addr, SocketAddr, TcpStream},
     process::{Child, Command, Stdio},
-    time::Duration,
 };
 
 use anyhow::{Context as _, Result, ensure};
@@ -13,7 +12,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
 use crate::{
-    exact::until,
+    exact::{PATIENCE, until},
     network::{BRIDGE, Family, Network},
     report::Report,
     traffic::{self, ROUNDS, SMALL},
@@ -24,7 +23,6 @@ const PROGRAM: &str = "/netwatch";
 const LISTEN: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 19_733);
 const FLOW_LOG: &str = "/tmp/flows.jsonl";
 const MESSAGES: &str = "/tmp/netwatch.log";
-const PATIENCE: Duration = Duration::from_secs(10);
 
 /// A datagram of [`SMALL`] bytes over IPv4.
 const BYTES: u64 = 14 + 20 + 8 + SMALL as u64;
