@@ -15,7 +15,7 @@ use crate::{
 };
 
 /// How long anything may take: the last packets on their way a moment, but the verifier, emulated on a busy machine, long.
-pub const PATIENCE: Duration = Duration::from_secs(60);
+pub const PATIENCE: Duration = Duration::from_mins(1);
 const PAUSE: Duration = Duration::from_millis(50);
 
 /// The two ends of what is going on, each with a witness.
