@@ -9,7 +9,7 @@ use anyhow::{Result, bail, ensure};
 use netwatch::model::Tally;
 
 use crate::{
-    network::Node,
+    network::{Family, Node},
     observer::Observer,
     witness::{Way, Witness},
 };
@@ -35,8 +35,9 @@ pub struct Seen {
 
 impl<'a> Talk<'a> {
     /// Witnesses from now on.
-    pub fn between(client: &'a Node, server: &'a Node) -> Result<Self> {
-        Ok(Self { client: (client, Witness::at(client)?), server: (server, Witness::at(server)?) })
+    pub fn between(client: &'a Node, server: &'a Node, family: Family) -> Result<Self> {
+        let end = |node: &'a Node| Ok::<_, anyhow::Error>((node, Witness::at(node, family)?));
+        Ok(Self { client: end(client)?, server: end(server)? })
     }
 
     /// Both ends.

@@ -114,4 +114,8 @@ impl Family {
     pub fn is_v4(self) -> bool {
         matches!(self, Self::V4 | Self::V4Tagged)
     }
+
+    pub fn is_tagged(self) -> bool {
+        matches!(self, Self::V4Tagged | Self::V6Tagged)
+    }
 }

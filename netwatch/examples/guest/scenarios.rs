@@ -14,7 +14,7 @@ use crate::{
     observer::{Observer, options},
     report::Report,
     traffic::{self, FRAGMENTED, LARGE, ROUNDS, SMALL},
-    witness::Way,
+    witness::{TAG, Way},
 };
 
 const ENTRIES: u32 = 1 << 14;
@@ -68,7 +68,7 @@ fn observe(report: &mut Report, network: &Network, observer: &mut Observer) {
         ("vlan-ipv4", Family::V4Tagged),
         ("vlan-ipv6", Family::V6Tagged),
     ] {
-        let ip = if family.is_v4() { 20 } else { 40 };
+        let ip = if family.is_v4() { 20 } else { 40 } + if family.is_tagged() { TAG } else { 0 };
         let scenarios: [(&str, Traffic, Option<usize>); 3] = [
             ("tcp", traffic::tcp, None),
             ("udp", traffic::udp, Some(ETHERNET + ip + UDP + SMALL)),
@@ -76,7 +76,7 @@ fn observe(report: &mut Report, network: &Network, observer: &mut Observer) {
         ];
         for (name, traffic, bytes) in scenarios {
             report.check(&format!("{name}-{suffix}"), || {
-                let mut talk = Talk::between(cli, web)?;
+                let mut talk = Talk::between(cli, web, family)?;
                 let seen = talk.is_exact(observer, traffic(cli, web, family, SMALL)?)?;
                 // How many packets TCP makes of it is its own affair; the others make one of each.
                 bytes.map_or(Ok(seen.detail()), |bytes| Ok(seen.was(ROUNDS, bytes)?.detail()))
@@ -85,7 +85,7 @@ fn observe(report: &mut Report, network: &Network, observer: &mut Observer) {
     }
     for (suffix, family) in [("ipv4", Family::V4), ("ipv6", Family::V6)] {
         report.check(&format!("segmented-tcp-{suffix}"), || {
-            let mut talk = Talk::between(cli, web)?;
+            let mut talk = Talk::between(cli, web, family)?;
             let seen = talk.is_exact(observer, traffic::tcp(cli, web, family, LARGE)?)?;
             ensure!(seen.sent.segments > seen.sent.packets, "nothing was segmented: {seen:?}");
             Ok(seen.detail())
@@ -93,7 +93,7 @@ fn observe(report: &mut Report, network: &Network, observer: &mut Observer) {
         let _ =
             report.check(&format!("fragments-{suffix}"), || fragments(observer, cli, web, family));
         report.check(&format!("at-the-bridge-{suffix}"), || {
-            let mut talk = Talk::between(cli, host)?;
+            let mut talk = Talk::between(cli, host, family)?;
             let seen = talk.is_exact(observer, traffic::tcp(cli, host, family, SMALL)?)?;
             Ok(seen.detail())
         });
@@ -121,7 +121,7 @@ fn observe(report: &mut Report, network: &Network, observer: &mut Observer) {
 /// Datagrams in three pieces each, of which the first has the ports. The later ones are in the same flow, or counted as
 /// later fragments.
 fn fragments(observer: &mut Observer, cli: &Node, web: &Node, family: Family) -> Result<String> {
-    let mut talk = Talk::between(cli, web)?;
+    let mut talk = Talk::between(cli, web, family)?;
     let before = observer.outcome(Outcome::LaterFragment);
     let way = traffic::udp(cli, web, family, FRAGMENTED)?;
     let mut joined = Tally::ZERO;
@@ -147,7 +147,7 @@ fn fragments(observer: &mut Observer, cli: &Node, web: &Node, family: Family) ->
 
 /// Seen at two interfaces, told once by the tracker.
 fn counted_once(observer: &mut Observer, cli: &Node, web: &Node) -> Result<String> {
-    let mut talk = Talk::between(cli, web)?;
+    let mut talk = Talk::between(cli, web, Family::V4)?;
     let way = traffic::udp(cli, web, Family::V4, SMALL)?;
     let seen = talk.is_exact(observer, way)?;
     let events = observer.finish();
@@ -171,7 +171,7 @@ fn by_clsact(network: &Network) -> Result<String> {
     for node in [cli, web] {
         observer.attach(node)?;
     }
-    let mut talk = Talk::between(cli, web)?;
+    let mut talk = Talk::between(cli, web, Family::V4)?;
     let way = traffic::udp(cli, web, Family::V4, SMALL)?;
     let detail = talk.is_exact(&mut observer, way)?.detail();
     for node in [cli, web] {
@@ -190,7 +190,7 @@ fn evict(network: &Network) -> Result<String> {
         observer.attach(node)?;
     }
     for _ in 0..FLOWS_TO_EVICT {
-        let mut talk = Talk::between(cli, web)?;
+        let mut talk = Talk::between(cli, web, Family::V4)?;
         let way = traffic::udp(cli, web, Family::V4, SMALL)?;
         talk.is_exact(&mut observer, way)?;
     }

@@ -8,11 +8,13 @@ use etherparse::{NetSlice, SlicedPacket, TransportSlice};
 use netwatch::model::{Protocol, Socket, Tally};
 use socket2::{Domain, SockAddr, SockAddrStorage, Socket as RawSocket, Type};
 
-use crate::network::Node;
+use crate::network::{Family, Node};
 
 /// Bytes in front of each packet that say how it will be segmented (`struct virtio_net_hdr`, linux/virtio_net.h).
 const GSO_HEADER: usize = 10;
 const GSO_SIZE: usize = 4;
+/// A VLAN tag (IEEE 802.1Q).
+pub const TAG: usize = 4;
 /// The largest packet: the whole of an IP packet and its Ethernet header.
 const LARGEST: usize = GSO_HEADER + 14 + 65_535 + 40;
 /// What may wait: more than any check sends.
@@ -41,14 +43,16 @@ impl Way {
 /// Counts at one interface from the moment it is made.
 pub struct Witness {
     socket: RawSocket,
+    /// Bytes of the VLAN tag that the kernel keeps beside a packet, and that are on the wire all the same.
+    tag: usize,
     seen: HashMap<Way, Tally>,
 }
 
 impl Witness {
-    /// At a node's own end.
-    pub fn at(node: &Node) -> Result<Self> {
+    /// At a node's own end, for packets between addresses of this family.
+    pub fn at(node: &Node, family: Family) -> Result<Self> {
         let socket = node.namespace.enter(|| open(node.inside)).context("a packet socket")?;
-        Ok(Self { socket, seen: HashMap::new() })
+        Ok(Self { socket, tag: if family.is_tagged() { TAG } else { 0 }, seen: HashMap::new() })
     }
 
     /// What has passed so far.
@@ -66,7 +70,7 @@ impl Witness {
                     let gso_size = u16::from_ne_bytes([gso[GSO_SIZE], gso[GSO_SIZE + 1]]);
                     if let Some((way, header_len)) = parse(packet) {
                         *self.seen.entry(way).or_default() +=
-                            weigh(packet.len(), header_len, gso_size.into());
+                            weigh(packet.len(), header_len, gso_size.into(), self.tag);
                     }
                 }
                 Ok(_) => {}
@@ -78,12 +82,12 @@ impl Witness {
 }
 
 /// One packet of the kernel's and what it is on the wire.
-fn weigh(length: usize, header_len: usize, gso_size: usize) -> Tally {
+fn weigh(length: usize, header_len: usize, gso_size: usize, tag: usize) -> Tally {
     let segments = if gso_size == 0 { 1 } else { (length - header_len).div_ceil(gso_size).max(1) };
     Tally {
         packets: 1,
         segments: segments as u64,
-        bytes: (length + (segments - 1) * header_len) as u64,
+        bytes: (length + (segments - 1) * header_len + segments * tag) as u64,
     }
 }
 
@@ -116,7 +120,7 @@ fn parse(bytes: &[u8]) -> Option<(Way, usize)> {
     let way = Way {
         source: Socket { address: source, port: ports.0 },
         destination: Socket { address: destination, port: ports.1 },
-        protocol: Protocol(payload.ip_number.0),
+        protocol: Protocol(payload.ip_number.0.into()),
     };
     let before = payload.payload.as_ptr().addr() - bytes.as_ptr().addr();
     Some((way, before + header_len))
