@@ -1,5 +1,7 @@
 //! One packet in N, drawn at random.
 
+use core::hint::black_box;
+
 use aya_ebpf::{
     cty::c_void,
     helpers::{bpf_get_prandom_u32, bpf_skb_load_bytes},
@@ -70,6 +72,9 @@ fn take<const HOOK: u8>(ctx: &TcContext, state: &mut CpuState, rate: u32) {
     };
     let len = ctx.len();
     let captured = if len > SAMPLE_BYTES as u32 { SAMPLE_BYTES as u32 } else { len };
+    // The verifier wants to see 1 to SAMPLE_BYTES. Before 6.8 it learns nothing from `!= 0`, and the compiler would remove a
+    // mask that changes nothing, so the length is hidden from it.
+    let captured = (black_box(u64::from(captured) - 1) as u32 & (SAMPLE_BYTES as u32 - 1)) + 1;
     let sample = record.as_mut_ptr();
     // SAFETY: the ring gave us a whole record; at most SAMPLE_BYTES bytes are written into its `bytes`.
     let loaded = unsafe {
@@ -80,13 +85,12 @@ fn take<const HOOK: u8>(ctx: &TcContext, state: &mut CpuState, rate: u32) {
         (*sample).captured = captured as u16;
         (*sample).hook = HOOK;
         (*sample).pad = 0;
-        captured != 0
-            && bpf_skb_load_bytes(
-                ctx.skb.skb.cast(),
-                0,
-                (&raw mut (*sample).bytes).cast::<c_void>(),
-                captured,
-            ) == 0
+        bpf_skb_load_bytes(
+            ctx.skb.skb.cast(),
+            0,
+            (&raw mut (*sample).bytes).cast::<c_void>(),
+            captured,
+        ) == 0
     };
     if loaded {
         record.submit(0);
