@@ -11,7 +11,7 @@ use anyhow::{Context as _, Result};
 use cpio::newc::{Builder, trailer};
 use tempfile::NamedTempFile;
 
-use super::packages::Kernel;
+use super::{folder, packages::Kernel};
 
 const DIRECTORY: u32 = 0o040_755;
 const PROGRAM: u32 = 0o100_755;
@@ -26,7 +26,7 @@ pub(super) fn write(guest: &Path, kernel: &Kernel) -> Result<NamedTempFile> {
     let mut file = tempfile::Builder::new()
         .prefix("netwatch-guest-")
         .suffix(".cpio")
-        .tempfile()
+        .tempfile_in(folder("")?)
         .context("a file for the guest's memory")?;
     let mut archive = Archive { out: BufWriter::new(file.as_file_mut()), inode: 0 };
     archive.add("init", PROGRAM, &fs::read(guest).with_context(|| guest.display().to_string())?)?;
@@ -60,5 +60,31 @@ impl<W: Write> Archive<W> {
 
     fn end(self) -> io::Result<()> {
         trailer(self.out)?.flush()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Read as _;
+
+    use super::*;
+
+    #[test]
+    fn the_archive_holds_what_was_put_in() {
+        let mut bytes = Vec::new();
+        let mut archive = Archive { out: &mut bytes, inode: 0 };
+        archive.add("init", PROGRAM, b"\x7fELF").unwrap();
+        archive.add("modules", DIRECTORY, &[]).unwrap();
+        archive.end().unwrap();
+        let mut reader = cpio::newc::Reader::new(&bytes[..]).unwrap();
+        let entry = reader.entry();
+        assert_eq!((entry.name(), entry.mode(), entry.ino()), ("init", PROGRAM, 1));
+        let mut content = Vec::new();
+        reader.read_to_end(&mut content).unwrap();
+        assert_eq!(content, b"\x7fELF");
+        let next = cpio::newc::Reader::new(reader.finish().unwrap()).unwrap();
+        assert_eq!((next.entry().name(), next.entry().mode()), ("modules", DIRECTORY));
+        let last = cpio::newc::Reader::new(next.finish().unwrap()).unwrap();
+        assert!(last.entry().is_trailer());
     }
 }
