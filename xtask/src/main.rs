@@ -1,4 +1,4 @@
-//! netwatch's developer and first-run commands: `cargo xtask setup | run | test | lab`.
+//! netwatch's developer and first-run commands: `cargo xtask setup | run | test | kernels | lab`.
 //!
 //! Promises: every command leaves the host as it found it, also when it fails or is interrupted; only `setup` installs
 //! anything, and says so first. Exit codes are netwatch's own: 0 done, 1 failed, 2 usage, 3 not permitted or not
@@ -10,6 +10,7 @@ mod docker;
 mod engine;
 mod firewall;
 mod image;
+mod kernels;
 mod lab;
 mod refused;
 mod report;
@@ -34,6 +35,7 @@ Examples:
   cargo xtask run                    build netwatch and observe this host's containers (or a lab, without Docker)
   cargo xtask run -- --flow-log - --flow-format json
   cargo xtask test                   every test, on a real Docker engine
+  cargo xtask kernels                old and new kernels, in virtual machines
   cargo xtask lab up                 a Docker-like host without Docker
   cargo xtask lab traffic --seconds 60
 
@@ -55,6 +57,8 @@ enum Task {
     Run(run::Args),
     /// Set up, build, and run every test; starts a Docker engine of its own where none answers
     Test(test::Args),
+    /// Boot Debian's kernels in virtual machines, and run netwatch on each
+    Kernels(kernels::Args),
     /// A Docker-like host without Docker: namespaces web, api, db and cli on one bridge
     #[command(subcommand)]
     Lab(lab::Task),
@@ -88,6 +92,7 @@ fn perform(task: Task) -> Result<ExitCode> {
         Task::Setup(args) => setup::setup(args)?,
         Task::Run(args) => return run::run(&args),
         Task::Test(args) => return test::test(&args),
+        Task::Kernels(args) => return kernels::kernels(&args),
         Task::Lab(task) => lab::lab(&task)?,
         Task::Engine => engine::keep()?,
         Task::ObserveLab(args) => return run::observe_lab(&args),
