@@ -98,14 +98,28 @@ pub use tcp::flags as tcp_flags;
 /// Parses a packet from its Ethernet header on.
 #[inline(always)]
 pub fn parse<R: Reader + ?Sized>(reader: &R) -> Result<Packet, Outcome> {
-    let mut packet = Packet::default();
     let (offset, ether_type) = ethernet::parse(reader)?;
-    let offset = match ether_type {
-        ethernet::IPV4 => ipv4::parse(reader, offset, &mut packet)?,
-        ethernet::IPV6 => ipv6::parse(reader, offset, &mut packet)?,
-        ethernet::ARP => return Err(arp::parse(reader, offset)),
-        0..=ethernet::MAX_LENGTH => return Err(Outcome::Llc),
-        _ => return Err(Outcome::OtherEthertype),
+    match ether_type {
+        ethernet::IPV4 => parse_ip(reader, offset, 4),
+        ethernet::IPV6 => parse_ip(reader, offset, 6),
+        ethernet::ARP => Err(arp::parse(reader, offset)),
+        0..=ethernet::MAX_LENGTH => Err(Outcome::Llc),
+        _ => Err(Outcome::OtherEthertype),
+    }
+}
+
+/// Parses a packet from its IP header on, which stands at `offset` and is of `family` (4, else 6).
+#[inline(always)]
+pub fn parse_ip<R: Reader + ?Sized>(
+    reader: &R,
+    offset: u32,
+    family: u8,
+) -> Result<Packet, Outcome> {
+    let mut packet = Packet::default();
+    let offset = if family == 4 {
+        ipv4::parse(reader, offset, &mut packet)?
+    } else {
+        ipv6::parse(reader, offset, &mut packet)?
     };
     let transport_len = match packet.protocol {
         protocol::TCP => tcp::parse(reader, offset, &mut packet)?,

@@ -223,6 +223,20 @@ fn ipv6_extension_headers_are_followed() {
 }
 
 #[test]
+fn a_packet_without_its_frame_is_the_same_packet() {
+    for (frame, family) in [(tcp4(), 4), (udp6(), 6)] {
+        let whole = parse(&frame[..]).unwrap();
+        assert_eq!(parse_ip(&frame[..], 14, family), Ok(whole));
+        let alone = parse_ip(&frame[14..], 0, family).unwrap();
+        assert_eq!(
+            alone,
+            Packet { header_len: whole.header_len - 14, end: whole.end - 14, ..whole }
+        );
+        assert!(parse_ip(&frame[14..], 0, 10 - family).is_err(), "of the other family");
+    }
+}
+
+#[test]
 fn ipv6_chains_are_bounded() {
     assert_eq!(parse(&extended(&[60; 7], 0)[..]), Err(Outcome::Ipv6ExtensionLimit));
     assert_eq!(parse(&extended(&[44], 1)[..]), Err(Outcome::LaterFragment));
