@@ -81,10 +81,11 @@ fn parse_copy(ctx: &TcContext) -> Result<Packet, Outcome> {
     parse::parse(&Copy { start: scratch, len: len as usize })
 }
 
-/// A copy in a map value. Its bounds are compared as numbers: a map value has no end pointer for the verifier.
-struct Copy {
-    start: *const u8,
-    len: usize,
+/// A copy in a map value of [`SCRATCH_BYTES`]. Its bounds are compared as numbers: a map value has no end pointer for the verifier.
+pub struct Copy {
+    pub start: *const u8,
+    /// At most [`SCRATCH_BYTES`].
+    pub len: usize,
 }
 
 impl Reader for Copy {

@@ -2,18 +2,25 @@
 
 #![expect(unsafe_code, reason = "which ABI types are plain bytes")]
 
-use std::net::{IpAddr, Ipv6Addr};
+use std::{
+    net::{IpAddr, Ipv6Addr},
+    sync::Arc,
+};
 
 use bytes::Bytes;
 use netwatch_common::{
     config::{CpuState, Settings},
+    drop::{DropKey, DropRecord, DropState, HOST, KernelFacts},
     flow::{Address, EvictedFlow, FlowEntry, FlowKey, Half, Tally as AbiTally},
     interface::{InterfaceCounters as AbiCounters, InterfaceEntry, InterfaceHalf},
     sample::{EGRESS, INGRESS, SAMPLE_BYTES, Sample as AbiSample},
 };
 
 use super::shared::Plain;
-use crate::model::{EntrySide, Instant, InterfaceTally, Sample, SideReading, Socket, Tally};
+use crate::model::{
+    DropSite, DroppedPacket, EntrySide, Instant, InterfaceTally, Protocol, Sample, SideReading,
+    Socket, Tally,
+};
 
 // SAFETY: repr(C), integers and arrays of them only, explicit padding; their sizes are asserted beside them.
 unsafe impl Plain for Settings {}
@@ -31,6 +38,22 @@ unsafe impl Plain for FlowEntry {}
 unsafe impl Plain for EvictedFlow {}
 // SAFETY: as above.
 unsafe impl Plain for AbiSample {}
+// SAFETY: as above.
+unsafe impl Plain for DropKey {}
+// SAFETY: as above.
+unsafe impl Plain for DropState {}
+// SAFETY: as above.
+unsafe impl Plain for DropRecord {}
+// SAFETY: as above.
+unsafe impl Plain for KernelFacts {}
+
+/// An ABI value where aya wants a type that it knows to be plain: keys of maps, globals.
+#[derive(Clone, Copy)]
+#[repr(transparent)]
+pub(super) struct Abi<T>(pub(super) T);
+
+// SAFETY: transparent, and `Plain` promises what `Pod` asks for.
+unsafe impl<T: Plain + 'static> aya::Pod for Abi<T> {}
 
 /// The value that a record from a ring is; `None` if it has another size.
 fn decode<T: Plain>(bytes: &[u8]) -> Option<T> {
@@ -61,6 +84,27 @@ pub(super) fn sample(bytes: &[u8]) -> Option<Sample> {
         rate: sample.rate,
         bytes: Bytes::copy_from_slice(&sample.bytes[..captured]),
     })
+}
+
+pub(super) fn drop_record(bytes: &[u8]) -> Option<DropRecord> {
+    decode(bytes)
+}
+
+pub(super) fn dropped(record: &DropRecord, reason: Arc<str>) -> DroppedPacket {
+    DroppedPacket {
+        source: Socket { address: address(record.source), port: record.source_port },
+        destination: Socket { address: address(record.destination), port: record.destination_port },
+        protocol: Protocol(record.protocol),
+        reason,
+        site: drop_site(record.namespace, record.ifindex),
+    }
+}
+
+pub(super) fn drop_site(namespace: u32, ifindex: u32) -> DropSite {
+    match namespace {
+        HOST => DropSite::Host { ifindex },
+        namespace => DropSite::Inside { namespace, ifindex },
+    }
 }
 
 pub(super) fn tally(tally: AbiTally) -> Tally {

@@ -4,11 +4,14 @@
 
 mod abi;
 mod attach;
+mod btf;
 mod clsact;
+mod drops;
 mod error;
 mod flows;
 mod interfaces;
 mod object;
+mod reasons;
 mod shared;
 mod sole;
 
@@ -26,16 +29,19 @@ use netwatch_common::{
 };
 
 pub use attach::AttachMode;
+pub use drops::DropStatus;
 pub use error::{AttachError, DatapathError};
 pub use object::Options;
 
 use attach::Attacher;
+use drops::{Drops, Offer};
 use flows::FlowTable;
 use interfaces::InterfaceTable;
 use shared::SharedArray;
 
 use crate::model::{
-    Instant, InterfaceCounters, InterfaceKind, Observation, ProgramRuns, Sample, Tally,
+    DropCount, DroppedPacket, Feature, Instant, InterfaceCounters, InterfaceKind, Observation,
+    ProgramRuns, Sample, Tally,
 };
 
 /// The programs in the kernel, their maps and their attachments. Dropping it detaches TCX links; call
@@ -49,6 +55,7 @@ pub struct Datapath {
     cpu_states: SharedArray<CpuState>,
     settings: SharedArray<Settings>,
     samples: RingBuf<MapData>,
+    drops: Drops,
     cpus: u32,
     map_bytes: u64,
 }
@@ -73,7 +80,8 @@ pub struct KernelStatus {
 impl Datapath {
     /// Loads the programs into the kernel. Nothing is attached yet.
     pub fn load(options: &Options) -> Result<Self, DatapathError> {
-        let mut loaded = object::load(options)?;
+        let offer = Offer::of_this_kernel();
+        let mut loaded = object::load(options, offer.facts)?;
         let datapath = Self {
             interfaces: InterfaceTable::new(
                 loaded.shared("INTERFACES")?,
@@ -85,6 +93,7 @@ impl Datapath {
             cpu_states: loaded.shared("CPUS")?,
             settings: loaded.shared("SETTINGS")?,
             samples: loaded.ring("SAMPLES")?,
+            drops: Drops::start(&mut loaded, offer)?,
             cpus: loaded.cpus,
             map_bytes: loaded.map_bytes(),
             attacher: Attacher::new(options.attach_mode),
@@ -180,6 +189,47 @@ impl Datapath {
         }
     }
 
+    /// What this kernel and our rights allow beyond the two programs, and why not.
+    pub fn features(&self) -> &[Feature] {
+        self.drops.features()
+    }
+
+    /// Whether drops are counted.
+    pub fn counts_drops(&self) -> bool {
+        self.drops.is_running()
+    }
+
+    /// All drops that have been counted.
+    pub fn dropped(&self) -> u64 {
+        self.drops.counted()
+    }
+
+    /// Observes drops in a container's network namespace, by the kernel's number of it, under an identifier of the
+    /// caller's; 0 is the host's.
+    pub fn observe_namespace(&mut self, number: u32, id: u32) -> Result<(), DatapathError> {
+        self.drops.observe(number, id)
+    }
+
+    /// Observes them no more. What has been counted there is in the next reading.
+    pub fn forget_namespace(&mut self, number: u32, id: u32) {
+        self.drops.forget(number, id);
+    }
+
+    /// Hands out how many packets have been dropped since the last call, exactly.
+    pub fn read_drop_counts(&mut self, mut each: impl FnMut(DropCount)) {
+        self.drops.read_counts(&self.interfaces, &mut each);
+    }
+
+    /// The dropped packets of flows that have been told since the last call: not all of them in a storm.
+    pub fn read_dropped_packets(&mut self) -> Vec<DroppedPacket> {
+        self.drops.read_packets()
+    }
+
+    /// What the kernel side says of drops.
+    pub fn drop_status(&self) -> DropStatus {
+        self.drops.status(&self.ebpf)
+    }
+
     /// Gives the programs the time. They use it for packets whose exact time does not matter.
     pub fn refresh_clock(&self) {
         self.settings.write_u64(0, core::mem::offset_of!(Settings, clock_ns), monotonic_now().0);
@@ -208,8 +258,10 @@ impl Datapath {
 
     /// The kernel's statistics of the programs; zero unless `sysctl kernel.bpf_stats_enabled` is on.
     pub fn program_runs(&self) -> Vec<ProgramRuns> {
+        let optional = self.drops.is_running().then_some((object::DROP_PROGRAM, "drop"));
         object::PROGRAMS
-            .iter()
+            .into_iter()
+            .chain(optional)
             .map(|(program, label)| {
                 let info = self.ebpf.program(program).and_then(|program| program.info().ok());
                 ProgramRuns {

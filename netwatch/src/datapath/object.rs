@@ -17,6 +17,7 @@ use netwatch_common::{
     config::{
         ABI_SYMBOL, CpuState, FLOW_WAYS, INTERFACE_SETS, INTERFACE_WAYS, MAX_INTERFACES, Settings,
     },
+    drop::{DROP_KEYS, DropKey, DropState, KernelFacts, NAMESPACES},
     flow::{FlowEntry, Tally},
     interface::{InterfaceCounters, InterfaceEntry},
     outcome::OUTCOME_STRIDE,
@@ -25,6 +26,7 @@ use object::{Object as _, ObjectSection as _, ObjectSymbol as _};
 
 use super::{
     AttachMode, DatapathError,
+    abi::Abi,
     shared::{Plain, SharedArray},
 };
 
@@ -35,8 +37,10 @@ pub(super) const PROGRAMS: [(&str, &str); 2] =
 pub(super) const INGRESS_PROGRAM: &str = "netwatch_ingress";
 /// Program at the egress hook.
 pub(super) const EGRESS_PROGRAM: &str = "netwatch_egress";
+/// Program at the `kfree_skb` tracepoint, which the kernel may refuse.
+pub(super) const DROP_PROGRAM: &str = "netwatch_drop";
 
-const RING_BYTES: u64 = (4 << 20) + (1 << 20);
+const RING_BYTES: u64 = (4 << 20) + (1 << 20) + (256 << 10);
 
 static OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/netwatch-ebpf"));
 static OBJECT_WITH_MESSAGES: &[u8] =
@@ -61,8 +65,8 @@ pub(super) struct Loaded {
     flow_entries: u32,
 }
 
-/// Checks version and rights, then loads maps and programs.
-pub(super) fn load(options: &Options) -> Result<Loaded, DatapathError> {
+/// Checks version and rights, then loads maps and programs, but for the program that explains drops.
+pub(super) fn load(options: &Options, kernel: KernelFacts) -> Result<Loaded, DatapathError> {
     let object = if options.messages { OBJECT_WITH_MESSAGES } else { OBJECT };
     check_version(object)?;
     check_capabilities(&fs::read_to_string("/proc/self/status").unwrap_or_default())?;
@@ -84,8 +88,10 @@ pub(super) fn load(options: &Options) -> Result<Loaded, DatapathError> {
         .map_max_entries("COUNTERS", cpus * MAX_INTERFACES)
         .map_max_entries("OUTCOMES", cpus * OUTCOME_STRIDE)
         .map_max_entries("CPUS", cpus)
+        .map_max_entries("DROP_STATES", cpus)
         .override_global("FLOW_SET_MASK", &(sets - 1), true)
         .override_global("HASH_SEED", &seed, true)
+        .override_global("KERNEL", &Abi(kernel), true)
         .load(object)?;
     for (program, label) in PROGRAMS {
         let classifier: &mut SchedClassifier = ebpf
@@ -134,12 +140,15 @@ impl Loaded {
             .map_err(|source| DatapathError::Memory { map: name, source })
     }
 
+    /// A map of any other kind.
+    pub(super) fn take(&mut self, name: &'static str) -> Result<Map, DatapathError> {
+        let missing = || DatapathError::Incomplete { what: format!("map {name}") };
+        self.ebpf.take_map(name).ok_or_else(missing)
+    }
+
     /// A ring buffer.
     pub(super) fn ring(&mut self, name: &'static str) -> Result<RingBuf<MapData>, DatapathError> {
-        let map = self
-            .ebpf
-            .take_map(name)
-            .ok_or_else(|| DatapathError::Incomplete { what: format!("ring {name}") })?;
+        let map = self.take(name)?;
         RingBuf::try_from(map).map_err(|source| DatapathError::Map { map: name, source })
     }
 
@@ -150,7 +159,10 @@ impl Loaded {
             + of(size_of::<InterfaceCounters>(), self.cpus * MAX_INTERFACES)
             + of(size_of::<InterfaceEntry>(), INTERFACE_SETS * INTERFACE_WAYS)
             + of(size_of::<Tally>(), self.cpus * OUTCOME_STRIDE)
-            + of(size_of::<CpuState>(), self.cpus)
+            + of(size_of::<CpuState>() + size_of::<DropState>(), self.cpus)
+            + of(size_of::<DropKey>(), DROP_KEYS)
+            + of(size_of::<u64>(), DROP_KEYS * self.cpus)
+            + of(size_of::<[u32; 2]>(), NAMESPACES)
             + size_of::<Settings>() as u64
             + RING_BYTES
     }

@@ -2,8 +2,10 @@
 
 mod container;
 mod counters;
+mod drop;
 mod endpoint;
 mod event;
+mod feature;
 mod flow;
 mod interface;
 mod protocol;
@@ -13,8 +15,10 @@ mod time;
 
 pub use container::{Attachment, Container, Source};
 pub use counters::{InterfaceCounters, InterfaceTally, Tally};
+pub use drop::{DropCount, DropPlace, DropSite, DropTotal, DroppedPacket, FlowDrop};
 pub use endpoint::{Endpoint, Name};
 pub use event::{EndReason, FlowEvent, FlowPhase, FlowRecord, Loss};
+pub use feature::Feature;
 pub use flow::{EntrySide, FlowKey, Observation, Seen, SideReading, Socket};
 pub use interface::{Interface, InterfaceKind, Mac};
 pub use protocol::Protocol;

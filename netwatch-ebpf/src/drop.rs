@@ -1,0 +1,231 @@
+//! Why the kernel gave up a packet, and where: the `kfree_skb` tracepoint.
+//!
+//! Counts every drop at an observed interface of the host and in an observed namespace of a container, exactly, and
+//! tells the flows of some of them. A drop anywhere else costs a few reads. Not part of the ledger: a dropped packet may
+//! have passed a hook before, or none.
+//!
+//! Nothing here trusts an address: everything is read with `bpf_probe_read_kernel`, which refuses what is not mapped.
+//! The kernel never runs the program on a CPU where it is running already (`__bpf_trace_run`), so what is kept per CPU
+//! has one writer. Drops that it misses for that reason it counts itself (`recursion_misses`).
+
+use aya_ebpf::{
+    bindings::BPF_NOEXIST,
+    helpers::{
+        bpf_get_smp_processor_id, bpf_probe_read_kernel,
+        generated::bpf_probe_read_kernel as read_to,
+    },
+    programs::RawTracePointContext,
+};
+use netwatch_common::{
+    drop::{DETAIL_COST_NS, DETAIL_CREDIT_NS, DropKey, DropRecord, DropState, HOST, NOT_TOLD},
+    outcome::Outcome,
+    parse::{self, Packet},
+};
+
+use crate::{
+    clock, interface,
+    maps::{DROP_RECORDS, DROP_SCRATCH, DROP_STATES, DROPS, NAMESPACES},
+    skb::Copy,
+};
+
+/// Bytes of a packet that are read for its flow, from the IP header on.
+const HEADER_BYTES: u32 = 128;
+/// `skb->protocol` as it stands in memory (linux/if_ether.h).
+const IPV4: u16 = 0x0800_u16.to_be();
+const IPV6: u16 = 0x86dd_u16.to_be();
+/// The last bit of `skb->_skb_refdst` is no part of the address (`SKB_DST_NOREF`).
+const DST_MASK: usize = !1;
+
+/// A fact about the running kernel. Each is read by itself: the verifier knows the value then, and leaves out what the
+/// kernel's tracepoint does not have.
+macro_rules! kernel {
+    ($field:ident) => {{
+        let facts = (&raw const crate::maps::KERNEL).cast::<netwatch_common::drop::KernelFacts>();
+        // SAFETY: a `Global` is transparent, and this one holds the facts.
+        unsafe { (&raw const (*facts).$field).read_volatile() }
+    }};
+}
+
+/// Where a packet was.
+struct Place {
+    namespace: u32,
+    ifindex: u32,
+}
+
+/// Accounts for one packet that the kernel gives up.
+#[inline(always)]
+pub fn packet(ctx: &RawTracePointContext) {
+    let skb: usize = ctx.arg(0);
+    let reason = if kernel!(arguments) > 2 { ctx.arg::<u32>(2) } else { NOT_TOLD };
+    let [consumed, purged] = kernel!(arrived);
+    if reason == consumed || reason == purged {
+        return;
+    }
+    let Some(place) = place(ctx, skb) else { return };
+    // SAFETY: a helper without arguments.
+    let cpu = unsafe { bpf_get_smp_processor_id() };
+    let Some(state) = DROP_STATES.get_ptr_mut(cpu) else { return };
+    // SAFETY: a valid element; only this CPU writes it.
+    let state = unsafe { &mut *state };
+    count(&place, reason, state);
+    if !tell(skb, &place, reason, state).unwrap_or(false) {
+        state.details_lost += 1;
+    }
+}
+
+/// Where the packet was: at its device, or else with the socket that received or sent it.
+#[inline(always)]
+fn place(ctx: &RawTracePointContext, skb: usize) -> Option<Place> {
+    // On its way into a socket's queue a packet has something else in the place of its device.
+    let device: usize = read(skb + kernel!(skb_dev) as usize)?;
+    if let Some(place) = at_device(device) {
+        return observed(place);
+    }
+    let mut sock = if kernel!(arguments) > 3 { ctx.arg(3) } else { 0 };
+    if sock == 0 {
+        sock = read(skb + kernel!(skb_sk) as usize)?;
+    }
+    if sock == 0 {
+        return None;
+    }
+    let namespace = namespace(read(sock + kernel!(sock_net) as usize)?)?;
+    observed(Place { namespace, ifindex: interface_of(skb) })
+}
+
+#[inline(always)]
+fn at_device(device: usize) -> Option<Place> {
+    if device == 0 {
+        return None;
+    }
+    let ifindex = read(device + kernel!(device_ifindex) as usize)?;
+    Some(Place { namespace: namespace(read(device + kernel!(device_net) as usize)?)?, ifindex })
+}
+
+/// Of a packet without a device: where it came in, or where its route leads out.
+#[inline(always)]
+fn interface_of(skb: usize) -> u32 {
+    match read::<u32>(skb + kernel!(skb_iif) as usize) {
+        Some(ifindex) if ifindex != 0 => return ifindex,
+        _ => {}
+    }
+    let route = read::<usize>(skb + kernel!(skb_dst) as usize).unwrap_or(0) & DST_MASK;
+    if route == 0 {
+        return 0;
+    }
+    read::<usize>(route + kernel!(dst_dev) as usize)
+        .and_then(|device| read(device + kernel!(device_ifindex) as usize))
+        .unwrap_or(0)
+}
+
+/// The kernel's number of a namespace.
+#[inline(always)]
+fn namespace(net: usize) -> Option<u32> {
+    read(net + kernel!(net_inum) as usize)
+}
+
+/// The place with the agent's identifier of the namespace, if drops there are observed.
+#[inline(always)]
+fn observed(place: Place) -> Option<Place> {
+    let id = NAMESPACES.get_ptr(place.namespace)?;
+    // SAFETY: a valid element, which the agent writes once.
+    let namespace = unsafe { *id };
+    // Free slots have the index 0.
+    if namespace == HOST && (place.ifindex == 0 || interface::slot(place.ifindex).is_none()) {
+        return None;
+    }
+    Some(Place { namespace, ..place })
+}
+
+#[inline(always)]
+fn count(place: &Place, reason: u32, state: &mut DropState) {
+    let ifindex = if place.namespace == HOST { place.ifindex } else { 0 };
+    let key = DropKey { reason, namespace: place.namespace, ifindex, pad: 0 };
+    let counter = DROPS.get_ptr_mut(&key).or_else(|| {
+        // Another CPU may be first, or the map may be full: the second look tells.
+        let _ = DROPS.insert(&key, 0, BPF_NOEXIST.into());
+        DROPS.get_ptr_mut(&key)
+    });
+    state.counted += 1;
+    match counter {
+        // SAFETY: this CPU's value of a valid element; only this CPU writes it.
+        Some(counter) => unsafe { *counter += 1 },
+        None => state.other += 1,
+    }
+}
+
+/// Tells which flow the packet belonged to. `Some(true)` also where there is nothing to tell.
+#[inline(always)]
+fn tell(skb: usize, place: &Place, reason: u32, state: &mut DropState) -> Option<bool> {
+    let [unspecified, flooded] = kernel!(untold);
+    if reason == unspecified || reason == flooded {
+        return Some(true);
+    }
+    let family = match read(skb + kernel!(skb_protocol) as usize)? {
+        IPV4 => 4,
+        IPV6 => 6,
+        _ => return Some(true),
+    };
+    if !spend(state) {
+        return Some(false);
+    }
+    let packet = parse(skb, family).ok()?;
+    let mut record = DROP_RECORDS.reserve_untyped::<DropRecord>(0)?;
+    let out = record.as_mut_ptr();
+    // SAFETY: the ring gave us a whole record, of which every field is written.
+    unsafe {
+        (*out).source = packet.source;
+        (*out).destination = packet.destination;
+        (*out).source_port = packet.source_port;
+        (*out).destination_port = packet.destination_port;
+        (*out).protocol = packet.protocol;
+        (*out).pad = [0; 3];
+        (*out).reason = reason;
+        (*out).namespace = place.namespace;
+        (*out).ifindex = place.ifindex;
+        (*out).pad_end = 0;
+    }
+    record.submit(0);
+    Some(true)
+}
+
+/// Takes a detail's cost from this CPU's credit, if there is enough.
+#[inline(always)]
+fn spend(state: &mut DropState) -> bool {
+    let now = clock::recent();
+    // Two writers of the clock can leave the earlier of two times.
+    if now > state.refilled_ns {
+        let credit = state.credit_ns + (now - state.refilled_ns);
+        state.credit_ns = if credit > DETAIL_CREDIT_NS { DETAIL_CREDIT_NS } else { credit };
+        state.refilled_ns = now;
+    }
+    if state.credit_ns < DETAIL_COST_NS {
+        return false;
+    }
+    state.credit_ns -= DETAIL_COST_NS;
+    true
+}
+
+/// Parses the linear part of the packet from its IP header on.
+#[inline(always)]
+fn parse(skb: usize, family: u8) -> Result<Packet, Outcome> {
+    let scratch = DROP_SCRATCH.get_ptr_mut(0).ok_or(Outcome::Truncated)?.cast::<u8>();
+    let copied = || {
+        let head: usize = read(skb + kernel!(skb_head) as usize)?;
+        let start = read::<u16>(skb + kernel!(skb_network_header) as usize)? as u32;
+        let tail: u32 = read(skb + kernel!(skb_tail) as usize)?;
+        // SAFETY: the scratch value has room; what cannot be read is refused.
+        let result =
+            unsafe { read_to(scratch.cast(), HEADER_BYTES, (head + start as usize) as *const _) };
+        (result == 0).then_some(tail.saturating_sub(start))
+    };
+    let len = copied().ok_or(Outcome::Truncated)?;
+    let len = if len > HEADER_BYTES { HEADER_BYTES } else { len };
+    parse::parse_ip(&Copy { start: scratch, len: len as usize }, 0, family)
+}
+
+/// What stands at an address of the kernel.
+#[inline(always)]
+fn read<T>(address: usize) -> Option<T> {
+    // SAFETY: the helper refuses an address that is not mapped; `T` is an integer.
+    unsafe { bpf_probe_read_kernel(address as *const T) }.ok()
+}
