@@ -15,6 +15,7 @@ use super::{
     accounts::Accounts,
     attaching::{Attaching, carried},
     config::{Config, Selection},
+    dropping::Dropping,
     flow_log::{FlowLog, Line},
     naming,
 };
@@ -42,6 +43,7 @@ pub(super) struct Core {
     pub(super) tracker: Tracker,
     pub(super) accounts: Accounts,
     pub(super) attaching: Attaching,
+    pub(super) dropping: Dropping,
     pub(super) flow_log: FlowLog,
     selection: Selection,
     readiness: watch::Sender<Readiness>,
@@ -50,8 +52,8 @@ pub(super) struct Core {
     ready: bool,
     /// Losses that the flow log has told of.
     told: HashMap<Outcome, Tally>,
-    /// All packets seen at the last reading of the flows.
-    seen: Tally,
+    /// All packets seen and all drops counted at the last reading of the flows.
+    seen: (Tally, u64),
 }
 
 impl Core {
@@ -72,13 +74,14 @@ impl Core {
             tracker: Tracker::new(limits, Edges::new(config.max_series / SERIES_PER_EDGE)),
             accounts: Accounts::default(),
             attaching: Attaching::new(),
+            dropping: Dropping::default(),
             flow_log,
             selection: config.selection.clone(),
             readiness,
             clock: clock(),
             ready: false,
             told: HashMap::new(),
-            seen: Tally::ZERO,
+            seen: (Tally::ZERO, 0),
         }
     }
 
@@ -151,6 +154,7 @@ impl Core {
             _ => {}
         }
         self.directory.place(namespace_id_of_pid);
+        self.follow_namespaces();
         Ok(())
     }
 
@@ -261,6 +265,7 @@ impl Core {
     fn on_engine(&mut self, event: &EngineEvent) {
         self.directory.apply_engine(event, monotonic_now());
         self.directory.place(namespace_id_of_pid);
+        self.follow_namespaces();
         match event {
             EngineEvent::Up { version, api, endpoint } => {
                 info!(version, api, endpoint, "container engine");
@@ -283,20 +288,16 @@ impl Core {
     fn read(&mut self) {
         let now = monotonic_now();
         self.clock = clock();
-        let seen = self.datapath.seen();
+        let seen = (self.datapath.seen(), self.datapath.dropped());
         if seen != self.seen {
             self.seen = seen;
             self.read_flows();
         }
+        self.settle_drops();
         self.datapath.read_samples(|sample| tracing::trace!(?sample, "sample"));
         self.tell(now, Tracker::tick);
         self.tell_losses(now);
         self.directory.expire(now);
-    }
-
-    pub(super) fn read_flows(&mut self) {
-        let tracker = &mut self.tracker;
-        self.datapath.read_flows(|observation| tracker.observe(&observation));
     }
 
     /// Lets the tracker report to the flow log, with names from the directory.

@@ -8,6 +8,7 @@ impl Core {
     pub(super) fn snapshot(&mut self) -> Snapshot {
         // Flows before outcomes and totals: what comes in between is seen and not yet counted, never the reverse.
         self.read_flows();
+        self.settle_drops();
         let attached = self.datapath.attached();
         for index in &attached {
             self.settle(*index);
@@ -20,6 +21,7 @@ impl Core {
             known: self.directory.containers().cloned().collect(),
             edges: self.tracker.edges().snapshot(),
             edges_folded: self.tracker.edges().folded(),
+            dropped: self.dropping.totals(),
             seen: self.datapath.seen(),
             outcomes,
             flows: self.tracker.totals(),
@@ -38,16 +40,20 @@ impl Core {
 
     fn status(&self, attached: u64) -> AgentStatus {
         let kernel = self.datapath.status();
+        let drops = self.datapath.drop_status();
         let (log_lines, log_lines_lost) = self.flow_log.counts();
         AgentStatus {
             engine_up: engine_up(self.directory.engine()),
             attach: self.attaching.status(attached),
+            features: self.dropping.features(&self.datapath),
             programs: self.datapath.program_runs(),
             flow_entries: (kernel.flow_entries, kernel.flow_capacity),
             map_bytes: kernel.map_bytes,
             evictions: kernel.evictions,
             samples: kernel.samples,
             samples_lost: kernel.samples_lost,
+            drop_details_lost: drops.details_lost,
+            drops_missed: drops.missed,
             log_lines,
             log_lines_lost,
         }

@@ -5,9 +5,9 @@ use std::{sync::Arc, time::Duration};
 use netwatch_common::outcome::Outcome;
 
 use crate::model::{
-    AgentStatus, AttachStatus, Attachment, Container, ContainerTraffic, Edge, EdgeTraffic,
-    EndReason, FlowTotals, Interface, InterfaceCounters, InterfaceKind, InterfaceSnapshot,
-    InterfaceTally, ProgramRuns, Protocol, Snapshot, Source, Tally,
+    AgentStatus, AttachStatus, Attachment, Container, ContainerTraffic, DropTotal, Edge,
+    EdgeTraffic, EndReason, Feature, FlowTotals, Interface, InterfaceCounters, InterfaceKind,
+    InterfaceSnapshot, InterfaceTally, ProgramRuns, Protocol, Snapshot, Source, Tally,
 };
 
 pub(super) fn tally(packets: u64, segments: u64, bytes: u64) -> Tally {
@@ -78,6 +78,12 @@ pub(super) fn full() -> Snapshot {
             edge("x", None, 9),
         ],
         edges_folded: 12,
+        dropped: vec![DropTotal {
+            container: "web".into(),
+            reason: "netfilter-drop".into(),
+            place: "veth".into(),
+            packets: 26,
+        }],
         seen: tally(90, 100, 10_000),
         outcomes: vec![
             (Outcome::Arp, tally(6, 6, 252)),
@@ -99,6 +105,10 @@ pub(super) fn full() -> Snapshot {
                 failures: 1,
                 gap_packets: 2,
             },
+            features: vec![
+                Feature::available("drops"),
+                Feature::lacking("drop_reasons", "this kernel tells none"),
+            ],
             programs: vec![ProgramRuns {
                 program: "ingress",
                 runs: 50,
@@ -109,6 +119,8 @@ pub(super) fn full() -> Snapshot {
             evictions: 21,
             samples: 22,
             samples_lost: 23,
+            drop_details_lost: 27,
+            drops_missed: 28,
             log_lines: 24,
             log_lines_lost: 25,
         },

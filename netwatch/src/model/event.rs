@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use netwatch_common::outcome::Outcome;
 
-use super::{Endpoint, FlowKey, Instant, Protocol, Seen, Tally};
+use super::{Endpoint, FlowDrop, FlowKey, Instant, Protocol, Seen, Tally};
 
 /// Why a flow ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -108,6 +108,8 @@ pub struct FlowRecord {
     pub server_flags: u8,
     /// Every hook it crossed.
     pub seen: Vec<Seen>,
+    /// Its packets that were dropped, as far as they were told.
+    pub drops: Vec<FlowDrop>,
 }
 
 impl FlowRecord {

@@ -4,7 +4,9 @@ use std::{sync::Arc, time::Duration};
 
 use netwatch_common::outcome::Outcome;
 
-use super::{Container, EndReason, Interface, InterfaceCounters, Protocol, Tally};
+use super::{
+    Container, DropTotal, EndReason, Feature, Interface, InterfaceCounters, Protocol, Tally,
+};
 
 /// An observed interface.
 #[derive(Clone, Debug)]
@@ -105,6 +107,8 @@ pub struct AgentStatus {
     pub engine_up: Option<bool>,
     /// Attaching.
     pub attach: AttachStatus,
+    /// What netwatch can do without, and whether it is there.
+    pub features: Vec<Feature>,
     /// The programs.
     pub programs: Vec<ProgramRuns>,
     /// Flow table entries in use, and in all.
@@ -117,6 +121,10 @@ pub struct AgentStatus {
     pub samples: u64,
     /// Samples lost because the ring was full.
     pub samples_lost: u64,
+    /// Drops whose flow was not told.
+    pub drop_details_lost: u64,
+    /// Drops that the kernel did not show to the program.
+    pub drops_missed: u64,
     /// Flow log lines written.
     pub log_lines: u64,
     /// Flow log lines that could not be written, or were dropped because the writer was behind.
@@ -136,6 +144,8 @@ pub struct Snapshot {
     pub edges: Vec<(Edge, EdgeTraffic)>,
     /// How many flows were folded into the edge `other`.
     pub edges_folded: u64,
+    /// Packets that the kernel dropped.
+    pub dropped: Vec<DropTotal>,
     /// Packets seen at the hooks, each hook by itself.
     pub seen: Tally,
     /// Why packets are in no flow; every outcome, also those with zero.

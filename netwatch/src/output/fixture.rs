@@ -5,8 +5,8 @@ use std::{net::IpAddr, sync::Arc};
 use netwatch_common::outcome::Outcome;
 
 use crate::model::{
-    Clock, Container, EndReason, Endpoint, EntrySide, FlowEvent, FlowKey, FlowPhase, FlowRecord,
-    Instant, Loss, Name, Protocol, Seen, Socket, Source, Tally,
+    Clock, Container, DropPlace, EndReason, Endpoint, EntrySide, FlowDrop, FlowEvent, FlowKey,
+    FlowPhase, FlowRecord, Instant, Loss, Name, Protocol, Seen, Socket, Source, Tally,
 };
 
 /// An event of either kind.
@@ -61,6 +61,7 @@ fn flow(id: u64, protocol: Protocol, client: Endpoint, server: Endpoint) -> Flow
         client_flags: 0,
         server_flags: 0,
         seen: Vec::new(),
+        drops: Vec::new(),
     }
 }
 
@@ -71,6 +72,10 @@ fn event(phase: FlowPhase, flow: FlowRecord) -> Line {
 
 fn loss(at: u64, outcome: Outcome, tally: Tally) -> Line {
     Line::Loss(Loss { time: Instant(at), outcome, tally })
+}
+
+pub(super) fn dropped(place: DropPlace, from_client: bool, packets: u64) -> FlowDrop {
+    FlowDrop { reason: "netfilter-drop".into(), place, ifindex: 9, from_client, packets }
 }
 
 /// What docs/flow-log.md shows: a day in the life.
@@ -140,6 +145,7 @@ pub(super) fn example() -> Vec<Line> {
                 network: Some("shop_default".into()),
                 sent: tally(3, 3, 222),
                 client_flags: 0x02,
+                drops: vec![dropped(DropPlace::Interface("veth12ab".into()), true, 3)],
                 first: Instant(2_000 * MS),
                 last: Instant(9_004 * MS),
                 ..unanswered
@@ -190,6 +196,11 @@ pub(super) fn corners() -> Vec<Line> {
             from_client: false,
             tally: huge,
         }],
+        drops: vec![
+            dropped(DropPlace::Interface("veth12ab".into()), true, u64::MAX - 1),
+            dropped(DropPlace::Inside("web".into()), true, 1),
+            dropped(DropPlace::Inside("web".into()), false, 2),
+        ],
         ..flow(u64::MAX, Protocol::TCP, external(), external())
     };
     let mut lines = vec![
