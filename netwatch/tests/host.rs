@@ -8,6 +8,8 @@
 
 mod support;
 
+#[path = "host/drops.rs"]
+mod drops;
 #[path = "host/engine.rs"]
 mod engine;
 #[path = "host/exact.rs"]

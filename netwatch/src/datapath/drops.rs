@@ -237,8 +237,11 @@ impl Drops {
     pub(super) fn read_packets(&mut self) -> Vec<DroppedPacket> {
         let mut packets = Vec::new();
         while let Some(item) = self.records.next() {
-            if let Some(record) = abi::drop_record(&item) {
-                packets.push(abi::dropped(&record, self.reasons.label(record.reason)));
+            let Some(record) = abi::drop_record(&item) else { continue };
+            let packet = abi::dropped(&record, self.reasons.label(record.reason));
+            // Multicast ends wherever nobody wants it: on a Docker host in each container, which has IPv6 off.
+            if !packet.destination.address.is_multicast() {
+                packets.push(packet);
             }
         }
         packets
