@@ -73,32 +73,50 @@ pub fn packet(ctx: &RawTracePointContext) {
     }
 }
 
-/// Where the packet was: at its device, or else with the socket that received or sent it.
+/// Where the packet was: at its device, or else with the socket that received or sent it. `None` where drops are not
+/// observed; the namespace comes first, since it says so soonest.
 #[inline(always)]
 fn place(ctx: &RawTracePointContext, skb: usize) -> Option<Place> {
     // On its way into a socket's queue a packet has something else in the place of its device.
     let device: usize = read(skb + kernel!(skb_dev) as usize)?;
-    if let Some(place) = at_device(device) {
-        return observed(place);
+    if let Some(number) = namespace_at(device, kernel!(device_net)) {
+        let namespace = observed(number)?;
+        return at(namespace, read(device + kernel!(device_ifindex) as usize)?);
     }
     let mut sock = if kernel!(arguments) > 3 { ctx.arg(3) } else { 0 };
     if sock == 0 {
         sock = read(skb + kernel!(skb_sk) as usize)?;
     }
-    if sock == 0 {
-        return None;
-    }
-    let namespace = namespace(read(sock + kernel!(sock_net) as usize)?)?;
-    observed(Place { namespace, ifindex: interface_of(skb) })
+    let namespace = observed(namespace_at(sock, kernel!(sock_net))?)?;
+    at(namespace, interface_of(skb))
 }
 
+/// The kernel's number of the namespace that something belongs to.
 #[inline(always)]
-fn at_device(device: usize) -> Option<Place> {
-    if device == 0 {
+fn namespace_at(address: usize, net: u32) -> Option<u32> {
+    if address == 0 {
         return None;
     }
-    let ifindex = read(device + kernel!(device_ifindex) as usize)?;
-    Some(Place { namespace: namespace(read(device + kernel!(device_net) as usize)?)?, ifindex })
+    let net: usize = read(address + net as usize)?;
+    read(net + kernel!(net_inum) as usize)
+}
+
+/// The agent's identifier of a namespace, if drops there are observed.
+#[inline(always)]
+fn observed(number: u32) -> Option<u32> {
+    let id = NAMESPACES.get_ptr(number)?;
+    // SAFETY: a valid element, which the agent writes once.
+    Some(unsafe { *id })
+}
+
+/// A place in an observed namespace; of the host's, only interfaces that are observed themselves.
+#[inline(always)]
+fn at(namespace: u32, ifindex: u32) -> Option<Place> {
+    // Free slots have the index 0.
+    if namespace == HOST && (ifindex == 0 || interface::slot(ifindex).is_none()) {
+        return None;
+    }
+    Some(Place { namespace, ifindex })
 }
 
 /// Of a packet without a device: where it came in, or where its route leads out.
@@ -115,25 +133,6 @@ fn interface_of(skb: usize) -> u32 {
     read::<usize>(route + kernel!(dst_dev) as usize)
         .and_then(|device| read(device + kernel!(device_ifindex) as usize))
         .unwrap_or(0)
-}
-
-/// The kernel's number of a namespace.
-#[inline(always)]
-fn namespace(net: usize) -> Option<u32> {
-    read(net + kernel!(net_inum) as usize)
-}
-
-/// The place with the agent's identifier of the namespace, if drops there are observed.
-#[inline(always)]
-fn observed(place: Place) -> Option<Place> {
-    let id = NAMESPACES.get_ptr(place.namespace)?;
-    // SAFETY: a valid element, which the agent writes once.
-    let namespace = unsafe { *id };
-    // Free slots have the index 0.
-    if namespace == HOST && (place.ifindex == 0 || interface::slot(place.ifindex).is_none()) {
-        return None;
-    }
-    Some(Place { namespace, ..place })
 }
 
 #[inline(always)]
