@@ -50,6 +50,8 @@ macro_rules! kernel {
 struct Place {
     namespace: u32,
     ifindex: u32,
+    /// At a device, not with a socket.
+    on_the_way: bool,
 }
 
 /// Accounts for one packet that the kernel gives up.
@@ -81,14 +83,14 @@ fn place(ctx: &RawTracePointContext, skb: usize) -> Option<Place> {
     let device: usize = read(skb + kernel!(skb_dev) as usize)?;
     if let Some(number) = namespace_at(device, kernel!(device_net)) {
         let namespace = observed(number)?;
-        return at(namespace, read(device + kernel!(device_ifindex) as usize)?);
+        return at(namespace, read(device + kernel!(device_ifindex) as usize)?, true);
     }
     let mut sock = if kernel!(arguments) > 3 { ctx.arg(3) } else { 0 };
     if sock == 0 {
         sock = read(skb + kernel!(skb_sk) as usize)?;
     }
     let namespace = observed(namespace_at(sock, kernel!(sock_net))?)?;
-    at(namespace, interface_of(skb))
+    at(namespace, interface_of(skb), false)
 }
 
 /// The kernel's number of the namespace that something belongs to.
@@ -111,12 +113,12 @@ fn observed(number: u32) -> Option<u32> {
 
 /// A place in an observed namespace; of the host's, only interfaces that are observed themselves.
 #[inline(always)]
-fn at(namespace: u32, ifindex: u32) -> Option<Place> {
+fn at(namespace: u32, ifindex: u32, on_the_way: bool) -> Option<Place> {
     // Free slots have the index 0.
     if namespace == HOST && (ifindex == 0 || interface::slot(ifindex).is_none()) {
         return None;
     }
-    Some(Place { namespace, ifindex })
+    Some(Place { namespace, ifindex, on_the_way })
 }
 
 /// Of a packet without a device: where it came in, or where its route leads out.
@@ -156,7 +158,9 @@ fn count(place: &Place, reason: u32, state: &mut DropState) {
 #[inline(always)]
 fn tell(skb: usize, place: &Place, reason: u32, state: &mut DropState) -> Option<bool> {
     let [unspecified, flooded] = kernel!(untold);
-    if reason == unspecified || reason == flooded {
+    // A kernel without reasons frees what a socket has done with (each FIN) as it does what it drops.
+    let maybe_arrived = reason == NOT_TOLD && !place.on_the_way;
+    if reason == unspecified || reason == flooded || maybe_arrived {
         return Some(true);
     }
     let family = match read(skb + kernel!(skb_protocol) as usize)? {

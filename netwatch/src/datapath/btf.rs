@@ -223,5 +223,4 @@ fn word(data: &[u8], at: usize) -> Option<u32> {
 }
 
 #[cfg(test)]
-#[path = "btf_tests.rs"]
 mod tests;

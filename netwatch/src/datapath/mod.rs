@@ -11,6 +11,7 @@ mod error;
 mod flows;
 mod interfaces;
 mod object;
+mod offer;
 mod reasons;
 mod shared;
 mod sole;
@@ -34,9 +35,10 @@ pub use error::{AttachError, DatapathError};
 pub use object::Options;
 
 use attach::Attacher;
-use drops::{Drops, Offer};
+use drops::Drops;
 use flows::FlowTable;
 use interfaces::InterfaceTable;
+use offer::Offer;
 use shared::SharedArray;
 
 use crate::model::{
