@@ -1,17 +1,26 @@
 //! What the running kernel says of its own types (BTF): offsets of members, values of enums, arguments of tracepoints.
 //!
 //! Reads the few answers that are wanted out of the bytes where they stand. Libraries build a table of all 130,000
-//! types first: 40 to 60 MB for a moment, most of which the allocator keeps. The format is that of linux/btf.h,
+//! types first: 40 to 60 MB for a moment, most of which the allocator keeps. For the same reason the bytes are in a
+//! mapping of their own: freeing some megabytes teaches glibc to keep as many of everybody's (mallopt(3),
+//! `M_MMAP_THRESHOLD`); it was 12 MB. The format is that of linux/btf.h,
 //! documented in the kernel's Documentation/bpf/btf.rst; kernels that describe themselves are 5.4 and later.
 
-use std::{fs, io, ops::Range};
+use std::{
+    fs::File,
+    io::{self, Read as _},
+    ops::Range,
+};
 
+use memmap2::MmapMut;
 use thiserror::Error;
 
 const KERNEL: &str = "/sys/kernel/btf/vmlinux";
 const MAGIC: u16 = 0xeb9f;
 /// Bytes of the head that every type has: name, kind and number of members, size or type.
 const HEAD: usize = 12;
+/// Types from one that is noted to the next.
+const STEP: usize = 64;
 /// Anonymous members inside of one another; the kernel has three.
 const MOST_NESTED: u32 = 16;
 
@@ -44,10 +53,11 @@ pub(super) enum BtfError {
 
 /// The types of a kernel.
 pub(super) struct Btf {
-    data: Vec<u8>,
+    data: MmapMut,
+    types: Range<usize>,
     strings: Range<usize>,
-    /// Where each type stands; the identifier of the first is 1.
-    types: Vec<u32>,
+    /// Where every [`STEP`]th type stands; the identifier of the first is 1.
+    index: Vec<usize>,
 }
 
 /// A type, as its head describes it.
@@ -68,14 +78,14 @@ struct Type {
 impl Btf {
     /// The running kernel's.
     pub(super) fn of_this_kernel() -> Result<Self, BtfError> {
-        Self::parse(fs::read(KERNEL)?)
+        let mut file = File::open(KERNEL)?;
+        let length = usize::try_from(file.metadata()?.len()).map_err(io::Error::other)?;
+        let mut data = MmapMut::map_anon(length)?;
+        file.read_exact(&mut data)?;
+        Self::parse(data).ok_or(BtfError::Malformed)
     }
 
-    fn parse(data: Vec<u8>) -> Result<Self, BtfError> {
-        Self::index(data).ok_or(BtfError::Malformed)
-    }
-
-    fn index(data: Vec<u8>) -> Option<Self> {
+    fn parse(data: MmapMut) -> Option<Self> {
         if u16::from_ne_bytes(data.get(..2)?.try_into().ok()?) != MAGIC {
             return None;
         }
@@ -83,21 +93,32 @@ impl Btf {
         let base = field(4)?;
         let section = |at| {
             let start = base.checked_add(field(at)?)?;
-            Some(start..start.checked_add(field(at + 4)?)?)
+            let end = start.checked_add(field(at + 4)?)?;
+            data.get(start..end).map(|_| start..end)
         };
-        let (all, strings) = (section(8)?, section(16)?);
-        data.get(all.clone())?;
-        data.get(strings.clone())?;
-        let mut btf = Self { data, strings, types: Vec::new() };
-        let mut at = all.start;
-        while at < all.end {
-            let this = btf.head(at)?;
-            // Behind a kind of a later kernel nothing can be found; what stands before it is good.
-            let Some(length) = length_of_members(this.kind, this.count) else { break };
-            btf.types.push(u32::try_from(at).ok()?);
-            at += HEAD + length;
-        }
+        let (types, strings) = (section(8)?, section(16)?);
+        let mut btf = Self { data, types, strings, index: Vec::new() };
+        btf.index = btf.all().step_by(STEP).map(|this| this.members - HEAD).collect();
         Some(btf)
+    }
+
+    /// All types in their order. Behind a kind of a later kernel nothing can be found; what stands before it is good.
+    fn all(&self) -> impl Iterator<Item = Type> {
+        self.starting_at(self.types.start)
+    }
+
+    /// The type that stands here, and those that follow.
+    fn starting_at(&self, at: usize) -> impl Iterator<Item = Type> {
+        let known = |at: &usize| {
+            let this = self.head(*at).filter(|_| self.types.contains(at))?;
+            Some((this, this.members + length_of_members(this.kind, this.count)?))
+        };
+        let mut next = at;
+        std::iter::from_fn(move || {
+            let (this, following) = known(&next)?;
+            next = following;
+            Some(this)
+        })
     }
 
     /// The offset in bytes of a member, `sk_buff.dev` or `net.ns.inum`, also where it stands in an anonymous one.
@@ -159,13 +180,12 @@ impl Btf {
     }
 
     fn named(&self, kind: u32, name: &str) -> Option<Type> {
-        let is_it = |this: &Type| this.kind == kind && self.string(this.name) == Some(name);
-        self.types.iter().filter_map(|at| self.head(usize::try_from(*at).ok()?)).find(is_it)
+        self.all().find(|this| this.kind == kind && self.string(this.name) == Some(name))
     }
 
     fn by_id(&self, id: u32) -> Option<Type> {
-        let index = usize::try_from(id.checked_sub(1)?).ok()?;
-        self.head(usize::try_from(*self.types.get(index)?).ok()?)
+        let place = usize::try_from(id.checked_sub(1)?).ok()?;
+        self.starting_at(*self.index.get(place / STEP)?).nth(place % STEP)
     }
 
     /// The type behind names and qualifiers.

@@ -55,6 +55,18 @@ impl Kernel {
     }
 }
 
+impl Kernel {
+    fn read(&self) -> Option<Btf> {
+        read(&self.bytes())
+    }
+}
+
+fn read(bytes: &[u8]) -> Option<Btf> {
+    let mut data = MmapMut::map_anon(bytes.len()).unwrap();
+    data.copy_from_slice(bytes);
+    Btf::parse(data)
+}
+
 const PTR: u32 = 2;
 const FLAG: u32 = 1 << 31;
 
@@ -84,7 +96,7 @@ fn kernel() -> Kernel {
 
 #[test]
 fn members_are_found_wherever_they_stand() {
-    let btf = Btf::parse(kernel().bytes()).unwrap();
+    let btf = kernel().read().unwrap();
     assert_eq!(btf.offset_of("sk_buff.dev").unwrap(), 16, "in a struct in a union");
     assert_eq!(btf.offset_of("sk_buff.sk").unwrap(), 24);
     assert_eq!(btf.offset_of("sk_buff.protocol").unwrap(), 36, "behind a bit field");
@@ -93,7 +105,7 @@ fn members_are_found_wherever_they_stand() {
 
 #[test]
 fn what_is_missing_is_named() {
-    let btf = Btf::parse(kernel().bytes()).unwrap();
+    let btf = kernel().read().unwrap();
     for path in ["sk_buff.head", "sk_buff.cloned", "sk_buff.sk.deeper", "socket.sk", "int.x"] {
         assert_eq!(
             btf.offset_of(path).unwrap_err().to_string(),
@@ -106,7 +118,7 @@ fn what_is_missing_is_named() {
 
 #[test]
 fn values_and_arguments_are_read() {
-    let btf = Btf::parse(kernel().bytes()).unwrap();
+    let btf = kernel().read().unwrap();
     assert_eq!(btf.values_of("reasons").unwrap(), [("A".to_owned(), 0), ("B".to_owned(), 7)]);
     assert_eq!(btf.arguments_of("kfree_skb"), Some(3));
 }
@@ -116,9 +128,24 @@ fn what_stands_before_an_unknown_kind_is_good() {
     let mut kernel = kernel();
     kernel.add("later", 31 << 24, 0, &[], 0);
     kernel.add("behind", kind::STRUCT << 24, 0, &[], 0);
-    let btf = Btf::parse(kernel.bytes()).unwrap();
+    let btf = kernel.read().unwrap();
     assert!(btf.offset_of("sk_buff.dev").is_ok());
     assert!(btf.offset_of("behind.x").is_err());
+}
+
+#[test]
+fn any_of_many_types_is_found_by_its_number() {
+    let mut kernel = kernel();
+    let first = kernel.count + 1;
+    let names: Vec<_> = (0..3 * STEP).map(|number| format!("type{number}")).collect();
+    for name in &names {
+        kernel.add(name, kind::CONST << 24, 0, &[], 0);
+    }
+    let btf = kernel.read().unwrap();
+    for (id, name) in (first..).zip(&names) {
+        assert_eq!(btf.string(btf.by_id(id).unwrap().name), Some(name.as_str()));
+    }
+    assert!(btf.by_id(0).is_none() && btf.by_id(kernel.count + 1).is_none());
 }
 
 #[test]
@@ -138,7 +165,7 @@ proptest! {
         let at = at % (bytes.len() - 4);
         bytes[at..at + 4].copy_from_slice(&with);
         bytes.truncate(bytes.len() - cut.min(bytes.len()));
-        if let Ok(btf) = Btf::parse(bytes) {
+        if let Some(btf) = read(&bytes) {
             let _ = btf.offset_of("sk_buff.dev");
             let _ = btf.offset_of("net_device.nd_net.net");
             let _ = btf.values_of("reasons");
