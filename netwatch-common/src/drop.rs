@@ -87,7 +87,7 @@ pub struct DropRecord {
     pub pad_end: u32,
 }
 
-const _: () = assert!(size_of::<DropRecord>() == 56 && align_of::<DropRecord>() == 4);
+const _: () = assert!(size_of::<DropRecord>() == 56 && align_of::<DropRecord>() == 8);
 
 /// What the program has to know of the running kernel, looked up by the agent in the kernel's BTF. Where the kernel has
 /// what the program reads, in bytes from the beginning of each structure; and the numbers of some reasons.

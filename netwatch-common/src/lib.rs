@@ -11,6 +11,7 @@
 )]
 
 pub mod config;
+pub mod cpu;
 pub mod drop;
 pub mod flow;
 pub mod interface;

@@ -1,60 +1,104 @@
 //! What happens to each packet, in order. This is the file to read first.
+//!
+//! The way of an ordinary packet is one straight piece of code. What is rare has functions of its own, so that the
+//! compiler keeps nothing at hand for it.
 
 use aya_ebpf::{helpers::bpf_get_smp_processor_id, programs::TcContext};
 use netwatch_common::{
-    flow::{FlowKey, Tally},
+    flow::family,
     outcome::{OUTCOME_STRIDE, Outcome},
-    parse::Packet,
-    sample::INGRESS,
+    parse::{self, Packet, Reader, protocol},
 };
 
-use crate::{clock, flow, interface, log, maps::OUTCOMES, sample, skb};
+use crate::{
+    flow::{self, Sighting},
+    interface, log,
+    maps::OUTCOMES,
+    sample, skb,
+};
 
 /// Accounts for one packet seen at a hook: `seen = counted in a flow + each outcome`, exactly.
 #[inline(always)]
 pub fn packet<const HOOK: u8>(ctx: &TcContext) {
-    // SAFETY: the kernel hands a valid context; the helper has no arguments.
-    let (ifindex, cpu) = unsafe { ((*ctx.skb.skb).ifindex, bpf_get_smp_processor_id()) };
-    let parsed = skb::parse(ctx);
-    let weight = skb::weigh(ctx, parsed.map_or(0, |packet| packet.header_len));
+    let linear = skb::linear(ctx);
+    match parsed::<HOOK, _>(ctx, &linear) {
+        Ok(()) => {}
+        Err(Outcome::Truncated) if skb::goes_on(ctx, &linear) => beyond::<HOOK>(ctx),
+        Err(outcome) => leave::<HOOK>(ctx, outcome),
+    }
+}
 
-    let outcome = match interface::slot(ifindex) {
-        Some(slot) => {
-            interface::count::<HOOK>(ctx, cpu, slot, &weight);
-            parsed.and_then(|packet| {
-                flow::count::<HOOK>(cpu, &key::<HOOK>(&packet, slot), &packet, &weight)
-            })
+/// A packet whose headers go on beyond its linear part.
+#[inline(never)]
+fn beyond<const HOOK: u8>(ctx: &TcContext) {
+    if let Err(outcome) = skb::copy(ctx).and_then(|copy| parsed::<HOOK, _>(ctx, &copy)) {
+        leave::<HOOK>(ctx, outcome);
+    }
+}
+
+/// Parses and counts a packet. What follows is compiled for each of four ways by itself.
+#[inline(always)]
+fn parsed<const HOOK: u8, R: Reader>(ctx: &TcContext, reader: &R) -> Result<(), Outcome> {
+    let packet = parse::network(reader)?;
+    if packet.protocol == protocol::TCP {
+        let packet = parse::transport(reader, packet)?;
+        if packet.family == family::IPV4 {
+            count::<HOOK, true, true>(ctx, packet);
+        } else {
+            count::<HOOK, true, false>(ctx, packet);
         }
-        None => Err(Outcome::UnknownInterface),
+    } else {
+        let packet = parse::transport(reader, packet)?;
+        if packet.family == family::IPV4 {
+            count::<HOOK, false, true>(ctx, packet);
+        } else {
+            count::<HOOK, false, false>(ctx, packet);
+        }
+    }
+    Ok(())
+}
+
+/// Counts a packet of a flow.
+#[inline(always)]
+fn count<const HOOK: u8, const TCP: bool, const V4: bool>(ctx: &TcContext, packet: Packet) {
+    let number = cpu();
+    let weight = skb::weigh(ctx, packet.header_len);
+    let Some(interface) = interface::find(number, skb::ifindex(ctx)) else {
+        return leave::<HOOK>(ctx, Outcome::UnknownInterface);
     };
-    if let Err(outcome) = outcome {
-        log::not_counted(ctx, ifindex, outcome);
-        count_outcome(cpu, outcome, &weight);
+    interface::count::<HOOK>(interface, &weight);
+    let seen = Sighting { ctx, number, slot: interface.slot, packet, weight };
+    if let Err(outcome) = flow::count::<HOOK, TCP, V4>(&seen) {
+        count_outcome(ctx, outcome, seen.packet.header_len);
     }
-    sample::draw::<HOOK>(ctx, cpu, ifindex, clock::recent());
+    sample::draw::<HOOK>(ctx, number, interface.counters);
 }
 
-/// The flow key, seen from the interface: local is the end that transmits into it.
-#[inline(always)]
-fn key<const HOOK: u8>(packet: &Packet, slot: u32) -> FlowKey {
-    let outwards = HOOK == INGRESS;
-    FlowKey {
-        local: if outwards { packet.source } else { packet.destination },
-        remote: if outwards { packet.destination } else { packet.source },
-        local_port: if outwards { packet.source_port } else { packet.destination_port },
-        remote_port: if outwards { packet.destination_port } else { packet.source_port },
-        slot: slot as u16,
-        protocol: packet.protocol,
-        family: packet.family,
-    }
+/// A packet that cannot be in a flow.
+#[inline(never)]
+fn leave<const HOOK: u8>(ctx: &TcContext, outcome: Outcome) {
+    let number = cpu();
+    let Some(interface) = interface::find(number, skb::ifindex(ctx)) else {
+        return count_outcome(ctx, Outcome::UnknownInterface, 0);
+    };
+    interface::count::<HOOK>(interface, &skb::weigh(ctx, 0));
+    count_outcome(ctx, outcome, 0);
+    sample::draw::<HOOK>(ctx, number, interface.counters);
 }
 
-#[inline(always)]
-fn count_outcome(cpu: u32, outcome: Outcome, weight: &Tally) {
-    let Some(tally) = OUTCOMES.get_ptr_mut(cpu * OUTCOME_STRIDE + outcome as u32) else { return };
+/// Counts a packet that is in no flow under the reason why.
+#[inline(never)]
+fn count_outcome(ctx: &TcContext, outcome: Outcome, header_len: u32) {
+    log::not_counted(ctx, outcome);
+    let index = cpu() * OUTCOME_STRIDE + outcome as u32;
+    let Some(tally) = OUTCOMES.get_ptr_mut(index) else { return };
     // SAFETY: a valid element; only this CPU writes it.
-    let tally = unsafe { &mut *tally };
-    tally.packets += weight.packets;
-    tally.segments += weight.segments;
-    tally.bytes += weight.bytes;
+    skb::weigh(ctx, header_len).add_to(unsafe { &mut *tally });
+}
+
+/// The number of this CPU.
+#[inline(always)]
+fn cpu() -> u32 {
+    // SAFETY: a helper without arguments.
+    unsafe { bpf_get_smp_processor_id() }
 }

@@ -63,9 +63,9 @@ pub fn packet(ctx: &RawTracePointContext) {
     if reason == consumed || reason == purged {
         return;
     }
-    let Some(place) = place(ctx, skb) else { return };
     // SAFETY: a helper without arguments.
     let cpu = unsafe { bpf_get_smp_processor_id() };
+    let Some(place) = place(ctx, skb, cpu) else { return };
     let Some(state) = DROP_STATES.get_ptr_mut(cpu) else { return };
     // SAFETY: a valid element; only this CPU writes it.
     let state = unsafe { &mut *state };
@@ -78,19 +78,19 @@ pub fn packet(ctx: &RawTracePointContext) {
 /// Where the packet was: at its device, or else with the socket that received or sent it. `None` where drops are not
 /// observed; the namespace comes first, since it says so soonest.
 #[inline(always)]
-fn place(ctx: &RawTracePointContext, skb: usize) -> Option<Place> {
+fn place(ctx: &RawTracePointContext, skb: usize, cpu: u32) -> Option<Place> {
     // On its way into a socket's queue a packet has something else in the place of its device.
     let device: usize = read(skb + kernel!(skb_dev) as usize)?;
     if let Some(number) = namespace_at(device, kernel!(device_net)) {
         let namespace = observed(number)?;
-        return at(namespace, read(device + kernel!(device_ifindex) as usize)?, true);
+        return at(cpu, namespace, read(device + kernel!(device_ifindex) as usize)?, true);
     }
     let mut sock = if kernel!(arguments) > 3 { ctx.arg(3) } else { 0 };
     if sock == 0 {
         sock = read(skb + kernel!(skb_sk) as usize)?;
     }
     let namespace = observed(namespace_at(sock, kernel!(sock_net))?)?;
-    at(namespace, interface_of(skb), false)
+    at(cpu, namespace, interface_of(skb), false)
 }
 
 /// The kernel's number of the namespace that something belongs to.
@@ -113,9 +113,9 @@ fn observed(number: u32) -> Option<u32> {
 
 /// A place in an observed namespace; of the host's, only interfaces that are observed themselves.
 #[inline(always)]
-fn at(namespace: u32, ifindex: u32, on_the_way: bool) -> Option<Place> {
+fn at(cpu: u32, namespace: u32, ifindex: u32, on_the_way: bool) -> Option<Place> {
     // Free slots have the index 0.
-    if namespace == HOST && (ifindex == 0 || interface::slot(ifindex).is_none()) {
+    if namespace == HOST && (ifindex == 0 || interface::find(cpu, ifindex).is_none()) {
         return None;
     }
     Some(Place { namespace, ifindex, on_the_way })

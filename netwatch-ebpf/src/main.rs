@@ -14,12 +14,15 @@
 mod account;
 mod clock;
 mod drop;
+mod echo;
+mod entry;
 mod flow;
 mod interface;
 mod log;
 mod maps;
 mod sample;
 mod skb;
+mod tcp;
 
 use aya_ebpf::{
     bindings::TC_ACT_UNSPEC,

@@ -4,7 +4,7 @@ use aya_ebpf::{cty::c_void, helpers::bpf_skb_load_bytes, programs::TcContext};
 use netwatch_common::{
     flow::Tally,
     outcome::Outcome,
-    parse::{self, Header, Packet, Reader},
+    parse::{Header, Reader},
 };
 
 use crate::maps::SCRATCH;
@@ -13,7 +13,7 @@ use crate::maps::SCRATCH;
 pub const SCRATCH_BYTES: usize = 256;
 
 /// A piece of memory with the packet in it, from the Ethernet header on.
-struct Memory {
+pub struct Memory {
     start: usize,
     end: usize,
 }
@@ -52,23 +52,29 @@ impl Header for Bytes {
         // SAFETY: as in `u8`.
         unsafe { *self.0.add(at).cast::<u32>() }
     }
-}
 
-/// Parses the packet, wherever its headers are.
-#[inline(always)]
-pub fn parse(ctx: &TcContext) -> Result<Packet, Outcome> {
-    let linear = Memory { start: ctx.data(), end: ctx.data_end() };
-    match parse::parse(&linear) {
-        Err(Outcome::Truncated) if ctx.len() as usize > linear.end - linear.start => {
-            parse_copy(ctx)
-        }
-        result => result,
+    #[inline(always)]
+    fn double(self, at: usize) -> u64 {
+        // SAFETY: as in `u8`.
+        unsafe { *self.0.add(at).cast::<u64>() }
     }
 }
 
-/// The packet goes on beyond its linear part: parses a copy of its first bytes.
+/// The part of the packet that programs can read directly.
 #[inline(always)]
-fn parse_copy(ctx: &TcContext) -> Result<Packet, Outcome> {
+pub fn linear(ctx: &TcContext) -> Memory {
+    Memory { start: ctx.data(), end: ctx.data_end() }
+}
+
+/// Whether the packet goes on beyond its linear part.
+#[inline(always)]
+pub fn goes_on(ctx: &TcContext, linear: &Memory) -> bool {
+    ctx.len() as usize > linear.end - linear.start
+}
+
+/// A copy of the packet's first bytes.
+#[inline(always)]
+pub fn copy(ctx: &TcContext) -> Result<Copy, Outcome> {
     let scratch = SCRATCH.get_ptr_mut(0).ok_or(Outcome::Truncated)?.cast::<u8>();
     let len = ctx.len().min(SCRATCH_BYTES as u32);
     if len == 0 {
@@ -78,7 +84,14 @@ fn parse_copy(ctx: &TcContext) -> Result<Packet, Outcome> {
     if unsafe { bpf_skb_load_bytes(ctx.skb.skb.cast(), 0, scratch.cast::<c_void>(), len) } != 0 {
         return Err(Outcome::Truncated);
     }
-    parse::parse(&Copy { start: scratch, len: len as usize })
+    Ok(Copy { start: scratch, len: len as usize })
+}
+
+/// The interface that the packet is at.
+#[inline(always)]
+pub fn ifindex(ctx: &TcContext) -> u32 {
+    // SAFETY: the kernel hands a valid context.
+    unsafe { (*ctx.skb.skb).ifindex }
 }
 
 /// A copy in a map value of [`SCRATCH_BYTES`]. Its bounds are compared as numbers: a map value has no end pointer for the verifier.
@@ -102,17 +115,63 @@ impl Reader for Copy {
     }
 }
 
-/// What one skb counts for. `header_len` is what segmentation repeats in front of each segment.
+/// Stores the source address of the Ethernet header, if it is in the linear part.
 #[inline(always)]
-pub fn weigh(ctx: &TcContext, header_len: u32) -> Tally {
+pub fn source_mac(ctx: &TcContext, to: &mut [u16; 3]) {
+    if let Some(header) = linear(ctx).header::<6>(6) {
+        for (at, word) in to.iter_mut().enumerate() {
+            *word = header.u16(at * 2).to_be();
+        }
+    }
+}
+
+/// What one skb counts for.
+#[derive(Clone, Copy)]
+pub struct Weight {
+    /// `skb->len`: what `ip -s link` counts.
+    pub skb_len: u32,
+    /// Packets on the wire.
+    pub segments: u32,
+    /// Bytes on the wire.
+    pub bytes: u32,
+    /// Bytes of the largest of these packets.
+    pub largest: u32,
+}
+
+impl Weight {
+    /// Counts the packet in a tally.
+    #[inline(always)]
+    pub fn add_to(&self, tally: &mut Tally) {
+        tally.packets += 1;
+        tally.segments += u64::from(self.segments);
+        tally.bytes += u64::from(self.bytes);
+    }
+}
+
+/// Bytes of a VLAN tag (IEEE 802.1Q, clause 9.5).
+const TAG: u32 = 4;
+
+/// Weighs a packet. `header_len` is what segmentation repeats in front of each segment. A VLAN tag that the device or the
+/// kernel took out of the packet (`skb->vlan_tci`) was on the wire, or will be.
+#[inline(always)]
+pub fn weigh(ctx: &TcContext, header_len: u32) -> Weight {
     // SAFETY: the kernel hands a valid context.
-    let (gso_segs, gso_size) = unsafe { ((*ctx.skb.skb).gso_segs, (*ctx.skb.skb).gso_size) };
-    let len = ctx.len();
-    let segments = segments(len, header_len, gso_segs, gso_size);
-    Tally {
-        packets: 1,
-        segments: segments as u64,
-        bytes: len as u64 + (segments - 1) as u64 * header_len as u64,
+    let (skb_len, gso_size, tags) = unsafe {
+        let skb = ctx.skb.skb;
+        ((*skb).len, (*skb).gso_size, (*skb).vlan_present)
+    };
+    let tag = tags * TAG;
+    if gso_size == 0 {
+        let bytes = skb_len + tag;
+        return Weight { skb_len, segments: 1, bytes, largest: bytes };
+    }
+    // SAFETY: as above.
+    let segments = segments(skb_len, header_len, unsafe { (*ctx.skb.skb).gso_segs }, gso_size);
+    Weight {
+        skb_len,
+        segments,
+        bytes: skb_len + (segments - 1) * header_len + segments * tag,
+        largest: header_len + gso_size + tag,
     }
 }
 
@@ -123,7 +182,7 @@ fn segments(len: u32, header_len: u32, gso_segs: u32, gso_size: u32) -> u32 {
     if gso_segs != 0 {
         return gso_segs;
     }
-    if gso_size == 0 || len <= header_len {
+    if len <= header_len {
         return 1;
     }
     (len - header_len).div_ceil(gso_size)

@@ -33,6 +33,7 @@ pub(super) fn parse_echo<R: Reader + ?Sized>(
         let identifier = header.u16(4);
         packet.source_port = identifier;
         packet.destination_port = identifier;
+        packet.echo_sequence = header.u16(6);
     }
     Ok(8)
 }

@@ -1,7 +1,10 @@
 //! IPv6 and its extension headers (RFC 8200, sections 3 and 4).
 
 use super::{Header, Packet, Reader};
-use crate::{flow::Address, outcome::Outcome};
+use crate::{
+    flow::{Address, family},
+    outcome::Outcome,
+};
 
 /// Extension headers that are followed. RFC 8200 recommends each at most once (destination options twice), in the
 /// order of its section 4.1: six in all.
@@ -15,29 +18,27 @@ const AUTHENTICATION: u8 = 51;
 const DESTINATION_OPTIONS: u8 = 60;
 const FRAGMENT_OFFSET: u16 = 0xfff8;
 
-/// Fills in addresses and protocol; answers with the offset of the transport header.
+/// Fills in addresses and protocol; `header_len` is the offset of the transport header.
 #[inline(always)]
-pub(super) fn parse<R: Reader + ?Sized>(
-    reader: &R,
-    offset: u32,
-    packet: &mut Packet,
-) -> Result<u32, Outcome> {
+pub(super) fn parse<R: Reader + ?Sized>(reader: &R, offset: u32) -> Result<Packet, Outcome> {
+    let mut packet = Packet::default();
     let header = reader.header::<40>(offset).ok_or(Outcome::Truncated)?;
     if header.u8(0) >> 4 != 6 {
         return Err(Outcome::BadIpv6Header);
     }
-    packet.family = 6;
+    packet.family = family::IPV6;
     packet.traffic_class = header.u8(0) << 4 | header.u8(1) >> 4;
     packet.end = offset + HEADER + u32::from(header.u16(4));
     packet.ttl = header.u8(7);
     packet.source = address(header, 8);
     packet.destination = address(header, 24);
-    skip_extensions(reader, offset + HEADER, header.u8(6), packet)
+    skip_extensions(reader, offset + HEADER, header.u8(6), &mut packet)?;
+    Ok(packet)
 }
 
 #[inline(always)]
 fn address<H: Header>(header: H, at: usize) -> Address {
-    Address([header.word(at), header.word(at + 4), header.word(at + 8), header.word(at + 12)])
+    Address([header.double(at), header.double(at + 8)])
 }
 
 #[inline(always)]
@@ -46,11 +47,12 @@ fn skip_extensions<R: Reader + ?Sized>(
     mut offset: u32,
     mut next: u8,
     packet: &mut Packet,
-) -> Result<u32, Outcome> {
+) -> Result<(), Outcome> {
     for _ in 0..=MAX_EXTENSIONS {
         if !matches!(next, HOP_BY_HOP | ROUTING | FRAGMENT | AUTHENTICATION | DESTINATION_OPTIONS) {
             packet.protocol = next;
-            return Ok(offset);
+            packet.header_len = offset;
+            return Ok(());
         }
         let extension = reader.header::<8>(offset).ok_or(Outcome::Truncated)?;
         let length = u32::from(extension.u8(1));

@@ -12,7 +12,10 @@ mod ipv6;
 mod tcp;
 mod udp;
 
-use crate::{flow::Address, outcome::Outcome};
+use crate::{
+    flow::{Address, family},
+    outcome::Outcome,
+};
 
 /// Access to the bytes of a packet, from the Ethernet header on.
 pub trait Reader {
@@ -31,6 +34,8 @@ pub trait Header: Copy {
     fn u16(self, at: usize) -> u16;
     /// Four bytes as they stand in memory.
     fn word(self, at: usize) -> u32;
+    /// Eight bytes as they stand in memory.
+    fn double(self, at: usize) -> u64;
 }
 
 /// What a flow needs to know of a packet.
@@ -52,6 +57,8 @@ pub struct Packet {
     pub tcp_flags: u8,
     /// ICMP or ICMPv6 type, 0 for other protocols.
     pub icmp_type: u8,
+    /// Sequence number of an ICMP echo, else 0.
+    pub echo_sequence: u16,
     /// Time to live or hop limit.
     pub ttl: u8,
     /// The byte with DSCP (upper six bits, RFC 2474) and ECN (lower two, RFC 3168).
@@ -98,38 +105,61 @@ pub use tcp::flags as tcp_flags;
 /// Parses a packet from its Ethernet header on.
 #[inline(always)]
 pub fn parse<R: Reader + ?Sized>(reader: &R) -> Result<Packet, Outcome> {
+    transport(reader, network(reader)?)
+}
+
+/// The first half: everything in front of the transport header, whose offset is `header_len` so far.
+#[inline(always)]
+pub fn network<R: Reader + ?Sized>(reader: &R) -> Result<Packet, Outcome> {
     let (offset, ether_type) = ethernet::parse(reader)?;
     match ether_type {
-        ethernet::IPV4 => parse_ip(reader, offset, 4),
-        ethernet::IPV6 => parse_ip(reader, offset, 6),
+        ethernet::IPV4 => ipv4::parse(reader, offset),
+        ethernet::IPV6 => ipv6::parse(reader, offset),
         ethernet::ARP => Err(arp::parse(reader, offset)),
         0..=ethernet::MAX_LENGTH => Err(Outcome::Llc),
         _ => Err(Outcome::OtherEthertype),
     }
 }
 
-/// Parses a packet from its IP header on, which stands at `offset` and is of `family` (4, else 6).
+/// The same from the IP header on, which stands at `offset` and is of `family` (4, else 6).
 #[inline(always)]
 pub fn parse_ip<R: Reader + ?Sized>(
     reader: &R,
     offset: u32,
     family: u8,
 ) -> Result<Packet, Outcome> {
-    let mut packet = Packet::default();
-    let offset = if family == 4 {
-        ipv4::parse(reader, offset, &mut packet)?
+    let packet = if family == family::IPV4 {
+        ipv4::parse(reader, offset)?
     } else {
-        ipv6::parse(reader, offset, &mut packet)?
+        ipv6::parse(reader, offset)?
     };
-    let transport_len = match packet.protocol {
+    transport(reader, packet)
+}
+
+/// The second half: the transport header.
+#[inline(always)]
+pub fn transport<R: Reader + ?Sized>(reader: &R, mut packet: Packet) -> Result<Packet, Outcome> {
+    let offset = packet.header_len;
+    packet.header_len += match packet.protocol {
         protocol::TCP => tcp::parse(reader, offset, &mut packet)?,
         protocol::UDP => udp::parse(reader, offset, &mut packet)?,
-        protocol::ICMP if packet.family == 4 => icmp::parse(reader, offset, &mut packet)?,
-        protocol::ICMPV6 if packet.family == 6 => icmpv6::parse(reader, offset, &mut packet)?,
+        protocol::ICMP if packet.family == family::IPV4 => {
+            icmp::parse(reader, offset, &mut packet)?
+        }
+        protocol::ICMPV6 if packet.family == family::IPV6 => {
+            icmpv6::parse(reader, offset, &mut packet)?
+        }
         _ => 0,
     };
-    packet.header_len = offset + transport_len;
     Ok(packet)
+}
+
+/// Ports stand at the same place in every transport header that has them. One word is read for both.
+#[inline(always)]
+fn ports<H: Header>(header: H, packet: &mut Packet) {
+    let ports = u32::from_be(header.word(0));
+    packet.source_port = (ports >> 16) as u16;
+    packet.destination_port = (ports & 0xffff) as u16;
 }
 
 /// A packet in a slice: what user space parses.
@@ -153,6 +183,12 @@ impl<const N: usize> Header for [u8; N] {
 
     fn word(self, at: usize) -> u32 {
         u32::from_ne_bytes([self[at], self[at + 1], self[at + 2], self[at + 3]])
+    }
+
+    fn double(self, at: usize) -> u64 {
+        let mut bytes = [0; 8];
+        bytes.copy_from_slice(&self[at..at + 8]);
+        u64::from_ne_bytes(bytes)
     }
 }
 

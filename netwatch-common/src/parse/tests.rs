@@ -61,6 +61,7 @@ fn tcp_over_ipv4() {
         family: 4,
         tcp_flags: tcp_flags::SYN,
         icmp_type: 0,
+        echo_sequence: 0,
         ttl: 64,
         traffic_class: 0,
         tcp_window: 1000,

@@ -1,6 +1,6 @@
 //! UDP (RFC 768).
 
-use super::{Header, Packet, Reader};
+use super::{Packet, Reader};
 use crate::outcome::Outcome;
 
 /// Fills in the ports; answers with the length of the header.
@@ -11,7 +11,6 @@ pub(super) fn parse<R: Reader + ?Sized>(
     packet: &mut Packet,
 ) -> Result<u32, Outcome> {
     let header = reader.header::<8>(offset).ok_or(Outcome::Truncated)?;
-    packet.source_port = header.u16(0);
-    packet.destination_port = header.u16(2);
+    super::ports(header, packet);
     Ok(8)
 }

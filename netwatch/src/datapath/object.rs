@@ -1,7 +1,7 @@
 //! The compiled programs: which of the two objects, its version, its sizes on this host.
 
 use std::{
-    fs,
+    array, fs,
     hash::{BuildHasher, Hasher, RandomState},
     os::fd::AsFd,
     time::Duration,
@@ -9,17 +9,16 @@ use std::{
 
 use aya::{
     Ebpf, EbpfLoader,
-    maps::{Map, MapData, RingBuf},
+    maps::{Array, Map, MapData, RingBuf},
     programs::{ProgramError, ProgramType, SchedClassifier},
 };
 use netwatch_common::{
     ABI_VERSION,
-    config::{
-        ABI_SYMBOL, CpuState, FLOW_WAYS, INTERFACE_SETS, INTERFACE_WAYS, MAX_INTERFACES, Settings,
-    },
+    config::{ABI_SYMBOL, FLOW_WAYS, INTERFACE_SETS},
+    cpu::CpuState,
     drop::{DROP_KEYS, DropKey, DropState, KernelFacts, NAMESPACES},
-    flow::{FlowEntry, Tally},
-    interface::{InterfaceCounters, InterfaceEntry},
+    flow::{FlowKey, FlowSet, Tally},
+    interface::InterfaceSet,
     outcome::OUTCOME_STRIDE,
 };
 use object::{Object as _, ObjectSection as _, ObjectSymbol as _};
@@ -62,7 +61,7 @@ pub struct Options {
 pub(super) struct Loaded {
     pub(super) ebpf: Ebpf,
     pub(super) cpus: u32,
-    flow_entries: u32,
+    flow_sets: u32,
 }
 
 /// Checks version and rights, then loads maps and programs, but for the program that explains drops.
@@ -81,16 +80,15 @@ pub(super) fn load(options: &Options, kernel: KernelFacts) -> Result<Loaded, Dat
         .map_err(|_| DatapathError::Unsupported { what: "list of CPUs in /sys" })?;
     let cpus = u32::try_from(cpus).unwrap_or(u32::MAX);
     let sets = sets_per_cpu(options.flow_entries, cpus);
-    let flow_entries = sets * FLOW_WAYS * cpus;
-    let seed = RandomState::new().build_hasher().finish();
+    let seeds = hash_seeds();
     let mut ebpf = EbpfLoader::new()
-        .map_max_entries("FLOWS", flow_entries)
-        .map_max_entries("COUNTERS", cpus * MAX_INTERFACES)
+        .map_max_entries("FLOWS", sets * cpus)
+        .map_max_entries("INTERFACES", cpus * INTERFACE_SETS)
         .map_max_entries("OUTCOMES", cpus * OUTCOME_STRIDE)
         .map_max_entries("CPUS", cpus)
         .map_max_entries("DROP_STATES", cpus)
-        .override_global("FLOW_SET_MASK", &(sets - 1), true)
-        .override_global("HASH_SEED", &seed, true)
+        .override_global("FLOW_SETS", &sets, true)
+        .override_global("HASH_SEEDS", &seeds[..], true)
         .override_global("KERNEL", &Abi(kernel), true)
         .load(object)?;
     for (program, label) in PROGRAMS {
@@ -101,7 +99,7 @@ pub(super) fn load(options: &Options, kernel: KernelFacts) -> Result<Loaded, Dat
             .map_err(|source| DatapathError::Program { program: label, source })?;
         classifier.load().map_err(|source| DatapathError::Program { program: label, source })?;
     }
-    Ok(Loaded { ebpf, cpus, flow_entries })
+    Ok(Loaded { ebpf, cpus, flow_sets: sets * cpus })
 }
 
 /// Whether the kernel was built without BPF, or something between us and it says so.
@@ -114,14 +112,18 @@ fn no_system_call() -> bool {
     }
 }
 
-/// The largest power of two of sets, so that all CPUs together have at most `entries`.
+/// As many sets as let all CPUs together have at most `entries`.
 fn sets_per_cpu(entries: u32, cpus: u32) -> u32 {
-    let sets = entries / cpus / FLOW_WAYS;
-    if sets < 2 { 1 } else { 1 << sets.ilog2() }
+    (entries / cpus / FLOW_WAYS).max(1)
+}
+
+/// A random odd number for each word of a key: where flows are placed is nobody's to foresee.
+fn hash_seeds() -> [u64; size_of::<FlowKey>() / 8] {
+    array::from_fn(|_| RandomState::new().build_hasher().finish() | 1)
 }
 
 impl Loaded {
-    /// An array map in our memory.
+    /// An array map in our memory, as an array of the `T`s that its values consist of.
     pub(super) fn shared<T: Plain>(
         &mut self,
         name: &'static str,
@@ -131,12 +133,14 @@ impl Loaded {
         };
         let fd = map.fd().as_fd();
         let info = map.info().map_err(|source| DatapathError::Map { map: name, source })?;
-        if info.value_size() as usize != size_of::<T>() {
+        let size = info.value_size() as usize;
+        if !size.is_multiple_of(size_of::<T>()) {
             return Err(DatapathError::Incomplete {
                 what: format!("map {name} with values of {} bytes", size_of::<T>()),
             });
         }
-        SharedArray::map(&fd, info.max_entries())
+        let parts = u32::try_from(size / size_of::<T>()).unwrap_or(0);
+        SharedArray::map(&fd, info.max_entries() * parts)
             .map_err(|source| DatapathError::Memory { map: name, source })
     }
 
@@ -152,18 +156,26 @@ impl Loaded {
         RingBuf::try_from(map).map_err(|source| DatapathError::Map { map: name, source })
     }
 
+    /// The word that holds the programs' clock. It is the whole of its section.
+    pub(super) fn clock(&mut self) -> Result<Array<MapData, u64>, DatapathError> {
+        const SECTION: &str = ".bss";
+        let map = self
+            .ebpf
+            .take_map(SECTION)
+            .ok_or_else(|| DatapathError::Incomplete { what: format!("section {SECTION}") })?;
+        Array::try_from(map).map_err(|source| DatapathError::Map { map: SECTION, source })
+    }
+
     /// Memory of all maps.
     pub(super) fn map_bytes(&self) -> u64 {
         let of = |size: usize, count: u32| size as u64 * u64::from(count);
-        of(size_of::<FlowEntry>(), self.flow_entries)
-            + of(size_of::<InterfaceCounters>(), self.cpus * MAX_INTERFACES)
-            + of(size_of::<InterfaceEntry>(), INTERFACE_SETS * INTERFACE_WAYS)
+        of(size_of::<FlowSet>(), self.flow_sets)
+            + of(size_of::<InterfaceSet>(), self.cpus * INTERFACE_SETS)
             + of(size_of::<Tally>(), self.cpus * OUTCOME_STRIDE)
             + of(size_of::<CpuState>() + size_of::<DropState>(), self.cpus)
             + of(size_of::<DropKey>(), DROP_KEYS)
             + of(size_of::<u64>(), DROP_KEYS * self.cpus)
             + of(size_of::<[u32; 2]>(), NAMESPACES)
-            + size_of::<Settings>() as u64
             + RING_BYTES
     }
 }
@@ -267,7 +279,7 @@ mod tests {
     fn the_flow_table_costs_the_same_on_every_host() {
         for cpus in [1, 2, 3, 6, 64, 128, 200] {
             let entries = sets_per_cpu(1 << 17, cpus) * FLOW_WAYS * cpus;
-            assert!(entries <= 1 << 17 && entries > 1 << 16, "{cpus} CPUs: {entries}");
+            assert!(entries <= 1 << 17 && entries > 130_000, "{cpus} CPUs: {entries}");
         }
         assert_eq!(sets_per_cpu(1, 128), 1);
     }

@@ -17,9 +17,12 @@ pub use container::{Attachment, Container, Source};
 pub use counters::{InterfaceCounters, InterfaceTally, Tally};
 pub use drop::{DropCount, DropPlace, DropSite, DropTotal, DroppedPacket, FlowDrop};
 pub use endpoint::{Endpoint, Name};
-pub use event::{EndReason, FlowEvent, FlowPhase, FlowRecord, Loss};
+pub use event::{Direction, EndReason, FlowEvent, FlowPhase, FlowRecord, Loss};
 pub use feature::Feature;
-pub use flow::{EntrySide, FlowKey, Observation, Seen, SideReading, Socket};
+pub use flow::{
+    Echoes, EntrySide, FlowKey, Handshake, IcmpError, Observation, Repairs, Seen, SideReading,
+    Socket, Traits,
+};
 pub use interface::{Interface, InterfaceKind, Mac};
 pub use protocol::Protocol;
 pub use sample::Sample;
