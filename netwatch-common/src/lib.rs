@@ -12,6 +12,7 @@
 
 pub mod config;
 pub mod cpu;
+pub mod drop;
 pub mod filter;
 pub mod flow;
 pub mod interface;

@@ -1,4 +1,4 @@
-//! The kernel side of netwatch: the two TC programs.
+//! The kernel side of netwatch: the two TC programs, and one that explains drops where the kernel allows it.
 //!
 //! A packet's way: `account::packet` parses it, counts it at the interface, then in a flow (`flow.rs`) or under the
 //! outcome that says why not, copies DNS messages (`message.rs`), and draws samples (`sample.rs`). Both programs leave every packet as it is and return
@@ -14,6 +14,7 @@
 
 mod account;
 mod clock;
+mod drop;
 mod echo;
 mod entry;
 mod filter;
@@ -31,7 +32,11 @@ mod tcp;
 mod tunnel;
 mod verifier;
 
-use aya_ebpf::{bindings::TC_ACT_UNSPEC, macros::classifier, programs::TcContext};
+use aya_ebpf::{
+    bindings::TC_ACT_UNSPEC,
+    macros::{classifier, raw_tracepoint},
+    programs::{RawTracePointContext, TcContext},
+};
 use netwatch_common::{
     ABI_VERSION,
     sample::{EGRESS, INGRESS},
@@ -49,6 +54,13 @@ pub fn netwatch_ingress(ctx: TcContext) -> i32 {
 pub fn netwatch_egress(ctx: TcContext) -> i32 {
     account::packet::<EGRESS>(&ctx);
     TC_ACT_UNSPEC
+}
+
+/// A packet that the kernel gives up. Optional: the agent goes on without it.
+#[raw_tracepoint]
+pub fn netwatch_drop(ctx: RawTracePointContext) -> i32 {
+    drop::packet(&ctx);
+    0
 }
 
 /// Compared by the agent with its own before it loads the object.

@@ -6,12 +6,13 @@
 
 use aya_ebpf::{
     Global,
-    btf_maps::{Array, LpmTrie, LruHashMap, PerCpuArray, RingBuf},
+    btf_maps::{Array, HashMap, LpmTrie, LruHashMap, PerCpuArray, PerCpuHashMap, RingBuf},
     macros::btf_map,
 };
 use netwatch_common::{
     config::{DEFAULT_CPUS, DEFAULT_FLOW_ENTRIES, FLOW_WAYS, INTERFACE_SETS, MAX_INTERFACES},
     cpu::CpuState,
+    drop::{DROP_KEYS, DropKey, DropState, KernelFacts, NAMESPACES as MAX_NAMESPACES, NO_REASON},
     filter::{FILTER_WORDS, NetworkKey},
     flow::{FlowSet, Tally},
     interface::InterfaceSet,
@@ -94,3 +95,45 @@ pub static FRAGMENTS: LruHashMap<crate::fragments::Key, crate::fragments::First,
 /// Room to parse a packet that is not parsed in place.
 #[btf_map]
 pub static SCRATCH: PerCpuArray<crate::skb::Scratch, 1> = PerCpuArray::new();
+
+/// What the drop program has to know of the running kernel. Nothing where the agent does not load that program.
+#[unsafe(no_mangle)]
+pub static KERNEL: Global<KernelFacts> = Global::new(KernelFacts {
+    skb_dev: 0,
+    skb_sk: 0,
+    skb_iif: 0,
+    skb_dst: 0,
+    skb_head: 0,
+    skb_tail: 0,
+    skb_network_header: 0,
+    skb_protocol: 0,
+    device_ifindex: 0,
+    device_net: 0,
+    sock_net: 0,
+    dst_dev: 0,
+    net_inum: 0,
+    arguments: 0,
+    arrived: [NO_REASON; 2],
+    untold: [NO_REASON; 2],
+});
+
+/// Number of a network namespace (`net.ns.inum`, the inode of `/proc/PID/ns/net`) → the agent's identifier of it, for
+/// those in which drops are observed.
+#[btf_map]
+pub static NAMESPACES: HashMap<u32, u32, { MAX_NAMESPACES as usize }> = HashMap::new();
+
+/// Drops by reason and place. A hash map: keys are few, drops are rare, and the table is sparse.
+#[btf_map]
+pub static DROPS: PerCpuHashMap<DropKey, u64, { DROP_KEYS as usize }> = PerCpuHashMap::new();
+
+/// One per CPU.
+#[btf_map]
+pub static DROP_STATES: Array<DropState, { DEFAULT_CPUS as usize }, MMAPABLE> = Array::new();
+
+/// [`netwatch_common::drop::DropRecord`]s: room for 4,096 between two visits of the agent.
+#[btf_map]
+pub static DROP_RECORDS: RingBuf<(), { 256 << 10 }> = RingBuf::new();
+
+/// Headers of a dropped packet. Not [`SCRATCH`]: a drop can interrupt the packet programs.
+#[btf_map]
+pub static DROP_SCRATCH: PerCpuArray<crate::skb::Scratch, 1> = PerCpuArray::new();

@@ -19,7 +19,7 @@ pub struct Linear {
 
 /// A header within; the verifier knows that it is whole.
 #[derive(Clone, Copy)]
-pub struct Bytes(*const u8);
+pub struct Bytes(pub *const u8);
 
 impl Reader for Linear {
     type Header<const N: usize> = Bytes;
@@ -67,7 +67,7 @@ struct Whole {
 }
 
 /// The longest header that is read at once is IPv6's.
-const HEADER_BYTES: usize = 40;
+pub const HEADER_BYTES: usize = 40;
 
 impl Reader for Whole {
     type Header<const N: usize> = Bytes;
@@ -86,8 +86,8 @@ impl Reader for Whole {
 /// all, and because the verifier does not follow what is in a map: however a packet was parsed, it goes on the same.
 #[repr(C)]
 pub struct Scratch {
-    header: [u8; HEADER_BYTES],
-    packet: Packet,
+    pub header: [u8; HEADER_BYTES],
+    pub packet: Packet,
 }
 
 /// The part of the packet that programs can read directly.
@@ -147,7 +147,7 @@ fn uncommon_quoted(
 
 /// Makes a default of it, word by word: an assignment would become a call of memset.
 #[inline(always)]
-fn clear(packet: &mut Packet) {
+pub fn clear(packet: &mut Packet) {
     let words = (&raw mut *packet).cast::<u32>();
     for word in 0..size_of::<Packet>() / 4 {
         // SAFETY: within the packet, which has the alignment of a word; its default is zero in all fields.

@@ -10,6 +10,8 @@ mod support;
 
 #[path = "host/dns.rs"]
 mod dns;
+#[path = "host/drops.rs"]
+mod drops;
 #[path = "host/engine.rs"]
 mod engine;
 #[path = "host/exact.rs"]

@@ -181,6 +181,23 @@ pub fn fill_in<R: Reader + ?Sized>(
     Ok(())
 }
 
+/// The same from the IP header on, which stands at `offset` and is of this `family` ([`family::IPV4`], else IPv6).
+#[inline(always)]
+pub fn fill_in_ip<R: Reader + ?Sized>(
+    reader: &R,
+    offset: u32,
+    family: u8,
+    packet: &mut Packet,
+) -> Result<(), Outcome> {
+    let next = if family == family::IPV4 {
+        ipv4::parse(reader, offset, packet)?
+    } else {
+        ipv6::parse(reader, offset, packet)?
+    };
+    packet.header_len = next + transport(reader, next, packet)?;
+    Ok(())
+}
+
 /// Reads the transport header; answers with its length. Protocols without a parser are flows without ports: IGMP, GRE,
 /// ESP and whatever else there is.
 #[inline(always)]

@@ -128,6 +128,9 @@ pub fn options() -> Options {
     Options {
         flow_entries: 1 << 14,
         sample_rate: 1,
+        sample_length: 128,
+        dns_rate: 1_000,
+        exclusion: netwatch::model::Exclusion::default(),
         attach_mode: AttachMode::Auto,
         messages: false,
     }

@@ -15,6 +15,7 @@ use super::{
     accounts::Accounts,
     attaching::{Attaching, carried},
     config::{Config, Selection},
+    dropping::Dropping,
     flow_log::{FlowLog, Line},
     naming,
     sizes::Sizes,
@@ -44,6 +45,7 @@ pub(super) struct Core {
     pub(super) tracker: Tracker,
     pub(super) accounts: Accounts,
     pub(super) attaching: Attaching,
+    pub(super) dropping: Dropping,
     pub(super) flow_log: FlowLog,
     pub(super) sizes: Sizes,
     pub(super) dns: dns::Counter,
@@ -56,8 +58,8 @@ pub(super) struct Core {
     ready: bool,
     /// Losses that the flow log has told of.
     told: HashMap<Outcome, Tally>,
-    /// All packets seen at the last reading of the flows.
-    seen: Tally,
+    /// All packets seen and all drops counted at the last reading of the flows.
+    seen: (Tally, u64),
 }
 
 impl Core {
@@ -78,6 +80,7 @@ impl Core {
             tracker: Tracker::new(limits, Edges::new(config.max_series / SERIES_PER_EDGE)),
             accounts: Accounts::default(),
             attaching: Attaching::new(),
+            dropping: Dropping::default(),
             flow_log,
             sizes: Sizes::default(),
             dns: dns::Counter::default(),
@@ -87,7 +90,7 @@ impl Core {
             readiness,
             ready: false,
             told: HashMap::new(),
-            seen: Tally::ZERO,
+            seen: (Tally::ZERO, 0),
         }
     }
 
@@ -160,6 +163,7 @@ impl Core {
             _ => {}
         }
         self.directory.place(namespace_id_of_pid);
+        self.follow_namespaces();
         Ok(())
     }
 
@@ -273,6 +277,7 @@ impl Core {
     fn on_engine(&mut self, event: &EngineEvent) {
         self.directory.apply_engine(event, monotonic_now());
         self.directory.place(namespace_id_of_pid);
+        self.follow_namespaces();
         match event {
             EngineEvent::Up { version, api, endpoint } => {
                 info!(version, api, endpoint, "container engine");
@@ -295,21 +300,17 @@ impl Core {
     fn read(&mut self) {
         let now = monotonic_now();
         self.clock = clock();
-        let seen = self.datapath.seen();
+        let seen = (self.datapath.seen(), self.datapath.dropped());
         if seen != self.seen {
             self.seen = seen;
             self.read_flows();
         }
         self.read_rings();
         self.settle_messages();
+        self.settle_drops();
         self.tell(now, Tracker::tick);
         self.tell_losses(now);
         self.directory.expire(now);
-    }
-
-    pub(super) fn read_flows(&mut self) {
-        let tracker = &mut self.tracker;
-        self.datapath.read_flows(|observation| tracker.observe(&observation));
     }
 
     /// Lets the tracker report to the flow log, with names from the directory.

@@ -8,6 +8,7 @@ mod accounts;
 mod attaching;
 pub mod config;
 mod core;
+mod dropping;
 mod error;
 mod flow_log;
 mod naming;

@@ -10,6 +10,7 @@ impl Core {
         self.read_flows();
         self.read_rings();
         self.settle_messages();
+        self.settle_drops();
         let attached = self.datapath.attached();
         for index in &attached {
             self.settle(*index);
@@ -24,6 +25,7 @@ impl Core {
             known: self.directory.containers().cloned().collect(),
             edges: self.tracker.edges().snapshot(),
             edges_folded: self.tracker.edges().folded(),
+            dropped: self.dropping.totals(),
             seen: self.datapath.seen(),
             outcomes,
             flows: self.tracker.totals(),
@@ -42,10 +44,12 @@ impl Core {
 
     fn status(&self, attached: u64) -> AgentStatus {
         let kernel = self.datapath.status();
+        let drops = self.datapath.drop_status();
         let (log_lines, log_lines_lost) = self.flow_log.counts();
         AgentStatus {
             engine_up: engine_up(self.directory.engine()),
             attach: self.attaching.status(attached),
+            features: self.dropping.features(&self.datapath),
             programs: self.datapath.program_runs(),
             flow_entries: (kernel.flow_entries, kernel.flow_capacity),
             map_bytes: kernel.map_bytes,
@@ -58,6 +62,8 @@ impl Core {
                 ("ring-full", kernel.messages_lost),
                 ("unreadable", self.dns.unreadable()),
             ],
+            drop_details_lost: drops.details_lost,
+            drops_missed: drops.missed,
             log_lines,
             log_lines_lost,
         }

@@ -4,12 +4,14 @@
 
 use std::{
     net::{IpAddr, Ipv6Addr},
+    sync::Arc,
     time::Duration,
 };
 
 use bytes::Bytes;
 use netwatch_common::{
     cpu::CpuState,
+    drop::{DropKey, DropRecord, DropState, HOST, KernelFacts},
     flow::{
         Address, EvictedFlow, FlowEntry, FlowKey, Half, Tally as AbiTally, detail, family, mark,
     },
@@ -22,8 +24,8 @@ use netwatch_common::{
 
 use super::shared::Plain;
 use crate::model::{
-    Echoes, Ends, EntrySide, IcmpError, Instant, InterfaceTally, Mac, Message, Protocol, Repairs,
-    Sample, SideReading, Socket, Tally, Traits,
+    DropSite, DroppedPacket, Echoes, Ends, EntrySide, IcmpError, Instant, InterfaceTally, Mac,
+    Message, Protocol, Repairs, Sample, SideReading, Socket, Tally, Traits,
 };
 
 // SAFETY: repr(C), integers and arrays of them only, explicit padding; their sizes are asserted beside them.
@@ -40,6 +42,22 @@ unsafe impl Plain for EvictedFlow {}
 unsafe impl Plain for AbiSample {}
 // SAFETY: as above.
 unsafe impl Plain for AbiMessage {}
+// SAFETY: as above.
+unsafe impl Plain for DropKey {}
+// SAFETY: as above.
+unsafe impl Plain for DropState {}
+// SAFETY: as above.
+unsafe impl Plain for DropRecord {}
+// SAFETY: as above.
+unsafe impl Plain for KernelFacts {}
+
+/// An ABI value where aya wants a type that it knows to be plain: keys of maps, globals.
+#[derive(Clone, Copy)]
+#[repr(transparent)]
+pub(super) struct Abi<T>(pub(super) T);
+
+// SAFETY: transparent, and `Plain` promises what `Pod` asks for.
+unsafe impl<T: Plain + 'static> aya::Pod for Abi<T> {}
 
 /// The value that a record from a ring is; `None` if it has another size.
 fn decode<T: Plain>(bytes: &[u8]) -> Option<T> {
@@ -108,6 +126,27 @@ fn side_of(hook: u8) -> Option<EntrySide> {
         INGRESS => Some(EntrySide::Ingress),
         EGRESS => Some(EntrySide::Egress),
         _ => None,
+    }
+}
+
+pub(super) fn drop_record(bytes: &[u8]) -> Option<DropRecord> {
+    decode(bytes)
+}
+
+pub(super) fn dropped(record: &DropRecord, reason: Arc<str>) -> DroppedPacket {
+    DroppedPacket {
+        source: Socket { address: address(record.source), port: record.source_port },
+        destination: Socket { address: address(record.destination), port: record.destination_port },
+        protocol: Protocol(u16::try_from(record.protocol).unwrap_or_default()),
+        reason,
+        site: drop_site(record.namespace, record.ifindex),
+    }
+}
+
+pub(super) fn drop_site(namespace: u32, ifindex: u32) -> DropSite {
+    match namespace {
+        HOST => DropSite::Host { ifindex },
+        namespace => DropSite::Inside { namespace, ifindex },
     }
 }
 

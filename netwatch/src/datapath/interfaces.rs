@@ -76,6 +76,11 @@ impl InterfaceTable {
         }
     }
 
+    /// Whether an interface has a slot.
+    pub(super) fn is_assigned(&self, ifindex: u32) -> bool {
+        self.assigned.contains_key(&ifindex)
+    }
+
     /// The interface that a slot belongs to, or belonged to last.
     pub(super) fn owner(&self, slot: u16) -> Option<u32> {
         self.owners.get(&u32::from(slot)).copied()

@@ -4,12 +4,16 @@
 
 mod abi;
 mod attach;
+mod btf;
 mod clsact;
+mod drops;
 mod error;
 mod filter;
 mod flows;
 mod interfaces;
 mod object;
+mod offer;
+mod reasons;
 mod shared;
 mod sole;
 
@@ -29,16 +33,20 @@ use netwatch_common::{
 
 pub use abi::ends;
 pub use attach::AttachMode;
+pub use drops::DropStatus;
 pub use error::{AttachError, DatapathError};
 pub use object::Options;
 
 use attach::Attacher;
+use drops::Drops;
 use flows::FlowTable;
 use interfaces::InterfaceTable;
+use offer::Offer;
 use shared::SharedArray;
 
 use crate::model::{
-    Instant, InterfaceCounters, InterfaceKind, Message, Observation, ProgramRuns, Sample, Tally,
+    DropCount, DroppedPacket, Feature, Instant, InterfaceCounters, InterfaceKind, Message,
+    Observation, ProgramRuns, Sample, Tally,
 };
 
 /// The programs in the kernel, their maps and their attachments. Dropping it detaches TCX links; call
@@ -53,6 +61,7 @@ pub struct Datapath {
     clock: Array<MapData, u64>,
     samples: RingBuf<MapData>,
     messages: RingBuf<MapData>,
+    drops: Drops,
     cpus: u32,
     map_bytes: u64,
 }
@@ -83,7 +92,8 @@ pub struct KernelStatus {
 impl Datapath {
     /// Loads the programs into the kernel. Nothing is attached yet.
     pub fn load(options: &Options) -> Result<Self, DatapathError> {
-        let mut loaded = object::load(options)?;
+        let offer = Offer::of_this_kernel();
+        let mut loaded = object::load(options, offer.facts)?;
         filter::fill(&options.exclusion, &loaded.shared("EXCLUDED")?, &mut loaded.ebpf)?;
         let mut datapath = Self {
             interfaces: InterfaceTable::new(loaded.shared("INTERFACES")?, loaded.cpus),
@@ -93,6 +103,7 @@ impl Datapath {
             clock: loaded.clock()?,
             samples: loaded.ring("SAMPLES")?,
             messages: loaded.ring("MESSAGES")?,
+            drops: Drops::start(&mut loaded, offer)?,
             cpus: loaded.cpus,
             map_bytes: loaded.map_bytes(),
             attacher: Attacher::new(options.attach_mode),
@@ -198,6 +209,47 @@ impl Datapath {
         }
     }
 
+    /// What this kernel and our rights allow beyond the two programs, and why not.
+    pub fn features(&self) -> &[Feature] {
+        self.drops.features()
+    }
+
+    /// Whether drops are counted.
+    pub fn counts_drops(&self) -> bool {
+        self.drops.is_running()
+    }
+
+    /// All drops that have been counted.
+    pub fn dropped(&self) -> u64 {
+        self.drops.counted()
+    }
+
+    /// Observes drops in a container's network namespace, by the kernel's number of it, under an identifier of the
+    /// caller's; 0 is the host's.
+    pub fn observe_namespace(&mut self, number: u32, id: u32) -> Result<(), DatapathError> {
+        self.drops.observe(number, id)
+    }
+
+    /// Observes them no more. What has been counted there is in the next reading.
+    pub fn forget_namespace(&mut self, number: u32, id: u32) {
+        self.drops.forget(number, id);
+    }
+
+    /// Hands out how many packets have been dropped since the last call, exactly.
+    pub fn read_drop_counts(&mut self, mut each: impl FnMut(DropCount)) {
+        self.drops.read_counts(&self.interfaces, &mut each);
+    }
+
+    /// The dropped packets of flows that have been told since the last call: not all of them in a storm.
+    pub fn read_dropped_packets(&mut self) -> Vec<DroppedPacket> {
+        self.drops.read_packets()
+    }
+
+    /// What the kernel side says of drops.
+    pub fn drop_status(&self) -> DropStatus {
+        self.drops.status(&self.ebpf)
+    }
+
     /// Gives the programs the time. They use it for packets whose exact time does not matter.
     pub fn refresh_clock(&mut self) {
         if let Err(error) = self.clock.set(0, monotonic_now().0, 0) {
@@ -244,8 +296,10 @@ impl Datapath {
 
     /// The kernel's statistics of the programs; zero unless `sysctl kernel.bpf_stats_enabled` is on.
     pub fn program_runs(&self) -> Vec<ProgramRuns> {
+        let optional = self.drops.is_running().then_some((object::DROP_PROGRAM, "drop"));
         object::PROGRAMS
-            .iter()
+            .into_iter()
+            .chain(optional)
             .map(|(program, label)| {
                 let info = self.ebpf.program(program).and_then(|program| program.info().ok());
                 ProgramRuns {

@@ -16,6 +16,7 @@ use netwatch_common::{
     ABI_VERSION,
     config::{ABI_SYMBOL, FLOW_WAYS, INTERFACE_SETS, MAX_INTERFACES},
     cpu::CpuState,
+    drop::{DROP_KEYS, DropKey, DropState, KernelFacts, NAMESPACES},
     filter::FILTER_WORDS,
     flow::{FlowKey, FlowSet, Tally},
     interface::InterfaceSet,
@@ -25,7 +26,9 @@ use netwatch_common::{
 use object::{Object as _, ObjectSection as _, ObjectSymbol as _};
 
 use super::{
-    AttachMode, DatapathError, filter,
+    AttachMode, DatapathError,
+    abi::Abi,
+    filter,
     shared::{Plain, SharedArray},
 };
 use crate::model::Exclusion;
@@ -37,8 +40,10 @@ pub(super) const PROGRAMS: [(&str, &str); 2] =
 pub(super) const INGRESS_PROGRAM: &str = "netwatch_ingress";
 /// Program at the egress hook.
 pub(super) const EGRESS_PROGRAM: &str = "netwatch_egress";
+/// Program at the `kfree_skb` tracepoint, which the kernel may refuse.
+pub(super) const DROP_PROGRAM: &str = "netwatch_drop";
 
-const RING_BYTES: u64 = (4 << 20) + (1 << 20) + (1 << 20);
+const RING_BYTES: u64 = (4 << 20) + (1 << 20) + (1 << 20) + (256 << 10);
 
 static OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/netwatch-ebpf"));
 static OBJECT_WITH_MESSAGES: &[u8] =
@@ -69,8 +74,8 @@ pub(super) struct Loaded {
     flow_sets: u32,
 }
 
-/// Checks version and rights, then loads maps and programs.
-pub(super) fn load(options: &Options) -> Result<Loaded, DatapathError> {
+/// Checks version and rights, then loads maps and programs, but for the program that explains drops.
+pub(super) fn load(options: &Options, kernel: KernelFacts) -> Result<Loaded, DatapathError> {
     let object = if options.messages { OBJECT_WITH_MESSAGES } else { OBJECT };
     check_version(object)?;
     check_capabilities(&fs::read_to_string("/proc/self/status").unwrap_or_default())?;
@@ -93,12 +98,14 @@ pub(super) fn load(options: &Options) -> Result<Loaded, DatapathError> {
         .map_max_entries("INTERFACES", cpus * INTERFACE_SETS)
         .map_max_entries("OUTCOMES", cpus * OUTCOME_STRIDE)
         .map_max_entries("CPUS", cpus)
+        .map_max_entries("DROP_STATES", cpus)
         .override_global("FLOW_SETS", &sets, true)
         .override_global("HASH_SEEDS", &seeds[..], true)
         .map_max_entries("MESSAGE_RATES", cpus * MAX_INTERFACES)
         .map_max_entries("EXCLUDED_NETWORKS", networks)
         .override_global("FILTERS", &filter::filters(&options.exclusion), true)
         .override_global("MESSAGE_INTERVAL_NS", &message_interval_ns(options.dns_rate), true)
+        .override_global("KERNEL", &Abi(kernel), true)
         .load(object)?;
     for (program, label) in PROGRAMS {
         let classifier: &mut SchedClassifier = ebpf
@@ -158,12 +165,15 @@ impl Loaded {
             .map_err(|source| DatapathError::Memory { map: name, source })
     }
 
+    /// A map of any other kind.
+    pub(super) fn take(&mut self, name: &'static str) -> Result<Map, DatapathError> {
+        let missing = || DatapathError::Incomplete { what: format!("map {name}") };
+        self.ebpf.take_map(name).ok_or_else(missing)
+    }
+
     /// A ring buffer.
     pub(super) fn ring(&mut self, name: &'static str) -> Result<RingBuf<MapData>, DatapathError> {
-        let map = self
-            .ebpf
-            .take_map(name)
-            .ok_or_else(|| DatapathError::Incomplete { what: format!("ring {name}") })?;
+        let map = self.take(name)?;
         RingBuf::try_from(map).map_err(|source| DatapathError::Map { map: name, source })
     }
 
@@ -183,8 +193,11 @@ impl Loaded {
         of(size_of::<FlowSet>(), self.flow_sets)
             + of(size_of::<InterfaceSet>(), self.cpus * INTERFACE_SETS)
             + of(size_of::<Tally>(), self.cpus * OUTCOME_STRIDE)
-            + of(size_of::<CpuState>(), self.cpus)
             + of(size_of::<u64>(), self.cpus * MAX_INTERFACES + FILTER_WORDS)
+            + of(size_of::<CpuState>() + size_of::<DropState>(), self.cpus)
+            + of(size_of::<DropKey>(), DROP_KEYS)
+            + of(size_of::<u64>(), DROP_KEYS * self.cpus)
+            + of(size_of::<[u32; 2]>(), NAMESPACES)
             + RING_BYTES
     }
 }

@@ -1,5 +1,7 @@
 //! One conversation: what all hooks and CPUs have seen of it.
 
+use std::sync::Arc;
+
 use netwatch_common::parse::{ECHO_REPLY, ECHO_REPLY_V6, ECHO_REQUEST, ECHO_REQUEST_V6, tcp_flags};
 
 use super::{
@@ -7,8 +9,9 @@ use super::{
     tracker::Names,
 };
 use crate::model::{
-    Direction, Echoes, EndReason, EntrySide, FlowEvent, FlowKey, FlowPhase, FlowRecord, Handshake,
-    IcmpError, Instant, Mac, Observation, Protocol, Repairs, Seen, SideReading, Socket, Tally,
+    Direction, DropPlace, DroppedPacket, Echoes, EndReason, EntrySide, FlowDrop, FlowEvent,
+    FlowKey, FlowPhase, FlowRecord, Handshake, IcmpError, Instant, Mac, Observation, Protocol,
+    Repairs, Seen, SideReading, Socket, Tally,
 };
 
 /// Where a conversation stands.
@@ -42,6 +45,8 @@ pub(super) struct Conversation {
     pub(super) last: Instant,
     /// By hook and direction (`from_client` stands for "from low" here). Seldom more than four.
     seen: Vec<Seen>,
+    /// By reason, place and direction, likewise.
+    drops: Vec<FlowDrop>,
     pub(super) names: Option<Names>,
     /// Whether `names` may still change.
     pub(super) provisional: bool,
@@ -71,6 +76,7 @@ impl Conversation {
             first,
             last: first,
             seen: Vec::with_capacity(2),
+            drops: Vec::new(),
             names: None,
             provisional: true,
             attributed: (Tally::ZERO, Tally::ZERO),
@@ -132,6 +138,36 @@ impl Conversation {
                 opened,
             }),
         }
+    }
+
+    /// Takes up that one of its packets was dropped.
+    pub(super) fn observe_drop(&mut self, packet: &DroppedPacket, place: &DropPlace) {
+        let from_low = packet.source == self.key.low;
+        let (reason, ifindex) = (&packet.reason, packet.site.ifindex());
+        let same = |known: &&mut FlowDrop| {
+            (&known.reason, &known.place, known.ifindex, known.from_client)
+                == (reason, place, ifindex, from_low)
+        };
+        match self.drops.iter_mut().find(same) {
+            Some(known) => known.packets += 1,
+            None => self.drops.push(FlowDrop {
+                reason: Arc::clone(reason),
+                place: place.clone(),
+                ifindex,
+                from_client: from_low,
+                packets: 1,
+            }),
+        }
+    }
+
+    /// Its packets that were dropped.
+    fn drops(&self) -> Vec<FlowDrop> {
+        let low_is_client = self.low_is_client();
+        let turned = |known: &FlowDrop| FlowDrop {
+            from_client: known.from_client == low_is_client,
+            ..known.clone()
+        };
+        self.drops.iter().map(turned).collect()
     }
 
     /// Whether an observation is of another connection between the same ports, begun after this one was over.
@@ -292,6 +328,7 @@ impl Conversation {
             error: self.error,
             source_mac: self.source_mac,
             seen: self.seen(),
+            drops: self.drops(),
         })
     }
 

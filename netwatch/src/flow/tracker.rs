@@ -11,8 +11,8 @@ use super::{
     edges::Edges,
 };
 use crate::model::{
-    EndReason, Endpoint, FlowEvent, FlowKey, FlowPhase, FlowTotals, Instant, Observation, Protocol,
-    Seen, Socket, Tally,
+    DropPlace, DroppedPacket, EndReason, Endpoint, FlowEvent, FlowKey, FlowPhase, FlowTotals,
+    Instant, Observation, Protocol, Seen, Socket, Tally,
 };
 
 /// How long conversations live, and how many.
@@ -139,6 +139,14 @@ impl Tracker {
             self.counted += new;
         }
         conversation.observe(observation);
+    }
+
+    /// Takes up that a packet of a flow was dropped. One that passed no hook has no flow.
+    pub fn observe_drop(&mut self, packet: &DroppedPacket, place: &DropPlace) {
+        let key = FlowKey::new(packet.source, packet.destination, packet.protocol);
+        if let Some(conversation) = self.flows.get_mut(&key) {
+            conversation.observe_drop(packet, place);
+        }
     }
 
     /// Reports what has started, gone on or ended by now.

@@ -3,7 +3,7 @@
 use netwatch_common::parse::tcp_flags::{ACK, FIN, RST, SYN};
 
 use super::*;
-use crate::model::{Echoes, EntrySide, Name, SideReading};
+use crate::model::{DropSite, Echoes, EntrySide, Name, SideReading};
 
 const VETH_A: u32 = 4;
 const VETH_B: u32 = 6;
@@ -106,6 +106,34 @@ fn what_is_lost_on_the_way_was_sent_all_the_same() {
     let events = tick(&mut tracker, 17 * SECOND);
     assert_eq!(phases(&events), [FlowPhase::Start, FlowPhase::End(EndReason::NoAnswer)]);
     assert_eq!(events[1].flow.sent.packets, 5);
+}
+
+#[test]
+fn a_drop_is_told_with_its_flow() {
+    let mut tracker = tracker();
+    connect(&mut tracker, SECOND);
+    let (client, server) = (socket(2, 40_000), socket(3, 80));
+    let veth = DropPlace::Interface("veth12ab".into());
+    let site = DropSite::Host { ifindex: VETH_B };
+    let mut drop = |source, destination, reason: &str| {
+        let protocol = Protocol::TCP;
+        let packet = DroppedPacket { source, destination, protocol, reason: reason.into(), site };
+        tracker.observe_drop(&packet, &veth);
+    };
+    drop(client, server, "netfilter-drop");
+    drop(client, server, "netfilter-drop");
+    drop(server, client, "netfilter-drop");
+    drop(client, server, "no-socket");
+    drop(client, socket(9, 80), "no-socket");
+    let events = tick(&mut tracker, 2 * SECOND);
+    assert_eq!(events.len(), 2, "a drop alone makes no flow");
+    let drops = events[1].flow.drops.iter();
+    let drops: Vec<_> =
+        drops.map(|known| (&*known.reason, known.from_client, known.packets)).collect();
+    let expected =
+        [("netfilter-drop", true, 2), ("netfilter-drop", false, 1), ("no-socket", true, 1)];
+    assert_eq!(drops, expected);
+    assert_eq!(events[1].flow.drops[0].ifindex, VETH_B);
 }
 
 #[test]

@@ -13,6 +13,6 @@ pub use docker::{DockerWatcher, EngineCounters, EngineEvent};
 pub use host::HostAddress;
 pub use netlink::{
     LinkCounters, LinkEvent, LinkMonitor, LinkStats, NetlinkError, named_namespaces,
-    namespace_id_of_path, namespace_id_of_pid,
+    namespace_id_of_path, namespace_id_of_pid, namespace_inode,
 };
 pub use network::Network;

@@ -13,6 +13,11 @@ pub(super) fn collect(snapshot: &Snapshot, families: &mut Families) {
         families.add(Metric::EngineUp, [], u64::from(up));
     }
 
+    for feature in &agent.features {
+        let labels = [feature.name, feature.lacking.as_deref().unwrap_or_default()];
+        families.add(Metric::FeatureAvailable, labels, u64::from(feature.is_available()));
+    }
+
     let attach = &agent.attach;
     families.add(Metric::AttachedInterfaces, [], attach.attached);
     families.histogram(
@@ -37,6 +42,8 @@ pub(super) fn collect(snapshot: &Snapshot, families: &mut Families) {
     families.add(Metric::FlowEvictions, [], agent.evictions);
     families.add(Metric::Samples, [], agent.samples);
     families.add(Metric::SamplesLost, [], agent.samples_lost);
+    families.add(Metric::DropDetailsLost, [], agent.drop_details_lost);
+    families.add(Metric::DropsMissed, [], agent.drops_missed);
     families.add(Metric::FlowLogLines, [], agent.log_lines);
     families.add(Metric::FlowLogLinesLost, [], agent.log_lines_lost);
 }

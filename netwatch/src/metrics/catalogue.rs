@@ -39,13 +39,15 @@ pub enum Group {
     Flows,
     /// Where every packet went.
     Ledger,
+    /// Packets that the kernel dropped.
+    Drops,
     /// The agent about itself.
     Agent,
 }
 
 impl Group {
     /// All chapters, in the order of the docs.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Identity,
         Self::Interfaces,
         Self::Containers,
@@ -53,6 +55,7 @@ impl Group {
         Self::Dns,
         Self::Flows,
         Self::Ledger,
+        Self::Drops,
         Self::Agent,
     ];
 }
@@ -208,9 +211,26 @@ catalogue! {
         "Bytes on the wire by what became of them; adds up to netwatch_bytes_seen_total."
         "";
 
+    DroppedPackets: Drops Counter "netwatch_dropped_packets_total" ["container", "reason", "place"]
+        "Packets that the kernel dropped, as the kernel counts them: a GSO packet counts once."
+        "`container` is the one in whose network namespace, or at whose veth, it was; empty for the host's. `place` is \
+         `inside` (that namespace), `veth`, or the name of another interface. `reason` is the kernel's own word \
+         (`enum skb_drop_reason`), `not-told` before Linux 5.17; `other` is what found no room among 4,096 counters.";
+    DropDetailsLost: Drops Counter "netwatch_drop_details_lost_total" []
+        "Dropped packets of which the flow was not told."
+        "More than 1,000 a second on a CPU, a ring buffer that was full, or headers that could not be read. \
+         netwatch_dropped_packets_total has them, `dropped=` of their flows in the flow log does not.";
+    DropsMissed: Drops Counter "netwatch_drops_missed_total" []
+        "Drops anywhere on the host that the kernel did not show, because it was showing another one on that CPU."
+        "While it is 0, netwatch_dropped_packets_total is exact. Known from Linux 5.12 on.";
+
     EngineUp: Agent Gauge "netwatch_engine_up" []
         "Whether the container engine answers."
         "Absent where no engine is configured. While it is 0, names are the last known ones, or interface names.";
+    FeatureAvailable: Agent Gauge "netwatch_feature_available" ["feature", "lacking"]
+        "Whether something is there that netwatch can do without."
+        "`lacking` says why it is not. `drops`: dropped packets are counted; `drop_reasons`: the kernel tells why; \
+         `drops_in_containers`: the network namespaces of containers can be looked up.";
     AttachedInterfaces: Agent Gauge "netwatch_attached_interfaces" []
         "Interfaces that have the programs attached now."
         "";

@@ -29,6 +29,7 @@ impl Group {
             Self::Dns => "DNS",
             Self::Flows => "Flows",
             Self::Ledger => "The ledger",
+            Self::Drops => "Drops",
             Self::Agent => "The agent",
         }
     }
@@ -62,6 +63,11 @@ impl Group {
             Self::Ledger => {
                 "Every packet is accounted for: `netwatch_packets_seen_total == sum(netwatch_packet_outcomes_total)`, and \
                  the same for bytes."
+            }
+            Self::Drops => {
+                "Packets that the kernel gave up at an observed interface of the host, or at any interface in the network \
+                 namespace of a container, and why. Not part of the ledger: a dropped packet has passed hooks before, \
+                 or none. Not counted is what arrived: packets that a socket had queued when it was closed."
             }
             Self::Agent => "How well netwatch itself is doing.",
         }

@@ -8,9 +8,9 @@ use netwatch_common::outcome::Outcome;
 
 use crate::model::{
     AgentStatus, AttachStatus, Attachment, Container, ContainerSizes, ContainerTraffic, DnsCounts,
-    Edge, EdgeTraffic, EndReason, EntrySide, FlowTotals, Instant, Interface, InterfaceCounters,
-    InterfaceKind, InterfaceSnapshot, InterfaceTally, ProgramRuns, Protocol, Sample, SizeHistogram,
-    Snapshot, Source, Tally,
+    DropTotal, Edge, EdgeTraffic, EndReason, EntrySide, Feature, FlowTotals, Instant, Interface,
+    InterfaceCounters, InterfaceKind, InterfaceSnapshot, InterfaceTally, ProgramRuns, Protocol,
+    Sample, SizeHistogram, Snapshot, Source, Tally,
 };
 
 pub(super) fn tally(packets: u64, segments: u64, bytes: u64) -> Tally {
@@ -110,6 +110,12 @@ pub(super) fn full() -> Snapshot {
             edge("x", None, 9),
         ],
         edges_folded: 12,
+        dropped: vec![DropTotal {
+            container: "web".into(),
+            reason: "netfilter-drop".into(),
+            place: "veth".into(),
+            packets: 26,
+        }],
         seen: tally(90, 100, 10_000),
         outcomes: vec![
             (Outcome::Arp, tally(6, 6, 252)),
@@ -131,6 +137,10 @@ pub(super) fn full() -> Snapshot {
                 failures: 1,
                 gap_packets: 2,
             },
+            features: vec![
+                Feature::available("drops"),
+                Feature::lacking("drop_reasons", "this kernel tells none"),
+            ],
             programs: vec![ProgramRuns {
                 program: "ingress",
                 runs: 50,
@@ -143,6 +153,8 @@ pub(super) fn full() -> Snapshot {
             samples_lost: 23,
             messages: 26,
             messages_lost: [("rate-limit", 27), ("ring-full", 28), ("unreadable", 29)],
+            drop_details_lost: 27,
+            drops_missed: 28,
             log_lines: 24,
             log_lines_lost: 25,
         },

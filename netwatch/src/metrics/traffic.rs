@@ -36,6 +36,10 @@ pub(super) fn collect(snapshot: &Snapshot, families: &mut Families) {
     families.add(Metric::EdgesFolded, [], snapshot.edges_folded);
     flows(&snapshot.flows, families);
     ledger(snapshot, families);
+    for dropped in &snapshot.dropped {
+        let labels = [&*dropped.container, &*dropped.reason, &*dropped.place];
+        families.add(Metric::DroppedPackets, labels, dropped.packets);
+    }
 }
 
 /// One series per network and address. A container without a network of its own has one that says whose it uses.

@@ -5,8 +5,8 @@ use std::{sync::Arc, time::Duration};
 use netwatch_common::outcome::Outcome;
 
 use super::{
-    Echoes, Endpoint, FlowKey, Handshake, IcmpError, Instant, Mac, Protocol, Repairs, Seen, Tally,
-    Traits,
+    Echoes, Endpoint, FlowDrop, FlowKey, Handshake, IcmpError, Instant, Mac, Protocol, Repairs,
+    Seen, Tally, Traits,
 };
 
 /// Why a flow ended.
@@ -119,6 +119,8 @@ pub struct FlowRecord {
     pub source_mac: Option<Mac>,
     /// Every hook it crossed.
     pub seen: Vec<Seen>,
+    /// Its packets that were dropped, as far as they were told.
+    pub drops: Vec<FlowDrop>,
 }
 
 /// What is known of one direction, apart from how many packets there were.

@@ -2,9 +2,11 @@
 
 mod container;
 mod counters;
+mod drop;
 mod endpoint;
 mod event;
 mod exclusion;
+mod feature;
 mod flow;
 mod histogram;
 mod interface;
@@ -16,9 +18,11 @@ mod time;
 
 pub use container::{Attachment, Container, Source};
 pub use counters::{InterfaceCounters, InterfaceTally, Tally};
+pub use drop::{DropCount, DropPlace, DropSite, DropTotal, DroppedPacket, FlowDrop};
 pub use endpoint::{Endpoint, Name};
 pub use event::{Direction, EndReason, FlowEvent, FlowPhase, FlowRecord, Loss};
 pub use exclusion::Exclusion;
+pub use feature::Feature;
 pub use flow::{
     Echoes, EntrySide, FlowKey, Handshake, IcmpError, Observation, Repairs, Seen, SideReading,
     Socket, Traits,

@@ -4,7 +4,10 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use netwatch_common::outcome::Outcome;
 
-use super::{Container, EndReason, Interface, InterfaceCounters, Protocol, SizeHistogram, Tally};
+use super::{
+    Container, DropTotal, EndReason, Feature, Interface, InterfaceCounters, Protocol,
+    SizeHistogram, Tally,
+};
 
 /// An observed interface.
 #[derive(Clone, Debug)]
@@ -127,6 +130,8 @@ pub struct AgentStatus {
     pub engine_up: Option<bool>,
     /// Attaching.
     pub attach: AttachStatus,
+    /// What netwatch can do without, and whether it is there.
+    pub features: Vec<Feature>,
     /// The programs.
     pub programs: Vec<ProgramRuns>,
     /// Flow table entries in use, and in all.
@@ -143,6 +148,10 @@ pub struct AgentStatus {
     pub messages: u64,
     /// DNS messages that are in no count, by reason; every reason, also those with zero.
     pub messages_lost: [(&'static str, u64); 3],
+    /// Drops whose flow was not told.
+    pub drop_details_lost: u64,
+    /// Drops that the kernel did not show to the program.
+    pub drops_missed: u64,
     /// Flow log lines written.
     pub log_lines: u64,
     /// Flow log lines that could not be written, or were dropped because the writer was behind.
@@ -166,6 +175,8 @@ pub struct Snapshot {
     pub edges: Vec<(Edge, EdgeTraffic)>,
     /// How many flows were folded into the edge `other`.
     pub edges_folded: u64,
+    /// Packets that the kernel dropped.
+    pub dropped: Vec<DropTotal>,
     /// Packets seen at the hooks, each hook by itself.
     pub seen: Tally,
     /// Why packets are in no flow; every outcome, also those with zero.

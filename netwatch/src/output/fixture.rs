@@ -6,9 +6,9 @@ use bytes::Bytes;
 use netwatch_common::outcome::Outcome;
 
 use crate::model::{
-    Clock, Container, Direction, Echoes, EndReason, Endpoint, EntrySide, FlowEvent, FlowKey,
-    FlowPhase, FlowRecord, Handshake, IcmpError, Instant, Loss, Mac, Name, Protocol, Repairs,
-    Sample, SampleEvent, SampledPacket, Seen, Socket, Source, Tally, Traits,
+    Clock, Container, Direction, DropPlace, Echoes, EndReason, Endpoint, EntrySide, FlowDrop,
+    FlowEvent, FlowKey, FlowPhase, FlowRecord, Handshake, IcmpError, Instant, Loss, Mac, Name,
+    Protocol, Repairs, Sample, SampleEvent, SampledPacket, Seen, Socket, Source, Tally, Traits,
 };
 
 /// An event of any kind.
@@ -75,6 +75,7 @@ fn flow(id: u64, protocol: Protocol, client: Endpoint, server: Endpoint) -> Flow
         error: None,
         source_mac: None,
         seen: Vec::new(),
+        drops: Vec::new(),
     }
 }
 
@@ -85,6 +86,11 @@ fn event(phase: FlowPhase, flow: FlowRecord) -> Line {
 
 fn loss(at: u64, outcome: Outcome, tally: Tally) -> Line {
     Line::Loss(Loss { time: Instant(at), outcome, tally })
+}
+
+/// Packets that the kernel gave up.
+pub(super) fn dropped(place: DropPlace, from_client: bool, packets: u64) -> FlowDrop {
+    FlowDrop { reason: "netfilter-drop".into(), place, ifindex: 9, from_client, packets }
 }
 
 fn sample(time: u64, side: EntrySide, len: u32, segments: u32) -> Sample {
@@ -219,6 +225,7 @@ pub(super) fn example() -> Vec<Line> {
                 network: Some("shop_default".into()),
                 sent: tally(3, 3, 222),
                 from_client: sent_with(0x02),
+                drops: vec![dropped(DropPlace::Interface("veth12ab".into()), true, 3)],
                 first: Instant(2_000 * MS),
                 last: Instant(9_004 * MS),
                 ..unanswered
@@ -282,6 +289,11 @@ pub(super) fn corners() -> Vec<Line> {
             repairs: Repairs { retransmitted: u64::MAX, out_of_order: u64::MAX },
             opened: Some(Instant(u64::MAX)),
         }],
+        drops: vec![
+            dropped(DropPlace::Interface("veth12ab".into()), true, u64::MAX - 1),
+            dropped(DropPlace::Inside("web".into()), true, 1),
+            dropped(DropPlace::Inside("web".into()), false, 2),
+        ],
         handshake: Some(Handshake {
             answered: Duration::MAX,
             server: Duration::ZERO,

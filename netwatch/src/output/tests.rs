@@ -3,6 +3,7 @@
 use std::{
     collections::BTreeSet,
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 use jiff::tz::{Offset, TimeZone};
@@ -12,6 +13,7 @@ use super::{
     Format, Formatter,
     fixture::{self, CLOCK, Line},
 };
+use crate::model::{DropPlace, Name};
 
 fn formatter(format: Format) -> Formatter {
     Formatter::new(format, TimeZone::fixed(Offset::constant(1)))
@@ -92,6 +94,25 @@ fn a_field_of_a_hostile_line_is_what_netwatch_wrote() {
         let keys: Vec<_> = fields.iter().map(|field| field.split_once('=').unwrap().0).collect();
         assert_eq!(keys, ["net", "sent", "recv", "dur"], "{line}");
         assert_eq!(line.matches('=').count(), 4, "{line}");
+    }
+}
+
+#[test]
+fn hostile_places_of_drops_are_one_word_each() {
+    for mut line in fixture::hostile() {
+        let Line::Flow(event) = &mut line else { continue };
+        let Name::Interface(name) = &event.flow.server.name else { panic!("an interface") };
+        let name: Arc<str> = name.as_str().into();
+        event.flow.drops = vec![
+            fixture::dropped(DropPlace::Inside(Arc::clone(&name)), true, 1),
+            fixture::dropped(DropPlace::Interface(name), false, 2),
+        ];
+        let written = write(&formatter(Format::Text), &[line]);
+        let field = written.split_whitespace().last().unwrap().strip_prefix("dropped=").unwrap();
+        let drops: Vec<_> = field.split(',').collect();
+        assert_eq!(drops.len(), 2, "{field}");
+        assert!(drops[0].starts_with("2/netfilter-drop@"), "{field}");
+        assert!(drops[1].starts_with("1/netfilter-drop@in:"), "{field}");
     }
 }
 

@@ -1,11 +1,11 @@
 //! The line for people: who, then `key=value`. The initiator stands on the left.
 
-use std::{fmt::Write as _, time::Duration};
+use std::{collections::BTreeMap, fmt::Write as _, sync::Arc, time::Duration};
 
 use super::{Formatter, escape, human, timestamp};
 use crate::model::{
-    Clock, Container, EndReason, Endpoint, FlowEvent, FlowPhase, FlowRecord, IcmpError, Instant,
-    Loss, Name, Protocol, Tally,
+    Clock, Container, DropPlace, EndReason, Endpoint, FlowDrop, FlowEvent, FlowPhase, FlowRecord,
+    IcmpError, Instant, Loss, Name, Protocol, Tally,
 };
 
 /// Width of `start tcp`, `end   icmp`, `update tcp`: names begin in one column.
@@ -45,6 +45,9 @@ pub(super) fn flow(formatter: &Formatter, event: &FlowEvent, clock: Clock) -> St
         }
         let _ = write!(line, " dur={}", human::duration(flow.duration()));
         quality(&mut line, flow);
+    }
+    if *phase != FlowPhase::Start && !flow.drops.is_empty() {
+        let _ = write!(line, " dropped={}", drops(&flow.drops));
     }
     // Without a handshake every flow ends by being idle, so that says nothing.
     if let FlowPhase::End(reason) = phase
@@ -153,6 +156,22 @@ fn wide(line: &mut String, flow: &FlowRecord) {
 
 fn tally(tally: Tally) -> String {
     format!("{}/{}", tally.segments, human::bytes(tally.bytes))
+}
+
+/// `3/netfilter-drop@br-12ab,1/no-socket@in:web`: both directions together.
+fn drops(drops: &[FlowDrop]) -> String {
+    let mut places = BTreeMap::<_, u64>::new();
+    for known in drops {
+        *places.entry((&known.place, &known.reason)).or_default() += known.packets;
+    }
+    let one = |((place, reason), packets): ((&DropPlace, &Arc<str>), u64)| {
+        let place = match place {
+            DropPlace::Interface(name) => escape::value(name),
+            DropPlace::Inside(container) => format!("in:{}", escape::end(container)),
+        };
+        format!("{packets}/{reason}@{place}")
+    };
+    places.into_iter().map(one).collect::<Vec<_>>().join(",")
 }
 
 /// `web:80`, `host:22`, `8.8.8.8:53`, `[2001:db8::1]:443`, `172.17.0.3%veth12ab:80`; the port only where there is one.

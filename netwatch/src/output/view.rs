@@ -42,6 +42,8 @@ pub(super) struct FlowView<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     source_mac: Option<String>,
     seen: Vec<SeenView>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    drops: Vec<DropView<'a>>,
 }
 
 /// A loss.
@@ -144,6 +146,15 @@ struct SeenView {
     tally: TallyView,
 }
 
+#[derive(Serialize)]
+struct DropView<'a> {
+    reason: &'a str,
+    place: String,
+    ifindex: u32,
+    from: &'static str,
+    packets: u64,
+}
+
 /// The record of a flow event.
 pub(super) fn flow<'a>(formatter: &Formatter, event: &'a FlowEvent, clock: Clock) -> FlowView<'a> {
     let flow = &event.flow;
@@ -191,6 +202,17 @@ pub(super) fn flow<'a>(formatter: &Formatter, event: &'a FlowEvent, clock: Clock
                 hook: hook(seen.side),
                 from: if seen.from_client { "client" } else { "server" },
                 tally: seen.tally.into(),
+            })
+            .collect(),
+        drops: flow
+            .drops
+            .iter()
+            .map(|known| DropView {
+                reason: &known.reason,
+                place: known.place.to_string(),
+                ifindex: known.ifindex,
+                from: if known.from_client { "client" } else { "server" },
+                packets: known.packets,
             })
             .collect(),
     }

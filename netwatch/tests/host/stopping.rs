@@ -95,7 +95,7 @@ fn a_closed_pipe_ends_it_quietly() {
     }
     container.ping(&gateway, 1);
     let mut line = String::new();
-    while !line.contains("icmp") {
+    while !line.contains("icmp ") {
         line.clear();
         assert_ne!(lines.read_line(&mut line).unwrap(), 0, "no flow of the ping");
     }

@@ -121,6 +121,14 @@ impl Container {
         self.endpoint(network, "Gateway")
     }
 
+    /// Its process.
+    pub fn pid(&self) -> u32 {
+        docker(&["inspect", "--format", "{{.State.Pid}}", &self.name])
+            .trim()
+            .parse()
+            .expect("a pid")
+    }
+
     fn endpoint(&self, network: &str, field: &str) -> String {
         let format = format!("{{{{(index .NetworkSettings.Networks {network:?}).{field}}}}}");
         let value = docker(&["inspect", "--format", &format, &self.name]).trim().to_owned();
@@ -142,8 +150,15 @@ pub struct Network {
 
 impl Network {
     pub fn create(name: &str) -> Self {
+        Self::create_with(name, &[])
+    }
+
+    /// The same with options of `docker network create`.
+    pub fn create_with(name: &str, options: &[&str]) -> Self {
         let network = Self { name: unique(name) };
-        docker(&["network", "create", "--label", &label(), &network.name]);
+        let label = label();
+        let create = ["network", "create", "--label", &label];
+        docker(&[&create, options, &[&network.name]].concat());
         network
     }
 }

@@ -14,7 +14,7 @@ mod wire;
 use std::{io, path::PathBuf, time::Instant};
 
 pub use monitor::{LinkCounters, LinkMonitor};
-pub use namespace::{named_namespaces, namespace_id_of_path, namespace_id_of_pid};
+pub use namespace::{named_namespaces, namespace_id_of_path, namespace_id_of_pid, namespace_inode};
 
 use super::HostAddress;
 use crate::model::{Container, Interface, Mac};

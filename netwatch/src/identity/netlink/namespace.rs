@@ -7,8 +7,8 @@
 use std::{
     fs::{self, File},
     io,
-    os::fd::AsRawFd,
-    path::Path,
+    os::{fd::AsRawFd, unix::fs::MetadataExt as _},
+    path::{Path, PathBuf},
 };
 
 use netlink_sys::{Socket, SocketAddr, protocols::NETLINK_ROUTE};
@@ -33,6 +33,19 @@ pub fn namespace_id_of_pid(pid: i32) -> Option<i32> {
 /// The number of the namespace that a file stands for (`/run/netns/…`, `/var/run/docker/netns/…`, `/proc/…/ns/net`).
 pub fn namespace_id_of_path(path: &Path) -> Option<i32> {
     found(open().and_then(|mut socket| of_path(&mut socket, path)))
+}
+
+/// The number under which the kernel knows the network namespace of a container everywhere (`net.ns.inum`, an inode of
+/// nsfs): the only one that its own programs can read. `Ok(None)` while the container has no process.
+///
+/// For a process of others this takes the rights of `ptrace` (`CAP_SYS_PTRACE`), which a name of `ip netns` does not.
+pub fn namespace_inode(container: &Container) -> io::Result<Option<u32>> {
+    let path = match (container.source, container.pid) {
+        (Source::Namespace, _) => Path::new(DIRECTORY).join(&container.name),
+        (Source::Engine, Some(pid)) if pid != 0 => PathBuf::from(format!("/proc/{pid}/ns/net")),
+        (Source::Engine, _) => return Ok(None),
+    };
+    u32::try_from(fs::metadata(path)?.ino()).map(Some).map_err(io::Error::other)
 }
 
 /// The namespaces that `ip netns` names and that have a number, as containers.
