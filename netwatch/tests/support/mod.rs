@@ -16,6 +16,7 @@ pub mod http;
 pub mod metrics;
 pub mod netns;
 pub mod outside;
+pub mod programs;
 pub mod proxy;
 pub mod remains;
 pub mod seccomp;
