@@ -15,6 +15,7 @@ pub mod flow;
 pub mod interface;
 pub mod outcome;
 pub mod parse;
+pub mod record;
 pub mod sample;
 
 pub use config::ABI_VERSION;

@@ -20,7 +20,7 @@ pub struct Sample {
     pub ifindex: u32,
     /// The rate in force when the sample was drawn: it stands for this many packets.
     pub rate: u32,
-    /// How many of `bytes` are filled.
+    /// How many of `bytes` are filled; see [`Sample::captured`].
     pub captured: u16,
     /// [`INGRESS`] or [`EGRESS`].
     pub hook: u8,
@@ -28,6 +28,13 @@ pub struct Sample {
     pub pad: u8,
     /// The first bytes of the packet.
     pub bytes: [u8; SAMPLE_BYTES],
+}
+
+impl Sample {
+    /// The bytes that are filled.
+    pub fn captured(&self) -> &[u8] {
+        self.bytes.get(..usize::from(self.captured)).unwrap_or(&self.bytes)
+    }
 }
 
 const _: () = assert!(size_of::<Sample>() == 24 + SAMPLE_BYTES && align_of::<Sample>() == 8);

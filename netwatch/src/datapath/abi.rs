@@ -7,9 +7,10 @@ use std::net::{IpAddr, Ipv6Addr};
 use bytes::Bytes;
 use netwatch_common::{
     config::{CpuState, Settings},
-    flow::{Address, EvictedFlow, FlowEntry, FlowKey, Half, Tally as AbiTally},
+    flow::{Address, FlowEntry, FlowKey, Half, Tally as AbiTally},
     interface::{InterfaceCounters as AbiCounters, InterfaceEntry, InterfaceHalf},
-    sample::{EGRESS, INGRESS, SAMPLE_BYTES, Sample as AbiSample},
+    record,
+    sample::INGRESS,
 };
 
 use super::shared::Plain;
@@ -27,39 +28,16 @@ unsafe impl Plain for AbiCounters {}
 unsafe impl Plain for AbiTally {}
 // SAFETY: as above.
 unsafe impl Plain for FlowEntry {}
-// SAFETY: as above.
-unsafe impl Plain for EvictedFlow {}
-// SAFETY: as above.
-unsafe impl Plain for AbiSample {}
-
-/// The value that a record from a ring is; `None` if it has another size.
-fn decode<T: Plain>(bytes: &[u8]) -> Option<T> {
-    if bytes.len() != size_of::<T>() {
-        return None;
-    }
-    // SAFETY: enough bytes, any of which are a value of `T`; read without regard to alignment.
-    Some(unsafe { bytes.as_ptr().cast::<T>().read_unaligned() })
-}
-
-pub(super) fn evicted(bytes: &[u8]) -> Option<EvictedFlow> {
-    decode(bytes)
-}
 
 pub(super) fn sample(bytes: &[u8]) -> Option<Sample> {
-    let sample: AbiSample = decode(bytes)?;
-    let side = match sample.hook {
-        INGRESS => EntrySide::Ingress,
-        EGRESS => EntrySide::Egress,
-        _ => return None,
-    };
-    let captured = usize::from(sample.captured).min(SAMPLE_BYTES);
+    let sample = record::sample(bytes)?;
     Some(Sample {
         time: Instant(sample.time_ns),
         ifindex: sample.ifindex,
-        side,
+        side: if sample.hook == INGRESS { EntrySide::Ingress } else { EntrySide::Egress },
         len: sample.len,
         rate: sample.rate,
-        bytes: Bytes::copy_from_slice(&sample.bytes[..captured]),
+        bytes: Bytes::copy_from_slice(sample.captured()),
     })
 }
 
@@ -100,27 +78,6 @@ pub(super) fn side(half: &Half, before: Tally) -> SideReading {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_record_of_another_size_is_refused() {
-        assert!(evicted(&[0; size_of::<EvictedFlow>()]).is_some());
-        assert!(evicted(&[0; size_of::<EvictedFlow>() - 1]).is_none());
-        assert!(sample(&[]).is_none());
-    }
-
-    #[test]
-    fn a_sample_never_claims_more_bytes_than_it_has() {
-        let mut bytes = vec![0; size_of::<AbiSample>()];
-        bytes[20..22].copy_from_slice(&u16::MAX.to_ne_bytes());
-        assert_eq!(sample(&bytes).unwrap().bytes.len(), SAMPLE_BYTES);
-    }
-
-    #[test]
-    fn a_sample_from_an_unknown_hook_is_refused() {
-        let mut bytes = vec![0; size_of::<AbiSample>()];
-        bytes[22] = 7;
-        assert!(sample(&bytes).is_none());
-    }
 
     #[test]
     fn mapped_addresses_become_ipv4() {

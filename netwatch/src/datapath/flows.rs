@@ -7,7 +7,7 @@
 use std::mem::offset_of;
 
 use aya::maps::{MapData, RingBuf};
-use netwatch_common::flow::FlowEntry;
+use netwatch_common::{flow::FlowEntry, record};
 
 use super::{
     DatapathError, abi,
@@ -124,7 +124,7 @@ impl FlowTable {
     /// Takes all evicted entries out of the ring.
     fn drain(&mut self, interfaces: &InterfaceTable, each: &mut impl FnMut(Observation)) {
         while let Some(item) = self.evicted.next() {
-            let Some(record) = abi::evicted(&item) else { continue };
+            let Some(record) = record::evicted(&item) else { continue };
             let Some(shadow) = self.shadows.read(record.index) else { continue };
             hand_out(&record.entry, &shadow, interfaces, each);
             // The sequence stays 0 = "never read": the next one in this place is new in any case.

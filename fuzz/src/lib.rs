@@ -1,0 +1,89 @@
+//! What must hold of any bytes: one function a fuzz target, of the same name. `cargo test` runs them on the kept corpus.
+
+use netwatch_common::{
+    flow::{EvictedFlow, family},
+    outcome::Outcome,
+    parse::{self, Packet, fragment, protocol},
+    record,
+    sample::Sample,
+};
+
+/// A packet: the short way and the long one agree, and only what is read counts.
+pub fn parse(bytes: &[u8]) {
+    let answer = parse::parse(bytes);
+    if let Some(packet) = parse::common(bytes) {
+        assert_eq!(answer, Ok(packet));
+    }
+    if let Ok(packet) = &answer {
+        check(packet);
+    }
+    // Less of the packet is the same packet, or too little of it.
+    for cut in [bytes.len() / 2, bytes.len().saturating_sub(1)] {
+        let shorter = parse::parse(&bytes[..cut]);
+        assert!(
+            shorter == answer || shorter == Err(Outcome::Truncated),
+            "cut after {cut}: {shorter:?}"
+        );
+    }
+}
+
+/// What users of a packet rely on.
+fn check(packet: &Packet) {
+    assert!([family::ARP, family::IPV4, family::IPV6].contains(&packet.family));
+    assert!(packet.fragment != fragment::LATER || packet.source_port == 0);
+    assert!(packet.fragment != fragment::NONE || packet.fragment_id == 0);
+    assert!(packet.quoted_at == 0 || [protocol::ICMP, protocol::ICMPV6].contains(&packet.protocol));
+    assert!(packet.inner_at == 0 || packet.protocol == protocol::UDP);
+    // The kernel's packet pointers stand offsets up to here.
+    assert!(packet.header_len.max(packet.quoted_at).max(packet.inner_at) < 1 << 16);
+}
+
+/// A frame anywhere in a packet (the first two bytes say where) reads as it does alone.
+pub fn inner(bytes: &[u8]) {
+    let Some((&offset, bytes)) = bytes.split_first_chunk() else { return };
+    let at = u32::from(u16::from_le_bytes(offset)) % 512;
+    let further_back = |offset: u32| if offset == 0 { 0 } else { offset + at };
+    let alone = parse::parse(bytes.get(at as usize..).unwrap_or_default());
+    let expected = alone.map(|packet| Packet {
+        header_len: packet.header_len + at,
+        end: packet.end + at,
+        quoted_at: further_back(packet.quoted_at),
+        inner_at: further_back(packet.inner_at),
+        ..packet
+    });
+    assert_eq!(parse::parse_at(bytes, at), expected);
+}
+
+/// A quotation of either family (the first byte says of which): nothing behind what is promised is read.
+pub fn quoted(bytes: &[u8]) {
+    let Some((&first, bytes)) = bytes.split_first() else { return };
+    let family = if first & 1 == 0 { family::IPV4 } else { family::IPV6 };
+    let Ok(packet) = parse::quoted(bytes, 0, family) else { return };
+    check(&packet);
+    if let Some(read) = bytes.get(..packet.header_len as usize) {
+        assert_eq!(parse::quoted(read, 0, family), Ok(packet));
+    }
+}
+
+/// A flow entry that had to give way: bytes of the right length are one, and no others.
+pub fn evicted(bytes: &[u8]) {
+    const SIZE: usize = size_of::<EvictedFlow>();
+    assert_eq!(record::evicted(bytes).is_some(), bytes.len() == SIZE);
+    assert!(record::evicted(&fit::<SIZE>(bytes)).is_some());
+}
+
+/// A sampled packet, which may itself be anything.
+pub fn sample(bytes: &[u8]) {
+    assert!(record::sample(bytes).is_none() || bytes.len() == size_of::<Sample>());
+    if let Some(sample) = record::sample(&fit::<{ size_of::<Sample>() }>(bytes)) {
+        let _ = parse::parse(sample.captured());
+    }
+}
+
+/// Bytes of this length. So layouts may change, and a corpus is still one.
+fn fit<const N: usize>(bytes: &[u8]) -> [u8; N] {
+    let mut fitted = [0; N];
+    let length = bytes.len().min(N);
+    fitted[..length].copy_from_slice(&bytes[..length]);
+    fitted
+}
