@@ -12,6 +12,7 @@ pub mod agent;
 pub mod counters;
 pub mod docker;
 pub mod events;
+pub mod frames;
 pub mod http;
 pub mod metrics;
 pub mod netns;
