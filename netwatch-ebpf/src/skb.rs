@@ -12,7 +12,7 @@ use netwatch_common::{
 use crate::maps::SCRATCH;
 
 /// The linear part of the packet, from the Ethernet header on: read where it is.
-struct Linear {
+pub struct Linear {
     start: usize,
     end: usize,
 }
@@ -51,6 +51,12 @@ impl Header for Bytes {
         // SAFETY: as in `u8`.
         unsafe { *self.0.add(at).cast::<u32>() }
     }
+
+    #[inline(always)]
+    fn double(self, at: usize) -> u64 {
+        // SAFETY: as in `u8`.
+        unsafe { *self.0.add(at).cast::<u64>() }
+    }
 }
 
 /// The whole packet, in its linear part or not: a helper copies each header out. That costs a call for each, and in
@@ -84,32 +90,36 @@ pub struct Scratch {
     packet: Packet,
 }
 
-/// Parses the packet, wherever its headers are.
+/// The part of the packet that programs can read directly.
 #[inline(always)]
-pub fn parse(ctx: &TcContext) -> Result<Packet, Outcome> {
-    match parse::common(&Linear { start: ctx.data(), end: ctx.data_end() }) {
-        Some(packet) => Ok(packet),
-        None => parse_at(ctx, 0),
-    }
+pub fn linear(ctx: &TcContext) -> Linear {
+    Linear { start: ctx.data(), end: ctx.data_end() }
 }
 
-/// Parses the packet whose Ethernet header begins at `start`; see [`parse::parse_at`].
+/// The interface that the packet is at.
 #[inline(always)]
-pub fn parse_at(ctx: &TcContext, start: u32) -> Result<Packet, Outcome> {
+pub fn ifindex(ctx: &TcContext) -> u32 {
+    // SAFETY: the kernel hands a valid context.
+    unsafe { (*ctx.skb.skb).ifindex }
+}
+
+/// Parses the packet whose Ethernet header begins at `start`, wherever its headers are; see [`parse::parse_at`]. The
+/// answer is good until the next call.
+#[inline(always)]
+pub fn parse_at<'a>(ctx: &TcContext, start: u32) -> Result<&'a mut Packet, Outcome> {
     let scratch = SCRATCH.get_ptr_mut(0).ok_or(Outcome::Truncated)?;
     uncommon(ctx.skb.skb, start, scratch)?;
     // SAFETY: a valid element, whose packet has just been written.
-    Ok(unsafe { (*scratch).packet })
+    Ok(unsafe { &mut (*scratch).packet })
 }
 
-/// Parses the quotation in an ICMP error message; see [`parse::quoted`].
-#[expect(dead_code, reason = "the flow table will join error messages to the flow they quote")]
+/// Parses the quotation in an ICMP error message; see [`parse::quoted`]. The answer is good until the next call.
 #[inline(always)]
-pub fn quoted(ctx: &TcContext, message: &Packet) -> Result<Packet, Outcome> {
+pub fn quoted<'a>(ctx: &TcContext, at: u32, family: u8) -> Result<&'a mut Packet, Outcome> {
     let scratch = SCRATCH.get_ptr_mut(0).ok_or(Outcome::Truncated)?;
-    uncommon_quoted(ctx.skb.skb, message.quoted_at, message.family, scratch)?;
+    uncommon_quoted(ctx.skb.skb, at, family, scratch)?;
     // SAFETY: as in `parse_at`.
-    Ok(unsafe { (*scratch).packet })
+    Ok(unsafe { &mut (*scratch).packet })
 }
 
 /// Not inlined, so that what is rare does not stand in the way of what is common.
@@ -145,17 +155,74 @@ fn clear(packet: &mut Packet) {
     }
 }
 
-/// What one skb counts for. `header_len` is what segmentation repeats in front of each segment.
+/// Stores the source address of the Ethernet header, if it is in the linear part.
 #[inline(always)]
-pub fn weigh(ctx: &TcContext, header_len: u32) -> Tally {
+pub fn source_mac(ctx: &TcContext, to: &mut [u16; 3]) {
+    if let Some(header) = linear(ctx).header::<6>(6) {
+        for (at, word) in to.iter_mut().enumerate() {
+            *word = header.u16(at * 2).to_be();
+        }
+    }
+}
+
+/// What one skb counts for.
+#[derive(Clone, Copy)]
+pub struct Weight {
+    /// `skb->len`: what `ip -s link` counts.
+    pub skb_len: u32,
+    /// Packets on the wire.
+    pub segments: u32,
+    /// Bytes on the wire.
+    pub bytes: u32,
+    /// Bytes of the largest of these packets.
+    pub largest: u32,
+}
+
+impl Weight {
+    /// The same packets without what stands in front of an inner one.
+    #[inline(always)]
+    pub fn without(self, outer: u32) -> Self {
+        Self {
+            skb_len: self.skb_len.saturating_sub(outer),
+            bytes: self.bytes.saturating_sub(self.segments * outer),
+            largest: self.largest.saturating_sub(outer),
+            ..self
+        }
+    }
+
+    /// Counts the packet in a tally.
+    #[inline(always)]
+    pub fn add_to(&self, tally: &mut Tally) {
+        tally.packets += 1;
+        tally.segments += u64::from(self.segments);
+        tally.bytes += u64::from(self.bytes);
+    }
+}
+
+/// Bytes of a VLAN tag (IEEE 802.1Q, clause 9.5).
+const TAG: u32 = 4;
+
+/// Weighs a packet. `header_len` is what segmentation repeats in front of each segment. A VLAN tag that the device or the
+/// kernel took out of the packet (`skb->vlan_tci`) was on the wire, or will be.
+#[inline(always)]
+pub fn weigh(ctx: &TcContext, header_len: u32) -> Weight {
     // SAFETY: the kernel hands a valid context.
-    let (gso_segs, gso_size) = unsafe { ((*ctx.skb.skb).gso_segs, (*ctx.skb.skb).gso_size) };
-    let len = ctx.len();
-    let segments = segments(len, header_len, gso_segs, gso_size);
-    Tally {
-        packets: 1,
-        segments: segments as u64,
-        bytes: len as u64 + (segments - 1) as u64 * header_len as u64,
+    let (skb_len, gso_size, tags) = unsafe {
+        let skb = ctx.skb.skb;
+        ((*skb).len, (*skb).gso_size, (*skb).vlan_present)
+    };
+    let tag = tags * TAG;
+    if gso_size == 0 {
+        let bytes = skb_len + tag;
+        return Weight { skb_len, segments: 1, bytes, largest: bytes };
+    }
+    // SAFETY: as above.
+    let segments = segments(skb_len, header_len, unsafe { (*ctx.skb.skb).gso_segs }, gso_size);
+    Weight {
+        skb_len,
+        segments,
+        bytes: skb_len + (segments - 1) * header_len + segments * tag,
+        largest: header_len + gso_size + tag,
     }
 }
 
@@ -166,7 +233,7 @@ fn segments(len: u32, header_len: u32, gso_segs: u32, gso_size: u32) -> u32 {
     if gso_segs != 0 {
         return gso_segs;
     }
-    if gso_size == 0 || len <= header_len {
+    if len <= header_len {
         return 1;
     }
     (len - header_len).div_ceil(gso_size)

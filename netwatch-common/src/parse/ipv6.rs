@@ -72,7 +72,7 @@ fn fill_in<H: Header>(header: H, offset: u32, packet: &mut Packet) {
 
 #[inline(always)]
 fn address<H: Header>(header: H, at: usize) -> Address {
-    Address([header.word(at), header.word(at + 4), header.word(at + 8), header.word(at + 12)])
+    Address([header.double(at), header.double(at + 8)])
 }
 
 #[inline(always)]

@@ -44,6 +44,8 @@ pub trait Header: Copy {
     fn u16(self, at: usize) -> u16;
     /// Four bytes as they stand in memory.
     fn word(self, at: usize) -> u32;
+    /// Eight bytes as they stand in memory.
+    fn double(self, at: usize) -> u64;
 
     /// Six bytes: an Ethernet address.
     #[inline(always)]
@@ -132,7 +134,7 @@ pub mod protocol {
 }
 
 pub use arp::{REPLY as ARP_REPLY, REQUEST as ARP_REQUEST};
-pub use common::common;
+pub use common::{common, common_transport};
 pub use icmp::{ECHO_REPLY, ECHO_REQUEST};
 pub use icmpv6::{ECHO_REPLY as ECHO_REPLY_V6, ECHO_REQUEST as ECHO_REQUEST_V6};
 pub use quoted::{fill_in_quoted, quoted};
@@ -200,6 +202,14 @@ fn transport<R: Reader + ?Sized>(
     }
 }
 
+/// Ports stand at the same place in every transport header that has them. One word is read for both.
+#[inline(always)]
+fn ports<H: Header>(header: H, packet: &mut Packet) {
+    let ports = u32::from_be(header.word(0));
+    packet.source_port = (ports >> 16) as u16;
+    packet.destination_port = (ports & 0xffff) as u16;
+}
+
 /// A packet in a slice: what user space parses.
 impl Reader for [u8] {
     type Header<const N: usize> = [u8; N];
@@ -225,6 +235,13 @@ impl<const N: usize> Header for [u8; N] {
     #[inline(always)]
     fn word(self, at: usize) -> u32 {
         u32::from_ne_bytes([self[at], self[at + 1], self[at + 2], self[at + 3]])
+    }
+
+    #[inline(always)]
+    fn double(self, at: usize) -> u64 {
+        let mut bytes = [0; 8];
+        bytes.copy_from_slice(&self[at..at + 8]);
+        u64::from_ne_bytes(bytes)
     }
 }
 

@@ -57,8 +57,7 @@ fn transport<R: Reader + ?Sized>(
     } else if is_icmpv6 {
         icmpv6::message(header, packet);
     } else {
-        packet.source_port = header.u16(0);
-        packet.destination_port = header.u16(2);
+        super::ports(header, packet);
     }
     if packet.protocol == protocol::TCP {
         packet.tcp_sequence = header.word(4);

@@ -1,6 +1,6 @@
 //! SCTP (RFC 9260, section 3.1).
 
-use super::{Header, Packet, Reader};
+use super::{Packet, Reader};
 use crate::outcome::Outcome;
 
 const HEADER: u32 = 12;
@@ -13,7 +13,6 @@ pub(super) fn parse<R: Reader + ?Sized>(
     packet: &mut Packet,
 ) -> Result<u32, Outcome> {
     let header = reader.header::<12>(offset).ok_or(Outcome::Truncated)?;
-    packet.source_port = header.u16(0);
-    packet.destination_port = header.u16(2);
+    super::ports(header, packet);
     Ok(HEADER)
 }

@@ -1,6 +1,6 @@
 //! UDP (RFC 768), UDP-Lite (RFC 3828), which differs in the meaning of its length only, and the tunnels inside UDP.
 
-use super::{Header, Packet, Reader, geneve, protocol, vxlan};
+use super::{Packet, Reader, geneve, protocol, vxlan};
 use crate::outcome::Outcome;
 
 const HEADER: u32 = 8;
@@ -13,8 +13,7 @@ pub(super) fn parse<R: Reader + ?Sized>(
     packet: &mut Packet,
 ) -> Result<u32, Outcome> {
     let header = reader.header::<8>(offset).ok_or(Outcome::Truncated)?;
-    packet.source_port = header.u16(0);
-    packet.destination_port = header.u16(2);
+    super::ports(header, packet);
     let payload = offset + HEADER;
     if packet.protocol == protocol::UDP {
         packet.inner_at = match packet.destination_port {

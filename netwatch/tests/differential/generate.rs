@@ -86,7 +86,7 @@ fn ipv4(rng: &mut Rng, depth: u32) -> Vec<u8> {
     bytes
 }
 
-/// Of a later fragment odd, of a first one even: so no fragment finds its first one by chance.
+/// Of a later fragment odd, of a first one even: so hardly a fragment finds a first one by chance.
 fn identification(rng: &mut Rng, later: bool) -> u16 {
     rng.u16(..) & !1 | u16::from(later)
 }

@@ -1,13 +1,16 @@
 //! The same packets through the programs in the kernel: what they count, and where.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, HashSet},
     net::{IpAddr, Ipv6Addr},
 };
 
-use netwatch::{datapath::Datapath, model::Tally};
+use netwatch::{
+    datapath::Datapath,
+    model::{Protocol, Tally},
+};
 use netwatch_common::{
-    flow::Address,
+    flow::{Address, family},
     outcome::Outcome,
     parse::{self, Packet, fragment},
 };
@@ -25,10 +28,31 @@ pub fn runs(bytes: &[u8]) -> bool {
     bytes.len() >= 14 + network
 }
 
+/// First fragments that have been seen, by what all fragments of a packet share.
+#[derive(Default)]
+pub struct Firsts(HashSet<(Address, Address, u32, u8)>);
+
+impl Firsts {
+    /// Whether a packet is a later fragment of one of them. How long the kernel remembers them is its own business, so
+    /// that nothing is expected of such a packet.
+    pub fn know(&mut self, bytes: &[u8]) -> bool {
+        let Ok(packet) = parse::parse(bytes) else { return false };
+        let key = (packet.source, packet.destination, packet.fragment_id, packet.family);
+        match packet.fragment {
+            fragment::FIRST => {
+                self.0.insert(key);
+                false
+            }
+            fragment::LATER => self.0.contains(&key),
+            _ => false,
+        }
+    }
+}
+
 /// Where a packet is counted.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Place {
-    Flow { local: (IpAddr, u16), remote: (IpAddr, u16), protocol: u8 },
+    Flow { local: (IpAddr, u16), remote: (IpAddr, u16), protocol: Protocol, is_inner: bool },
     Outcome(&'static str),
 }
 
@@ -50,25 +74,45 @@ fn hook(index: usize) -> usize {
 pub fn expected(batch: &[Vec<u8>]) -> Counts {
     let mut counts = Counts::new();
     for (index, bytes) in batch.iter().enumerate() {
-        let place = match parse::parse(&bytes[..]) {
-            Ok(packet) if packet.fragment == fragment::LATER => {
-                Place::Outcome(Outcome::LaterFragment.name())
-            }
-            Ok(packet) => flow(&packet, hook(index)),
-            Err(outcome) => Place::Outcome(outcome.name()),
+        let hook = hook(index);
+        let packet = match parse::parse(&bytes[..]) {
+            // See `Firsts`.
+            Ok(packet) if packet.fragment == fragment::LATER => Err(Outcome::LaterFragment),
+            answer => answer,
         };
-        let side = if matches!(place, Place::Flow { .. }) { hook(index) } else { 0 };
-        add(&mut counts, place, side, Tally { packets: 1, segments: 1, bytes: bytes.len() as u64 });
+        match packet {
+            Ok(packet) => {
+                add(&mut counts, flow(&packet, hook, false), hook, one(bytes.len()));
+                let at = packet.inner_at;
+                // What is inside a tunnel is counted beside it.
+                if at != 0
+                    && let Ok(inner) = parse::parse_at(&bytes[..], at)
+                    && inner.fragment != fragment::LATER
+                {
+                    let place = flow(&inner, hook, true);
+                    add(&mut counts, place, hook, one(bytes.len() - at as usize));
+                }
+            }
+            Err(outcome) => {
+                add(&mut counts, Place::Outcome(outcome.name()), 0, one(bytes.len()));
+            }
+        }
     }
     counts
 }
 
-fn flow(packet: &Packet, hook: usize) -> Place {
+fn one(bytes: usize) -> Tally {
+    Tally { packets: 1, segments: 1, bytes: bytes as u64 }
+}
+
+fn flow(packet: &Packet, hook: usize, is_inner: bool) -> Place {
     let source = (address(packet.source), packet.source_port);
     let destination = (address(packet.destination), packet.destination_port);
     // The local end sends what the ingress hook sees.
     let (local, remote) = if hook == 0 { (source, destination) } else { (destination, source) };
-    Place::Flow { local, remote, protocol: packet.protocol }
+    let is_arp = packet.family == family::ARP;
+    let protocol = if is_arp { Protocol::ARP } else { Protocol(packet.protocol.into()) };
+    Place::Flow { local, remote, protocol, is_inner }
 }
 
 fn address(address: Address) -> IpAddr {
@@ -86,7 +130,8 @@ pub fn counted(datapath: &mut Datapath, batch: &[Vec<u8>]) -> Counts {
         let place = Place::Flow {
             local: (flow.local.address, flow.local.port),
             remote: (flow.remote.address, flow.remote.port),
-            protocol: flow.protocol.0,
+            protocol: flow.protocol,
+            is_inner: flow.is_inner,
         };
         add(&mut counts, place.clone(), 0, flow.ingress.new);
         add(&mut counts, place, 1, flow.egress.new);

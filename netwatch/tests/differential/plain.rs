@@ -182,6 +182,6 @@ fn v4(octets: [u8; 4]) -> Address {
 }
 
 fn v6(octets: [u8; 16]) -> Address {
-    let (words, _) = octets.as_chunks::<4>();
-    Address([0, 1, 2, 3].map(|at| u32::from_ne_bytes(words[at])))
+    let (doubles, _) = octets.as_chunks::<8>();
+    Address([0, 1].map(|at| u64::from_ne_bytes(doubles[at])))
 }

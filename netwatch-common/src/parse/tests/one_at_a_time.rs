@@ -54,4 +54,8 @@ impl Header for Latest<'_> {
     fn word(self, at: usize) -> u32 {
         u32::from_ne_bytes(self.read(at))
     }
+
+    fn double(self, at: usize) -> u64 {
+        u64::from_ne_bytes(self.read(at))
+    }
 }

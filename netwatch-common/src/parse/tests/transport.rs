@@ -21,7 +21,7 @@ fn tcp_over_ipv4() {
         end: 54 + 7,
         ..Packet::default()
     };
-    assert_eq!(common(&bytes[..]), Some(expected));
+    assert_eq!(in_common(&bytes[..]), Some(expected));
     assert_eq!(parsed(&bytes), Ok(expected));
     assert_cut_anywhere(&bytes);
 }
@@ -30,7 +30,7 @@ fn tcp_over_ipv4() {
 fn udp_over_ipv6() {
     let bytes = udp6();
     let packet = parsed(&bytes).unwrap();
-    assert_eq!(common(&bytes[..]), Some(packet));
+    assert_eq!(in_common(&bytes[..]), Some(packet));
     assert_eq!(packet.source.octets(), A6);
     assert_eq!(packet.destination.octets(), B6);
     assert_eq!((packet.source_port, packet.destination_port), (5000, 53));
@@ -68,7 +68,7 @@ fn udp_lite_and_sctp_have_ports() {
             [(ipv4(number, &header[..length]), 34), (ipv6(number, &header[..length]), 54)]
         {
             let packet = parsed(&bytes).unwrap();
-            assert_eq!(common(&bytes[..]), Some(packet));
+            assert_eq!(in_common(&bytes[..]), Some(packet));
             assert_eq!((packet.protocol, packet.source_port), (number, 40_000));
             assert_eq!(
                 (packet.destination_port, packet.header_len as usize),
