@@ -6,6 +6,7 @@
 
 use crate::{
     flow::EvictedFlow,
+    message::Message,
     sample::{EGRESS, INGRESS, Sample},
 };
 
@@ -20,53 +21,72 @@ unsafe trait Record: Copy {}
 unsafe impl Record for EvictedFlow {}
 // SAFETY: as above.
 unsafe impl Record for Sample {}
+// SAFETY: as above.
+unsafe impl Record for Message {}
 
-/// The value that the bytes are; `None` if they are more or fewer.
-fn read<T: Record>(bytes: &[u8]) -> Option<T> {
-    if bytes.len() != size_of::<T>() {
-        return None;
-    }
+/// The value that the bytes begin with, and what follows it; `None` if there are too few.
+fn split<T: Record>(bytes: &[u8]) -> Option<(T, &[u8])> {
+    let (record, rest) = bytes.split_at_checked(size_of::<T>())?;
     // SAFETY: enough bytes, any of which are a value of `T`; read without regard to alignment.
-    Some(unsafe { bytes.as_ptr().cast::<T>().read_unaligned() })
+    Some((unsafe { record.as_ptr().cast::<T>().read_unaligned() }, rest))
 }
 
-/// A flow entry that had to give way.
+/// A flow entry that had to give way, and nothing else.
 pub fn evicted(bytes: &[u8]) -> Option<EvictedFlow> {
-    read(bytes)
+    split(bytes).filter(|(_, rest)| rest.is_empty()).map(|(record, _)| record)
 }
 
-/// A sampled packet, of a hook that is known.
-pub fn sample(bytes: &[u8]) -> Option<Sample> {
-    read(bytes).filter(|sample: &Sample| [INGRESS, EGRESS].contains(&sample.hook))
+/// A sample of a hook that is known, and the first bytes of the packet.
+pub fn sample(bytes: &[u8]) -> Option<(Sample, &[u8])> {
+    split::<Sample>(bytes).filter(|(record, _)| is_hook(record.hook))
+}
+
+/// A DNS message of a hook that is known, and its bytes.
+pub fn message(bytes: &[u8]) -> Option<(Message, &[u8])> {
+    split::<Message>(bytes).filter(|(record, _)| is_hook(record.hook.into()))
+}
+
+fn is_hook(number: u32) -> bool {
+    [INGRESS, EGRESS].map(u32::from).contains(&number)
 }
 
 #[cfg(test)]
 mod tests {
+    use core::mem::offset_of;
+
     use super::*;
-    use crate::sample::SAMPLE_BYTES;
 
     #[test]
-    fn a_record_of_another_size_is_refused() {
+    fn an_entry_of_another_size_is_refused() {
         let bytes = [0; size_of::<EvictedFlow>() + 1];
         assert!(evicted(&bytes[1..]).is_some());
         assert!(evicted(&bytes).is_none());
         assert!(evicted(&bytes[2..]).is_none());
-        assert!(sample(&[]).is_none());
     }
 
     #[test]
-    fn a_sample_never_claims_more_bytes_than_it_has() {
-        let mut bytes = [0; size_of::<Sample>()];
-        for (captured, expected) in [(0, 0), (128, SAMPLE_BYTES), (u16::MAX, SAMPLE_BYTES)] {
-            bytes[20..22].copy_from_slice(&captured.to_ne_bytes());
-            assert_eq!(sample(&bytes).unwrap().captured().len(), expected);
+    fn what_follows_a_header_belongs_to_it() {
+        const SAMPLE: usize = size_of::<Sample>();
+        const MESSAGE: usize = size_of::<Message>();
+        let mut bytes = [0; 100];
+        bytes[SAMPLE] = 1;
+        assert_eq!(sample(&bytes[..SAMPLE + 2]).unwrap().1, [1, 0]);
+        assert_eq!(sample(&bytes[..SAMPLE]).unwrap().1, []);
+        assert!(sample(&bytes[..SAMPLE - 1]).is_none());
+        assert_eq!(message(&bytes[..MESSAGE + 2]).unwrap().1, [0, 0]);
+        assert_eq!(message(&bytes[..MESSAGE]).unwrap().1, []);
+        assert!(message(&bytes[..MESSAGE - 1]).is_none());
+    }
+
+    #[test]
+    fn what_an_unknown_hook_saw_is_refused() {
+        for (hook, known) in [(0, true), (1, true), (2, false), (255, false)] {
+            let mut bytes = [0; 100];
+            bytes[offset_of!(Sample, hook)] = hook;
+            assert_eq!(sample(&bytes).is_some(), known, "{hook}");
+            let mut bytes = [0; 100];
+            bytes[offset_of!(Message, hook)] = hook;
+            assert_eq!(message(&bytes).is_some(), known, "{hook}");
         }
-    }
-
-    #[test]
-    fn a_sample_from_an_unknown_hook_is_refused() {
-        let mut bytes = [0; size_of::<Sample>()];
-        bytes[22] = 2;
-        assert!(sample(&bytes).is_none());
     }
 }

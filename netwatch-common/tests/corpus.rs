@@ -10,9 +10,10 @@ use std::{collections::BTreeSet, fs, path::Path};
 type Target = fn(&[u8]);
 
 /// Every target by its name.
-const TARGETS: [(&str, Target); 5] = [
+const TARGETS: [(&str, Target); 6] = [
     ("evicted", targets::evicted),
     ("inner", targets::inner),
+    ("message", targets::message),
     ("parse", targets::parse),
     ("quoted", targets::quoted),
     ("sample", targets::sample),

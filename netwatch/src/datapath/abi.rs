@@ -12,15 +12,16 @@ use netwatch_common::{
     cpu::CpuState,
     flow::{Address, FlowEntry, FlowKey, Half, Tally as AbiTally, detail, family, mark},
     interface::{InterfaceCounters as AbiCounters, InterfaceHalf},
-    parse::protocol,
+    outcome::Outcome,
+    parse::{parse, protocol},
     record,
     sample::INGRESS,
 };
 
 use super::shared::Plain;
 use crate::model::{
-    Echoes, EntrySide, IcmpError, Instant, InterfaceTally, Mac, Protocol, Repairs, Sample,
-    SideReading, Socket, Tally, Traits,
+    Echoes, Ends, EntrySide, IcmpError, Instant, InterfaceTally, Mac, Message, Protocol, Repairs,
+    Sample, SideReading, Socket, Tally, Traits,
 };
 
 // SAFETY: repr(C), integers and arrays of them only, explicit padding; their sizes are asserted beside them.
@@ -33,15 +34,51 @@ unsafe impl Plain for AbiTally {}
 unsafe impl Plain for FlowEntry {}
 
 pub(super) fn sample(bytes: &[u8]) -> Option<Sample> {
-    let sample = record::sample(bytes)?;
+    let (sample, packet) = record::sample(bytes)?;
     Some(Sample {
         time: Instant(sample.time_ns),
         ifindex: sample.ifindex,
-        side: if sample.hook == INGRESS { EntrySide::Ingress } else { EntrySide::Egress },
+        side: side_of(sample.hook == u32::from(INGRESS)),
         len: sample.len,
+        wire_len: sample.wire_len,
+        segments: sample.segments,
+        gso_size: sample.gso_size,
         rate: sample.rate,
-        bytes: Bytes::copy_from_slice(sample.captured()),
+        bytes: Bytes::copy_from_slice(packet),
     })
+}
+
+/// What the headers of a sampled packet say, or why they do not: by the parser that the kernel side uses.
+pub fn ends(sample: &Sample) -> Result<Ends, Outcome> {
+    let packet = parse::<[u8]>(&sample.bytes)?;
+    let socket = |of, port| Socket { address: address(of), port };
+    Ok(Ends {
+        protocol: protocol_of(packet.family, packet.protocol),
+        source: socket(packet.source, packet.source_port),
+        destination: socket(packet.destination, packet.destination_port),
+    })
+}
+
+pub(super) fn message(bytes: &[u8]) -> Option<Message> {
+    let (message, payload) = record::message(bytes)?;
+    Some(Message {
+        time: Instant(message.time_ns),
+        ifindex: message.ifindex,
+        side: side_of(message.hook == u16::from(INGRESS)),
+        source: Socket { address: address(message.source), port: message.source_port },
+        destination: Socket {
+            address: address(message.destination),
+            port: message.destination_port,
+        },
+        protocol: Protocol(message.protocol),
+        len: message.len,
+        bytes: Bytes::copy_from_slice(payload),
+    })
+}
+
+/// A record names one of two hooks; any other was refused.
+fn side_of(is_ingress: bool) -> EntrySide {
+    if is_ingress { EntrySide::Ingress } else { EntrySide::Egress }
 }
 
 pub(super) fn tally(tally: AbiTally) -> Tally {
@@ -54,11 +91,11 @@ pub(super) fn interface_tally(half: InterfaceHalf) -> InterfaceTally {
 
 /// The protocol of a flow, ARP among them.
 pub(super) fn protocol(key: &FlowKey) -> Protocol {
-    if key.family & !family::INNER == family::ARP {
-        Protocol::ARP
-    } else {
-        Protocol(key.protocol.into())
-    }
+    protocol_of(key.family & !family::INNER, key.protocol)
+}
+
+fn protocol_of(family: u8, protocol: u8) -> Protocol {
+    if family == family::ARP { Protocol::ARP } else { Protocol(protocol.into()) }
 }
 
 pub(super) fn local(key: &FlowKey) -> Socket {
