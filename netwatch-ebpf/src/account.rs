@@ -27,7 +27,9 @@ pub fn packet<const HOOK: u8>(ctx: &TcContext) {
 }
 
 /// The packets that nearly all are; `None` for any other, of which nothing has been counted yet.
-// than 512 bytes together as older verifiers count them.
+///
+/// A function of its own where there are messages: its stack would else lie below each deeper call, which then have more
+/// than 512 bytes together as older verifiers count them.
 #[cfg_attr(feature = "log", inline(never))]
 #[cfg_attr(not(feature = "log"), inline(always))]
 fn common<const HOOK: u8>(ctx: &TcContext) -> Option<()> {

@@ -3,7 +3,7 @@
 
 use std::{
     ffi::OsStr,
-    io::{ErrorKind, Read, Write as _},
+    io::{self, ErrorKind, Read, Write as _},
     os::unix::process::CommandExt as _,
     path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Stdio},
@@ -110,6 +110,18 @@ pub(crate) fn wait(child: &mut Child) -> Result<ExitStatus> {
     }
 }
 
+/// Has the kernel ask the child to end when we have gone, in whatever way. `We` is the thread that starts it.
+#[expect(unsafe_code, reason = "std has no way to set the parent-death signal")]
+pub(crate) fn dies_with_us(command: &mut Command) {
+    // SAFETY: prctl is async-signal-safe and the closure touches no memory shared with the parent.
+    unsafe {
+        command.pre_exec(|| match libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGTERM) {
+            0 => Ok(()),
+            _ => Err(io::Error::last_os_error()),
+        });
+    }
+}
+
 /// Where a program is: in PATH, in cargo's folder, or in the folders that only root has in PATH.
 pub(crate) fn find(program: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
@@ -147,7 +159,7 @@ pub(crate) fn tail(output: &str) -> String {
 }
 
 /// Reads a pipe to its end beside us, so that neither pipe can fill up and stop the child.
-fn drain(pipe: Option<impl Read + Send + 'static>) -> thread::JoinHandle<String> {
+pub(crate) fn drain(pipe: Option<impl Read + Send + 'static>) -> thread::JoinHandle<String> {
     thread::spawn(move || {
         let mut bytes = Vec::new();
         if let Some(mut pipe) = pipe {

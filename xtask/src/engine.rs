@@ -8,7 +8,7 @@ use std::{
     io::{self, BufRead as _, BufReader, Read as _},
     os::unix::process::CommandExt as _,
     path::{Path, PathBuf},
-    process::{Child, Command, Stdio},
+    process::{Child, Stdio},
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -23,7 +23,7 @@ use tempfile::TempDir;
 
 use crate::{
     cleanup,
-    command::{command, find, line, step, tail, wait},
+    command::{command, dies_with_us, find, line, step, tail, wait},
     docker::{Answer, Host, client},
     firewall::Traces,
     refused::Refused,
@@ -178,7 +178,8 @@ impl Daemon {
             .stdout(log.try_clone()?)
             .stderr(log)
             .process_group(0);
-        stop_with_us(&mut command);
+        // A keeper that is killed cannot stop dockerd any more; the kernel then does.
+        dies_with_us(&mut command);
         let process = command.spawn().context("starting dockerd")?;
         let mut daemon = Self { process, folder };
         daemon
@@ -262,17 +263,5 @@ fn unmount_below(folder: &Path) {
         if let Err(error) = step("umount", &["-l", point]) {
             say(format_args!("could not unmount {point}: {error:#}"));
         }
-    }
-}
-
-/// A keeper that is killed cannot stop dockerd any more; the kernel then does.
-#[expect(unsafe_code, reason = "std has no way to set the parent-death signal")]
-fn stop_with_us(command: &mut Command) {
-    // SAFETY: prctl is async-signal-safe and the closure touches no memory shared with the parent.
-    unsafe {
-        command.pre_exec(|| match libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGTERM) {
-            0 => Ok(()),
-            _ => Err(io::Error::last_os_error()),
-        });
     }
 }
