@@ -19,6 +19,7 @@ pub mod interface;
 pub mod message;
 pub mod outcome;
 pub mod parse;
+pub mod record;
 pub mod sample;
 
 pub use config::ABI_VERSION;

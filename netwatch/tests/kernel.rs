@@ -18,37 +18,21 @@ mod sample;
 
 use std::net::IpAddr;
 
-use aya::programs::{SchedClassifier, TestRun, TestRunOptions};
 use etherparse::PacketBuilder;
 use netwatch::{
     datapath::{AttachMode, Datapath, Options},
-    model::{Exclusion, InterfaceKind, Observation, Protocol, Tally},
+    model::{InterfaceKind, Observation, Protocol, Tally},
 };
 use netwatch_common::{outcome::Outcome, parse::tcp_flags};
-use support::netns::in_new_namespace;
+use support::{
+    netns::in_new_namespace,
+    programs::{EGRESS, Gso, INGRESS, LO, options, run, run_at},
+};
 
 const MAC_A: [u8; 6] = [2, 0, 0, 0, 0, 1];
 const MAC_B: [u8; 6] = [2, 0, 0, 0, 0, 2];
 const A: [u8; 4] = [172, 17, 0, 2];
 const B: [u8; 4] = [172, 17, 0, 3];
-/// The loopback device of a new namespace. It is down: only what a test runs by hand passes its hooks.
-const LO: u32 = 1;
-
-const INGRESS: &str = "netwatch_ingress";
-const EGRESS: &str = "netwatch_egress";
-
-fn options() -> Options {
-    Options {
-        flow_entries: 1 << 14,
-        sample_rate: 0,
-        sample_length: 128,
-        dns_rate: 1_000,
-        exclusion: Exclusion::default(),
-        attach_mode: AttachMode::Auto,
-        messages: false,
-    }
-}
-
 /// Loads the programs, attached to the loopback device of a new namespace.
 fn with_datapath(options: Options, body: impl FnOnce(&mut Datapath) + Send + 'static) {
     in_new_namespace(move || {
@@ -57,52 +41,6 @@ fn with_datapath(options: Options, body: impl FnOnce(&mut Datapath) + Send + 'st
         body(&mut datapath);
         assert_ledger(&mut datapath);
     });
-}
-
-/// What the context of the program says besides the packet (`struct __sk_buff`).
-#[derive(Clone, Copy)]
-struct Gso {
-    segs: u32,
-    size: u32,
-}
-
-fn run(datapath: &mut Datapath, program: &str, packet: &[u8], repeat: u32, gso: Option<Gso>) {
-    run_at(datapath, LO, program, packet, repeat, gso);
-}
-
-/// Runs a program as if it were attached to an interface of this namespace.
-fn run_at(
-    datapath: &mut Datapath,
-    ifindex: u32,
-    program: &str,
-    packet: &[u8],
-    repeat: u32,
-    gso: Option<Gso>,
-) {
-    // Offsets in `struct __sk_buff` (linux/bpf.h); fields that a test may not set have to be zero.
-    let mut context = [0u8; 192];
-    let mut set = |offset: usize, value: u32| {
-        context[offset..offset + 4].copy_from_slice(&value.to_ne_bytes());
-    };
-    set(40, ifindex);
-    if let Some(gso) = gso {
-        set(164, gso.segs);
-        set(176, gso.size);
-    }
-    let program: &mut SchedClassifier =
-        datapath.ebpf_mut().program_mut(program).unwrap().try_into().unwrap();
-    let options = TestRunOptions {
-        data_in: Some(packet),
-        ctx_in: Some(&context),
-        repeat,
-        ..TestRunOptions::default()
-    };
-    let result = program.test_run(options).expect("runs");
-    assert_eq!(
-        result.return_value,
-        u32::MAX,
-        "TC_ACT_UNSPEC: whatever else is attached still runs"
-    );
 }
 
 fn observations(datapath: &mut Datapath) -> Vec<Observation> {

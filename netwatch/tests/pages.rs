@@ -115,7 +115,8 @@ fn is_path(word: &str) -> bool {
         && word.chars().all(|c| c.is_ascii_alphanumeric() || "._-/".contains(c))
         && !word.starts_with('/');
     let first = word.split('/').next().unwrap_or_default();
-    let top = ["netwatch", "netwatch-common", "netwatch-ebpf", "xtask", "docs", ".ci", ".cargo"];
+    let top =
+        ["netwatch", "netwatch-common", "netwatch-ebpf", "xtask", "docs", "fuzz", ".ci", ".cargo"];
     let is_file = ["rs", "md", "toml"].iter().any(|end| has_extension(word, end));
     plain && (is_file || word.contains('/') && top.contains(&first))
 }

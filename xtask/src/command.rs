@@ -30,6 +30,7 @@ pub(crate) fn step(program: &str, args: &[&str]) -> Result<String> {
     let mut command = command(program);
     command.args(args).process_group(0);
     collect(&mut command, |child| child.wait().context("waiting for a child process"))
+        .map(|(out, _)| out)
 }
 
 /// The same for a program that reads its work from standard input.
@@ -52,13 +53,19 @@ pub(crate) fn step_with_input(program: &Path, args: &[&str], input: &str) -> Res
 
 /// Runs to the end and returns standard output; the output of a failed command becomes the error.
 pub(crate) fn capture(command: &mut Command) -> Result<String> {
-    collect(command, wait)
+    collect(command, wait).map(|(out, _)| out)
 }
 
+/// The same for a program that tells its results on standard error.
+pub(crate) fn capture_errors(command: &mut Command) -> Result<String> {
+    collect(command, wait).map(|(_, err)| err)
+}
+
+/// What came on standard output and on standard error.
 fn collect(
     command: &mut Command,
     wait: impl FnOnce(&mut Child) -> Result<ExitStatus>,
-) -> Result<String> {
+) -> Result<(String, String)> {
     let mut child = command
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
@@ -68,7 +75,7 @@ fn collect(
     let status = wait(&mut child)?;
     let (out, err) = (out.join().unwrap_or_default(), err.join().unwrap_or_default());
     if status.success() {
-        return Ok(out);
+        return Ok((out, err));
     }
     let said = tail(&format!("{out}{err}"));
     Err(anyhow!(

@@ -1,4 +1,4 @@
-//! netwatch's developer and first-run commands: `cargo xtask setup | run | test | kernels | lab`.
+//! netwatch's developer and first-run commands: `cargo xtask setup | run | test | fuzz | kernels | lab`.
 //!
 //! Promises: every command leaves the host as it found it, also when it fails or is interrupted; only `setup` installs
 //! anything, and says so first. Exit codes are netwatch's own: 0 done, 1 failed, 2 usage, 3 not permitted or not
@@ -9,6 +9,7 @@ mod command;
 mod docker;
 mod engine;
 mod firewall;
+mod fuzz;
 mod image;
 mod kernels;
 mod lab;
@@ -35,6 +36,7 @@ Examples:
   cargo xtask run                    build netwatch and observe this host's containers (or a lab, without Docker)
   cargo xtask run -- --flow-log - --flow-format json
   cargo xtask test                   every test, on a real Docker engine
+  cargo xtask fuzz --seconds 30      every fuzz target for 30 seconds
   cargo xtask kernels                old and new kernels, in virtual machines
   cargo xtask lab up                 a Docker-like host without Docker
   cargo xtask lab traffic --seconds 60
@@ -57,6 +59,8 @@ enum Task {
     Run(run::Args),
     /// Set up, build, and run every test; starts a Docker engine of its own where none answers
     Test(test::Args),
+    /// Run each fuzz target for some time, from the kept corpus on
+    Fuzz(fuzz::Args),
     /// Boot Debian's kernels in virtual machines, and run netwatch on each
     Kernels(kernels::Args),
     /// A Docker-like host without Docker: namespaces web, api, db and cli on one bridge
@@ -92,6 +96,7 @@ fn perform(task: Task) -> Result<ExitCode> {
         Task::Setup(args) => setup::setup(args)?,
         Task::Run(args) => return run::run(&args),
         Task::Test(args) => return test::test(&args),
+        Task::Fuzz(args) => fuzz::fuzz(&args)?,
         Task::Kernels(args) => return kernels::kernels(&args),
         Task::Lab(task) => lab::lab(&task)?,
         Task::Engine => engine::keep()?,

@@ -87,8 +87,9 @@ fn extension<H: Header>(header: H, packet: &mut Packet) -> u32 {
     match kind {
         FRAGMENT => {
             let place = header.u16(2);
-            packet.fragment = fragment::part(place & FRAGMENT_OFFSET, place & MORE_FRAGMENTS != 0);
-            if packet.fragment != fragment::NONE {
+            let part = fragment::part(place & FRAGMENT_OFFSET, place & MORE_FRAGMENTS != 0);
+            if part != fragment::NONE {
+                packet.fragment = part;
                 packet.fragment_id = u32::from_be(header.word(4));
             }
             8

@@ -12,14 +12,12 @@ use bytes::Bytes;
 use netwatch_common::{
     cpu::CpuState,
     drop::{DropKey, DropRecord, DropState, HOST, KernelFacts},
-    flow::{
-        Address, EvictedFlow, FlowEntry, FlowKey, Half, Tally as AbiTally, detail, family, mark,
-    },
+    flow::{Address, FlowEntry, FlowKey, Half, Tally as AbiTally, detail, family, mark},
     interface::{InterfaceCounters as AbiCounters, InterfaceHalf},
-    message::Message as AbiMessage,
     outcome::Outcome,
     parse::{parse, protocol},
-    sample::{EGRESS, INGRESS, Sample as AbiSample},
+    record,
+    sample::INGRESS,
 };
 
 use super::shared::Plain;
@@ -37,17 +35,9 @@ unsafe impl Plain for AbiTally {}
 // SAFETY: as above.
 unsafe impl Plain for FlowEntry {}
 // SAFETY: as above.
-unsafe impl Plain for EvictedFlow {}
-// SAFETY: as above.
-unsafe impl Plain for AbiSample {}
-// SAFETY: as above.
-unsafe impl Plain for AbiMessage {}
-// SAFETY: as above.
 unsafe impl Plain for DropKey {}
 // SAFETY: as above.
 unsafe impl Plain for DropState {}
-// SAFETY: as above.
-unsafe impl Plain for DropRecord {}
 // SAFETY: as above.
 unsafe impl Plain for KernelFacts {}
 
@@ -59,37 +49,18 @@ pub(super) struct Abi<T>(pub(super) T);
 // SAFETY: transparent, and `Plain` promises what `Pod` asks for.
 unsafe impl<T: Plain + 'static> aya::Pod for Abi<T> {}
 
-/// The value that a record from a ring is; `None` if it has another size.
-fn decode<T: Plain>(bytes: &[u8]) -> Option<T> {
-    if bytes.len() != size_of::<T>() {
-        return None;
-    }
-    // SAFETY: enough bytes, any of which are a value of `T`; read without regard to alignment.
-    Some(unsafe { bytes.as_ptr().cast::<T>().read_unaligned() })
-}
-
-/// The header that a record begins with, and what follows it.
-fn decode_header<T: Plain>(bytes: &[u8]) -> Option<(T, Bytes)> {
-    let (header, rest) = bytes.split_at_checked(size_of::<T>())?;
-    Some((decode(header)?, Bytes::copy_from_slice(rest)))
-}
-
-pub(super) fn evicted(bytes: &[u8]) -> Option<EvictedFlow> {
-    decode(bytes)
-}
-
 pub(super) fn sample(bytes: &[u8]) -> Option<Sample> {
-    let (sample, packet): (AbiSample, _) = decode_header(bytes)?;
+    let (sample, packet) = record::sample(bytes)?;
     Some(Sample {
         time: Instant(sample.time_ns),
         ifindex: sample.ifindex,
-        side: side_of(u8::try_from(sample.hook).ok()?)?,
+        side: side_of(sample.hook == u32::from(INGRESS)),
         len: sample.len,
         wire_len: sample.wire_len,
         segments: sample.segments,
         gso_size: sample.gso_size,
         rate: sample.rate,
-        bytes: packet,
+        bytes: Bytes::copy_from_slice(packet),
     })
 }
 
@@ -105,11 +76,11 @@ pub fn ends(sample: &Sample) -> Result<Ends, Outcome> {
 }
 
 pub(super) fn message(bytes: &[u8]) -> Option<Message> {
-    let (message, payload): (AbiMessage, _) = decode_header(bytes)?;
+    let (message, payload) = record::message(bytes)?;
     Some(Message {
         time: Instant(message.time_ns),
         ifindex: message.ifindex,
-        side: side_of(u8::try_from(message.hook).ok()?)?,
+        side: side_of(message.hook == u16::from(INGRESS)),
         source: Socket { address: address(message.source), port: message.source_port },
         destination: Socket {
             address: address(message.destination),
@@ -117,20 +88,13 @@ pub(super) fn message(bytes: &[u8]) -> Option<Message> {
         },
         protocol: Protocol(message.protocol),
         len: message.len,
-        bytes: payload,
+        bytes: Bytes::copy_from_slice(payload),
     })
 }
 
-fn side_of(hook: u8) -> Option<EntrySide> {
-    match hook {
-        INGRESS => Some(EntrySide::Ingress),
-        EGRESS => Some(EntrySide::Egress),
-        _ => None,
-    }
-}
-
-pub(super) fn drop_record(bytes: &[u8]) -> Option<DropRecord> {
-    decode(bytes)
+/// A record names one of two hooks; any other was refused.
+fn side_of(is_ingress: bool) -> EntrySide {
+    if is_ingress { EntrySide::Ingress } else { EntrySide::Egress }
 }
 
 pub(super) fn dropped(record: &DropRecord, reason: Arc<str>) -> DroppedPacket {
@@ -286,37 +250,7 @@ pub(super) fn source_mac(entry: &FlowEntry) -> Option<(Mac, EntrySide)> {
 
 #[cfg(test)]
 mod tests {
-    use std::mem::offset_of;
-
     use super::*;
-
-    #[test]
-    fn a_record_of_another_size_is_refused() {
-        assert!(evicted(&[0; size_of::<EvictedFlow>()]).is_some());
-        assert!(evicted(&[0; size_of::<EvictedFlow>() - 1]).is_none());
-        assert!(sample(&[]).is_none());
-    }
-
-    #[test]
-    fn what_follows_a_header_belongs_to_it() {
-        let mut bytes = vec![0; size_of::<AbiMessage>()];
-        assert_eq!(sample(&bytes).unwrap().bytes.len(), 16);
-        assert_eq!(message(&bytes).unwrap().bytes.len(), 0);
-        bytes.extend([1, 2, 3]);
-        assert_eq!(message(&bytes).unwrap().bytes, [1, 2, 3][..]);
-        assert!(message(&bytes[..size_of::<AbiMessage>() - 1]).is_none());
-    }
-
-    #[test]
-    fn what_an_unknown_hook_saw_is_refused() {
-        let with = |offset: usize, size: usize| {
-            let mut bytes = vec![0; size];
-            bytes[offset] = 7;
-            bytes
-        };
-        assert!(sample(&with(offset_of!(AbiSample, hook), 200)).is_none());
-        assert!(message(&with(offset_of!(AbiMessage, hook), 200)).is_none());
-    }
 
     #[test]
     fn mapped_addresses_become_ipv4() {

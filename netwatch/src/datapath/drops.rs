@@ -14,7 +14,10 @@ use aya::{
     maps::{HashMap as KernelMap, MapData, PerCpuHashMap, RingBuf},
     programs::{ProgramError, RawTracePoint},
 };
-use netwatch_common::drop::{DropKey, DropState, HOST};
+use netwatch_common::{
+    drop::{DropKey, DropState, HOST},
+    record,
+};
 
 use super::{
     DatapathError,
@@ -182,7 +185,7 @@ impl Drops {
     pub(super) fn read_packets(&mut self) -> Vec<DroppedPacket> {
         let mut packets = Vec::new();
         while let Some(item) = self.records.next() {
-            let Some(record) = abi::drop_record(&item) else { continue };
+            let Some(record) = record::dropped(&item) else { continue };
             let packet = abi::dropped(&record, self.reasons.label(record.reason));
             // Multicast ends wherever nobody wants it: on a Docker host in each container, which has IPv6 off.
             if !packet.destination.address.is_multicast() {

@@ -7,7 +7,10 @@
 use std::mem::offset_of;
 
 use aya::maps::{MapData, RingBuf};
-use netwatch_common::flow::{FlowEntry, family};
+use netwatch_common::{
+    flow::{FlowEntry, family},
+    record,
+};
 
 use super::{
     DatapathError,
@@ -115,7 +118,7 @@ impl FlowTable {
     /// Takes all evicted entries out of the ring.
     fn drain(&mut self, interfaces: &InterfaceTable, each: &mut impl FnMut(Observation)) {
         while let Some(item) = self.evicted.next() {
-            let Some(record) = abi::evicted(&item) else { continue };
+            let Some(record) = record::evicted(&item) else { continue };
             let Some(shadow) = self.shadows.read(record.index) else { continue };
             hand_out(&record.entry, &shadow, interfaces, each);
             // The next one in this place has another sequence number: each packet changes it.

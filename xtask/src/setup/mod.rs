@@ -4,6 +4,7 @@
 //! which command brings what is missing; with everything there it only looks at files and asks dpkg and rustup.
 
 mod apt;
+pub(crate) mod fuzzer;
 mod linker;
 mod table;
 mod toolchain;

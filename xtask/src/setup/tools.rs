@@ -23,7 +23,7 @@ pub(super) struct Tool {
 const BUILD: [(&str, &[&str]); 2] = [("cc", &["build-essential"]), ("ip", &["iproute2"])];
 
 /// From Debian 13 on the client is a package of its own, before it is in docker.io.
-const TEST: [(&str, &[&str]); 8] = [
+const TEST: [(&str, &[&str]); 9] = [
     ("dockerd", &["docker.io"]),
     ("docker", &["docker-cli", "docker.io"]),
     ("iptables", &["iptables"]),
@@ -32,6 +32,7 @@ const TEST: [(&str, &[&str]); 8] = [
     ("prometheus", &["prometheus"]),
     ("promtool", &["prometheus"]),
     ("iperf3", &["iperf3"]),
+    ("tshark", &["tshark"]),
 ];
 
 /// Looks for each program.
