@@ -1,9 +1,10 @@
-//! netwatch's developer and first-run commands: `cargo xtask setup | run | test | lab`.
+//! netwatch's developer and first-run commands: `cargo xtask setup | run | test | bench | lab`.
 //!
 //! Promises: every command leaves the host as it found it, also when it fails or is interrupted; only `setup` installs
 //! anything, and says so first. Exit codes are netwatch's own: 0 done, 1 failed, 2 usage, 3 not permitted or not
 //! supported here.
 
+mod bench;
 mod cleanup;
 mod command;
 mod docker;
@@ -34,6 +35,7 @@ Examples:
   cargo xtask run                    build netwatch and observe this host's containers (or a lab, without Docker)
   cargo xtask run -- --flow-log - --flow-format json
   cargo xtask test                   every test, on a real Docker engine
+  cargo xtask bench                  what netwatch costs on this machine
   cargo xtask lab up                 a Docker-like host without Docker
   cargo xtask lab traffic --seconds 60
 
@@ -55,6 +57,8 @@ enum Task {
     Run(run::Args),
     /// Set up, build, and run every test; starts a Docker engine of its own where none answers
     Test(test::Args),
+    /// Measure what netwatch costs on this machine
+    Bench(bench::Args),
     /// A Docker-like host without Docker: namespaces web, api, db and cli on one bridge
     #[command(subcommand)]
     Lab(lab::Task),
@@ -88,6 +92,7 @@ fn perform(task: Task) -> Result<ExitCode> {
         Task::Setup(args) => setup::setup(args)?,
         Task::Run(args) => return run::run(&args),
         Task::Test(args) => return test::test(&args),
+        Task::Bench(args) => return bench::bench(&args),
         Task::Lab(task) => lab::lab(&task)?,
         Task::Engine => engine::keep()?,
         Task::ObserveLab(args) => return run::observe_lab(&args),
