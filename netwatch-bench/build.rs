@@ -3,6 +3,8 @@
 #[path = "../netwatch/build/kernel.rs"]
 mod kernel;
 
+const BINARY: &str = "netwatch-bench-ebpf";
+
 fn main() -> anyhow::Result<()> {
-    kernel::Compiler::find()?.build(&["bench"]).map(drop)
+    kernel::Compiler::find()?.build(BINARY, "bench", BINARY)
 }

@@ -5,20 +5,17 @@ mod kernel;
 
 use std::{env, process::Command};
 
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 use kernel::Compiler;
 
-const OBJECT: &str = "netwatch-ebpf";
+const BINARY: &str = "netwatch-ebpf";
 
 fn main() -> Result<()> {
     println!("cargo:rerun-if-env-changed=NETWATCH_REVISION");
     revision();
     let compiler = Compiler::find()?;
-    // Cargo names the result after the binary, so the one with messages is built first and set aside.
-    let object = compiler.build(&["log"])?.join(OBJECT);
-    std::fs::rename(&object, object.with_extension("log"))
-        .context("setting the object with messages aside")?;
-    compiler.build(&[]).map(drop)
+    compiler.build(BINARY, "", "netwatch-ebpf")?;
+    compiler.build(BINARY, "log", "netwatch-ebpf.log")
 }
 
 /// The git revision for `--version`, where there is a checkout.

@@ -4,17 +4,36 @@
 //! container). `ingress` counts what local sent, `egress` what it was sent. So both directions of a conversation share
 //! an entry, and a packet that crosses the same interface twice (a container that routes) never mixes with itself.
 
+use crate::config::FLOW_WAYS;
+
+/// Values of [`FlowKey::family`].
+pub mod family {
+    /// Internet Protocol, version 4.
+    pub const IPV4: u8 = 4;
+    /// Internet Protocol, version 6.
+    pub const IPV6: u8 = 6;
+    /// Address Resolution Protocol for IPv4: who asks for whom.
+    pub const ARP: u8 = 1;
+    /// This bit: the packets travelled inside a tunnel, whose own flow has counted them already.
+    pub const INNER: u8 = 0x80;
+}
+
 /// An IPv6 address, or an IPv4 address mapped into one (RFC 4291, section 2.5.5.2): the bytes of the packet in their
-/// order, held as four words so that the kernel side copies words.
+/// order, held as two words so that the kernel side copies and compares words.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub struct Address(pub [u32; 4]);
+pub struct Address(pub [u64; 2]);
 
 impl Address {
     /// Maps an IPv4 address, given as the word that its four bytes make in memory.
     #[inline(always)]
     pub const fn from_v4_word(word: u32) -> Self {
-        Self([0, 0, u32::from_ne_bytes([0, 0, 0xff, 0xff]), word])
+        let prefix = u32::from_ne_bytes([0, 0, 0xff, 0xff]);
+        if cfg!(target_endian = "little") {
+            Self([0, prefix as u64 | (word as u64) << 32])
+        } else {
+            Self([0, (prefix as u64) << 32 | word as u64])
+        }
     }
 
     /// The sixteen bytes in network order.
@@ -22,7 +41,7 @@ impl Address {
         let mut out = [0; 16];
         let mut i = 0;
         while i < 16 {
-            out[i] = self.0[i / 4].to_ne_bytes()[i % 4];
+            out[i] = self.0[i / 8].to_ne_bytes()[i % 8];
             i += 1;
         }
         out
@@ -37,15 +56,15 @@ pub struct FlowKey {
     pub local: Address,
     /// Address of the other end.
     pub remote: Address,
-    /// TCP or UDP port of the local end, host byte order; the identifier for ICMP echo; otherwise 0.
+    /// Port of the local end, host byte order; the identifier for ICMP echo; otherwise 0.
     pub local_port: u16,
     /// The same of the remote end.
     pub remote_port: u16,
     /// Slot of the interface in the interface table.
     pub slot: u16,
-    /// IP protocol number (IANA "Assigned Internet Protocol Numbers").
+    /// IP protocol number (IANA "Assigned Internet Protocol Numbers"); 0 for ARP.
     pub protocol: u8,
-    /// 4 or 6.
+    /// One of [`family`].
     pub family: u8,
 }
 
@@ -65,48 +84,112 @@ pub struct Tally {
 
 const _: () = assert!(size_of::<Tally>() == 24 && align_of::<Tally>() == 8);
 
+/// What an entry of one protocol keeps in [`Half::detail`], by index.
+pub mod detail {
+    /// TCP: the sequence number behind the highest one seen.
+    pub const NEXT: usize = 0;
+    /// TCP: bytes below [`NEXT`] that were jumped over and have not come yet.
+    pub const MISSING: usize = 1;
+    /// TCP: segments whose bytes this hook had seen before.
+    pub const RETRANSMITTED: usize = 2;
+    /// TCP: segments that came after later ones.
+    pub const OUT_OF_ORDER: usize = 3;
+    /// ICMP echo: sequence number of the last request.
+    pub const ECHO_SEQUENCE: usize = 0;
+    /// ICMP echo: 1 while the last request has no reply.
+    pub const ECHO_PENDING: usize = 1;
+    /// ICMP echo: replies whose request was timed; [`super::FlowEntry::timing_ns`] is the sum of their times.
+    pub const ECHO_TIMED: usize = 2;
+}
+
+/// Bits of [`Half::marks`].
+pub mod mark {
+    /// The first four bits: the ECN codepoint with this number was seen (RFC 3168, section 5: 0 not capable, 1 and 2
+    /// capable, 3 congestion experienced).
+    pub const ECN: u8 = 0x0f;
+    /// TCP: its sender announced a window of zero (RFC 9293, section 3.8.6.1).
+    pub const ZERO_WINDOW: u8 = 0x10;
+    /// [`super::FlowEntry::source_mac`] is that of this direction.
+    pub const SOURCE_MAC: u8 = 0x20;
+    /// TCP: opened by a SYN whose SYN-ACK this direction has not acknowledged yet.
+    pub const HANDSHAKE: u8 = 0x40;
+}
+
 /// One direction of an entry.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Half {
     /// What was counted.
     pub tally: Tally,
-    /// `CLOCK_MONOTONIC` of the first packet, exact; 0 = none yet.
+    /// `CLOCK_MONOTONIC` of the first packet: exact where it opened the entry or is one of those that are timed (SYN,
+    /// FIN, RST, ICMP); 0 = none yet.
     pub first_ns: u64,
-    /// `CLOCK_MONOTONIC` of the last packet, as fresh as [`crate::config::Settings::clock_ns`].
+    /// `CLOCK_MONOTONIC` of the last packet, exact or as fresh as the kernel side's clock (about 10 ms).
     pub last_ns: u64,
+    /// By protocol, see [`detail`].
+    pub detail: [u32; 4],
+    /// Bytes of the largest packet on the wire, Ethernet header included; 65,535 = that or more.
+    pub largest: u16,
+    /// Smallest time to live (hop limit).
+    pub ttl_min: u8,
+    /// Largest time to live (hop limit).
+    pub ttl_max: u8,
     /// All TCP flags seen, or-ed together (RFC 9293, section 3.1; the low byte).
     pub tcp_flags: u8,
-    /// ICMP type of the first packet.
-    pub icmp_type: u8,
-    /// Explicit padding.
-    pub pad: [u8; 6],
+    /// Of the first packet: the TCP flags, the ICMP type or the ARP operation.
+    pub opened_by: u8,
+    /// DSCP and ECN of the last packet.
+    pub traffic_class: u8,
+    /// See [`mark`].
+    pub marks: u8,
 }
 
-const _: () = assert!(size_of::<Half>() == 48 && align_of::<Half>() == 8);
+const _: () = assert!(size_of::<Half>() == 64 && align_of::<Half>() == 8);
 
 /// An entry of the flow table.
 ///
-/// Written by one CPU only. `sequence` is odd while the entry is being written: a reader that finds it odd or changed
-/// reads again.
+/// Written by one CPU only, between two increments of `sequence`: a reader that finds it odd or changed reads again. Three cache lines: what is looked up and changed seldom, and one for each direction.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct FlowEntry {
-    /// Sequence number; 0 = never used.
+    /// Even, and changed by each packet; odd while the entry is being written.
     pub sequence: u32,
-    /// Counts the flows that this place has held; distinguishes them for the reader.
-    pub incarnation: u32,
+    /// Counts the flows that this place has held; distinguishes them for the reader. It may wrap: far fewer records of
+    /// flows that gave way fit into the ring.
+    pub incarnation: u16,
+    /// TCP: FIN and RST of both directions, or-ed together.
+    pub ended: u8,
+    /// Explicit padding.
+    pub pad: u8,
     /// The flow.
     pub key: FlowKey,
+    /// TCP: when the ACK of the SYN-ACK passed; 0 = not seen. ICMP echo: the sum of the times of all timed replies.
+    pub timing_ns: u64,
+    /// Source address of the Ethernet frame that opened the entry, as it stands in memory; [`mark::SOURCE_MAC`] says in
+    /// which direction.
+    pub source_mac: [u16; 3],
+    /// ICMP type of the last error message that quoted a packet of this flow; 0 = none.
+    pub error_type: u8,
+    /// Its ICMP code.
+    pub error_code: u8,
     /// Sent by the local end, seen at the ingress hook.
     pub ingress: Half,
     /// Sent to the local end, seen at the egress hook.
     pub egress: Half,
 }
 
-const _: () = assert!(size_of::<FlowEntry>() == 144 && align_of::<FlowEntry>() == 8);
+const _: () = assert!(size_of::<FlowEntry>() == 192 && align_of::<FlowEntry>() == 8);
+
+/// A set of the flow table: a flow is in one of its places or in none.
+pub type FlowSet = [FlowEntry; FLOW_WAYS as usize];
 
 impl FlowEntry {
+    /// Whether the place has never held a flow.
+    #[inline(always)]
+    pub const fn is_free(&self) -> bool {
+        self.key.family == 0
+    }
+
     /// When the entry was last written; 0 for one that never was.
     #[inline(always)]
     pub const fn last_ns(&self) -> u64 {
@@ -130,4 +213,4 @@ pub struct EvictedFlow {
     pub entry: FlowEntry,
 }
 
-const _: () = assert!(size_of::<EvictedFlow>() == 152 && align_of::<EvictedFlow>() == 8);
+const _: () = assert!(size_of::<EvictedFlow>() == 200 && align_of::<EvictedFlow>() == 8);

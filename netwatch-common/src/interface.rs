@@ -1,41 +1,52 @@
 //! The interface table and its counters.
 
-use crate::flow::Tally;
+use crate::{config::INTERFACE_WAYS, flow::Tally};
 
-/// One direction of an interface.
+/// One direction of an interface: the socket buffers that passed, and what makes more of them on the wire.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct InterfaceHalf {
-    /// skbs, segments, wire bytes.
-    pub tally: Tally,
-    /// Sum of `skb->len` from the Ethernet header on: what `ip -s link` counts for a veth.
+    /// Socket buffers (skbs): packets in the sense of `ip -s link`.
+    pub packets: u64,
+    /// Sum of `skb->len` from the Ethernet header on: bytes in the sense of `ip -s link`, for a veth.
     pub skb_bytes: u64,
+    /// Segments beyond one per skb (GSO).
+    pub more_segments: u64,
+    /// Bytes beyond `skb_bytes`: headers that segmentation repeats, VLAN tags that are kept beside the packet.
+    pub more_bytes: u64,
+}
+
+impl InterfaceHalf {
+    /// The same in the units of flows.
+    pub const fn tally(&self) -> Tally {
+        Tally {
+            packets: self.packets,
+            segments: self.packets + self.more_segments,
+            bytes: self.skb_bytes + self.more_bytes,
+        }
+    }
 }
 
 /// Counters of one interface on one CPU.
-#[repr(C, align(64))]
+///
+/// The agent writes `ifindex` on every CPU when it attaches, and 0 to `sample_countdown` when it changes the rate; the
+/// programs write the rest. The slot of an interface is
+/// `set * INTERFACE_WAYS + way`, where `set` is the ifindex modulo [`INTERFACE_SETS`]: one look-up, without a hash,
+/// finds out whose counters these are and the counters themselves.
+#[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct InterfaceCounters {
+    /// The interface in this slot; 0 = free (the kernel never gives out index 0).
+    pub ifindex: u32,
+    /// Packets until the next sample is due at this interface on this CPU; 0 = not drawn yet.
+    pub sample_countdown: u32,
     /// Seen at the ingress hook: what the interface received.
     pub ingress: InterfaceHalf,
     /// Seen at the egress hook: what the interface transmitted.
     pub egress: InterfaceHalf,
 }
 
-const _: () =
-    assert!(size_of::<InterfaceCounters>() == 64 && align_of::<InterfaceCounters>() == 64);
+const _: () = assert!(size_of::<InterfaceCounters>() == 72 && align_of::<InterfaceCounters>() == 8);
 
-/// A place of the interface table, written by the agent when it attaches.
-///
-/// The slot of an interface is `set * INTERFACE_WAYS + way`, where `set` is the ifindex modulo `INTERFACE_SETS`: a
-/// lookup without a hash and without a helper call.
-#[repr(C)]
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct InterfaceEntry {
-    /// The interface in this slot; 0 = free (the kernel never gives out index 0).
-    pub ifindex: u32,
-    /// Explicit padding: the kernel lays array elements out in steps of eight bytes.
-    pub pad: u32,
-}
-
-const _: () = assert!(size_of::<InterfaceEntry>() == 8 && align_of::<InterfaceEntry>() == 4);
+/// The slots whose interfaces have the same ifindex modulo [`INTERFACE_SETS`].
+pub type InterfaceSet = [InterfaceCounters; INTERFACE_WAYS as usize];

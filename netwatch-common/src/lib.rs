@@ -11,6 +11,7 @@
 )]
 
 pub mod config;
+pub mod cpu;
 pub mod flow;
 pub mod interface;
 pub mod outcome;

@@ -30,11 +30,11 @@ macro_rules! outcomes {
 outcomes! {
     /// Shorter than the headers it announces.
     Truncated = 0, "truncated";
-    /// An ARP packet: counted at the interface, not a flow.
+    /// An ARP packet that neither asks for nor tells the Ethernet address of an IPv4 address.
     Arp = 1, "arp";
-    /// An Ethernet frame with a length instead of a type (IEEE 802.3 / LLC, such as spanning tree).
+    /// An Ethernet frame with a length and no type (IEEE 802.3 with LLC, such as spanning tree).
     Llc = 2, "llc";
-    /// An Ethernet type that is neither IPv4, IPv6 nor ARP.
+    /// An Ethernet type that is neither IPv4, IPv6 nor ARP, or a third VLAN tag.
     OtherEthertype = 3, "other-ethertype";
     /// An IPv4 header with the wrong version or a header length below 20 bytes.
     BadIpv4Header = 4, "bad-ipv4-header";
@@ -42,7 +42,7 @@ outcomes! {
     BadIpv6Header = 5, "bad-ipv6-header";
     /// An IPv6 packet with more extension headers than are followed.
     Ipv6ExtensionLimit = 6, "ipv6-extension-limit";
-    /// A fragment other than the first: it carries no ports.
+    /// A fragment whose first one, which carries the ports, was not seen.
     LaterFragment = 7, "later-fragment";
     /// A TCP header with a data offset below 20 bytes.
     BadTcpHeader = 8, "bad-tcp-header";

@@ -1,60 +1,122 @@
 //! What happens to each packet, in order. This is the file to read first.
+//!
+//! The way of an ordinary packet is one straight piece of code, compiled for each of four kinds by itself. What is rare
+//! has functions of its own, so that the compiler keeps nothing at hand for it.
 
 use aya_ebpf::{helpers::bpf_get_smp_processor_id, programs::TcContext};
 use netwatch_common::{
-    flow::{FlowKey, Tally},
+    flow::family,
     outcome::{OUTCOME_STRIDE, Outcome},
-    parse::Packet,
-    sample::INGRESS,
+    parse::{self, Packet, fragment, protocol},
 };
 
-use crate::{clock, flow, interface, log, maps::OUTCOMES, sample, skb};
+use crate::{
+    flow::{self, Sighting},
+    fragments, interface, log,
+    maps::OUTCOMES,
+    quotation::{self, Message},
+    sample, skb, tunnel,
+};
 
 /// Accounts for one packet seen at a hook: `seen = counted in a flow + each outcome`, exactly.
 #[inline(always)]
 pub fn packet<const HOOK: u8>(ctx: &TcContext) {
-    // SAFETY: the kernel hands a valid context; the helper has no arguments.
-    let (ifindex, cpu) = unsafe { ((*ctx.skb.skb).ifindex, bpf_get_smp_processor_id()) };
-    let parsed = skb::parse(ctx);
-    let weight = skb::weigh(ctx, parsed.map_or(0, |packet| packet.header_len));
+    if common::<HOOK>(ctx).is_none() {
+        uncommon::<HOOK>(ctx);
+    }
+}
 
-    let outcome = match interface::slot(ifindex) {
-        Some(slot) => {
-            interface::count::<HOOK>(ctx, cpu, slot, &weight);
-            parsed.and_then(|packet| {
-                flow::count::<HOOK>(cpu, &key::<HOOK>(&packet, slot), &packet, &weight)
-            })
+/// The packets that nearly all are; `None` for any other, of which nothing has been counted yet.
+#[inline(always)]
+fn common<const HOOK: u8>(ctx: &TcContext) -> Option<()> {
+    let linear = skb::linear(ctx);
+    let packet = parse::common(&linear)?;
+    let is_ipv4 = packet.family == family::IPV4;
+    if packet.protocol == protocol::TCP {
+        let packet = parse::common_transport(&linear, packet)?;
+        if is_ipv4 {
+            count::<HOOK, true, true>(ctx, &packet);
+        } else {
+            count::<HOOK, true, false>(ctx, &packet);
         }
-        None => Err(Outcome::UnknownInterface),
+    } else {
+        let packet = parse::common_transport(&linear, packet)?;
+        if is_ipv4 {
+            count::<HOOK, false, true>(ctx, &packet);
+        } else {
+            count::<HOOK, false, false>(ctx, &packet);
+        }
+    }
+    Some(())
+}
+
+/// Tags, options, extension headers, fragments, ARP, tunnels, error messages, headers beyond the linear part, and what is
+/// no packet at all.
+#[inline(never)]
+fn uncommon<const HOOK: u8>(ctx: &TcContext) {
+    let packet = match skb::parse_at(ctx, 0) {
+        Ok(packet) => packet,
+        Err(outcome) => return leave::<HOOK>(ctx, outcome),
     };
-    if let Err(outcome) = outcome {
-        log::not_counted(ctx, ifindex, outcome);
-        count_outcome(cpu, outcome, &weight);
+    if packet.fragment != fragment::NONE && !fragments::join(packet) {
+        return leave::<HOOK>(ctx, Outcome::LaterFragment);
     }
-    sample::draw::<HOOK>(ctx, cpu, ifindex, clock::recent());
-}
-
-/// The flow key, seen from the interface: local is the end that transmits into it.
-#[inline(always)]
-fn key<const HOOK: u8>(packet: &Packet, slot: u32) -> FlowKey {
-    let outwards = HOOK == INGRESS;
-    FlowKey {
-        local: if outwards { packet.source } else { packet.destination },
-        remote: if outwards { packet.destination } else { packet.source },
-        local_port: if outwards { packet.source_port } else { packet.destination_port },
-        remote_port: if outwards { packet.destination_port } else { packet.source_port },
-        slot: slot as u16,
-        protocol: packet.protocol,
-        family: packet.family,
+    let (error, inner_at) = (Message::of(packet), packet.inner_at);
+    // A later fragment has no TCP header to follow.
+    if packet.protocol == protocol::TCP && packet.fragment != fragment::LATER {
+        count::<HOOK, true, false>(ctx, packet);
+    } else {
+        count::<HOOK, false, false>(ctx, packet);
+    }
+    // From here on the room that the packet was parsed into is used again.
+    if let Some(error) = error {
+        quotation::mark::<HOOK>(ctx, &error);
+    } else if inner_at != 0 {
+        tunnel::count::<HOOK>(ctx, inner_at);
     }
 }
 
+/// Counts a packet of a flow.
 #[inline(always)]
-fn count_outcome(cpu: u32, outcome: Outcome, weight: &Tally) {
-    let Some(tally) = OUTCOMES.get_ptr_mut(cpu * OUTCOME_STRIDE + outcome as u32) else { return };
+fn count<const HOOK: u8, const TCP: bool, const V4: bool>(ctx: &TcContext, packet: &Packet) {
+    let number = cpu();
+    let weight = skb::weigh(ctx, packet.header_len);
+    let Some(interface) = interface::find(number, skb::ifindex(ctx)) else {
+        return leave::<HOOK>(ctx, Outcome::UnknownInterface);
+    };
+    interface::count::<HOOK>(interface, &weight);
+    let seen = Sighting { ctx, number, slot: interface.slot, packet, weight };
+    if let Err(outcome) = flow::count::<HOOK, TCP, V4>(&seen) {
+        count_outcome(ctx, outcome, packet.header_len);
+    }
+    sample::draw::<HOOK>(ctx, number, interface.counters);
+}
+
+/// A packet that cannot be in a flow.
+#[inline(never)]
+fn leave<const HOOK: u8>(ctx: &TcContext, outcome: Outcome) {
+    let number = cpu();
+    let Some(interface) = interface::find(number, skb::ifindex(ctx)) else {
+        return count_outcome(ctx, Outcome::UnknownInterface, 0);
+    };
+    interface::count::<HOOK>(interface, &skb::weigh(ctx, 0));
+    count_outcome(ctx, outcome, 0);
+    sample::draw::<HOOK>(ctx, number, interface.counters);
+}
+
+/// Counts a packet that is in no flow under the reason why.
+#[inline(never)]
+fn count_outcome(ctx: &TcContext, outcome: Outcome, header_len: u32) {
+    log::not_counted(ctx, outcome);
+    let index = cpu() * OUTCOME_STRIDE + outcome as u32;
+    let Some(tally) = OUTCOMES.get_ptr_mut(index) else { return };
     // SAFETY: a valid element; only this CPU writes it.
-    let tally = unsafe { &mut *tally };
-    tally.packets += weight.packets;
-    tally.segments += weight.segments;
-    tally.bytes += weight.bytes;
+    skb::weigh(ctx, header_len).add_to(unsafe { &mut *tally });
+}
+
+/// The number of this CPU.
+#[inline(always)]
+pub fn cpu() -> u32 {
+    // SAFETY: a helper without arguments.
+    unsafe { bpf_get_smp_processor_id() }
 }

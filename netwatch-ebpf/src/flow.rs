@@ -1,8 +1,8 @@
 //! The flow table: a set-associative cache, one section per CPU.
 //!
-//! A hit updates its entry in place. A miss takes a free entry of its set, or the one that has been quiet longest; what
-//! stood there goes out through the ring first. If the ring is full the old entry stays, and the packet is counted
-//! under [`Outcome::FlowTableFull`]: nothing that was counted is ever lost.
+//! A hit updates its entry in place (`entry.rs`). A miss takes a free entry of its set, or the one that has been quiet
+//! longest; what stood there goes out through the ring first. If the ring is full the old entry stays, and the packet is
+//! counted under [`Outcome::FlowTableFull`]: nothing that was counted is ever lost.
 //!
 //! Each entry is written by one CPU, under disabled bottom halves: TC programs run in softirq, or in a process that has
 //! them disabled while it transmits, so one never interrupts another on its CPU. Should it happen all the same, the
@@ -10,94 +10,170 @@
 
 use core::sync::atomic::{Ordering, compiler_fence};
 
+use aya_ebpf::programs::TcContext;
 use netwatch_common::{
     config::FLOW_WAYS,
-    flow::{EvictedFlow, FlowEntry, FlowKey, Half, Tally},
+    flow::{EvictedFlow, FlowEntry, FlowKey},
     outcome::Outcome,
-    parse::{Packet, protocol, tcp_flags},
+    parse::Packet,
     sample::INGRESS,
 };
 
 use crate::{
-    clock,
-    maps::{CPUS, EVICTED, FLOW_SET_MASK, FLOWS, HASH_SEED},
+    clock, entry,
+    maps::{CPUS, EVICTED, FLOW_SETS, FLOWS, HASH_SEEDS},
+    skb::Weight,
+    tcp,
 };
 
-const WORDS: usize = size_of::<FlowKey>() / 8;
+/// Words of a flow key.
+pub const WORDS: usize = size_of::<FlowKey>() / 8;
 
-/// After a connection has ended, packets with its key that come later than this are another one.
-const ENDED_FOR_GOOD_NS: u64 = 2_000_000_000;
+/// One packet at one hook, as this CPU sees it.
+pub struct Sighting<'a> {
+    pub ctx: &'a TcContext,
+    /// Number of the CPU, whose section of the table this is.
+    pub number: u32,
+    /// Slot of the interface.
+    pub slot: u32,
+    pub packet: &'a Packet,
+    pub weight: Weight,
+}
 
 /// Counts a packet in its flow.
 #[inline(always)]
-pub fn count<const HOOK: u8>(
-    cpu: u32,
-    key: &FlowKey,
-    packet: &Packet,
-    weight: &Tally,
+pub fn count<const HOOK: u8, const TCP: bool, const V4: bool>(
+    seen: &Sighting<'_>,
 ) -> Result<(), Outcome> {
-    let words = words(key);
-    let mask = FLOW_SET_MASK.load();
-    let set = cpu * (mask + 1) + (hash(&words) as u32 & mask);
-    let first = set * FLOW_WAYS;
-
-    for way in 0..FLOW_WAYS {
-        let entry = FLOWS.get_ptr_mut(first + way).ok_or(Outcome::FlowTableFull)?;
-        if holds(entry, &words) {
-            let now = time_of(packet);
-            if is_another_connection(entry, packet, now) {
-                return replace::<HOOK>(cpu, first + way, entry, key, packet, weight);
-            }
-            return write(entry, |entry| update::<HOOK>(entry, packet, weight, now));
-        }
+    let key = key::<HOOK, V4>(seen.packet, seen.slot);
+    let set = set_of(&key, seen.number);
+    // No set: only for a table of another size than the loader told us.
+    let ways = FLOWS.get_ptr_mut(set).ok_or(Outcome::FlowTableFull)?.cast::<FlowEntry>();
+    let mut now = entry::time_of::<TCP>(seen);
+    let known = find(ways, &key);
+    let way = known.unwrap_or_else(|| victim(ways));
+    // SAFETY: within the set.
+    let entry = unsafe { ways.add(way as usize) };
+    let is_new =
+        known.is_none() || (TCP && tcp::is_another_connection::<HOOK>(entry, seen.packet, now));
+    if is_new {
+        write_out(seen.number, set * FLOW_WAYS + way, entry)?;
+        now = clock::exact();
     }
-    let (index, entry) = victim(first)?;
-    replace::<HOOK>(cpu, index, entry, key, packet, weight)
+    let sequence = begin_write(entry)?;
+    // SAFETY: a valid element; only this CPU writes it, and it does not do so twice at a time.
+    let content = unsafe { &mut *entry };
+    if is_new {
+        entry::open(content, &key);
+    }
+    entry::update::<HOOK, TCP>(seen, content, now);
+    end_write(entry, sequence);
+    Ok(())
+}
+
+/// Notes an ICMP error message in the flow of the packet that it quotes. Where this CPU has no entry of that flow it gets
+/// one without packets: others may have seen those.
+#[inline(always)]
+pub fn mark_error<const HOOK: u8>(number: u32, slot: u32, packet: &Packet, kind: u8, code: u8) {
+    let key = key::<HOOK, false>(packet, slot);
+    let set = set_of(&key, number);
+    let Some(ways) = FLOWS.get_ptr_mut(set) else { return };
+    let ways = ways.cast::<FlowEntry>();
+    let known = find(ways, &key);
+    let way = known.unwrap_or_else(|| victim(ways));
+    // SAFETY: within the set.
+    let entry = unsafe { ways.add(way as usize) };
+    if known.is_none() && write_out(number, set * FLOW_WAYS + way, entry).is_err() {
+        return;
+    }
+    let Ok(sequence) = begin_write(entry) else { return };
+    // SAFETY: as in `count`.
+    let content = unsafe { &mut *entry };
+    if known.is_none() {
+        entry::open(content, &key);
+    }
+    content.error_type = kind;
+    content.error_code = code;
+    end_write(entry, sequence);
+}
+
+/// The flow key, seen from the interface: local is the end that transmits into it. In the words of [`FlowKey`], which
+/// has no padding.
+#[inline(always)]
+fn key<const HOOK: u8, const V4: bool>(packet: &Packet, slot: u32) -> [u64; WORDS] {
+    let source = (packet.source.0, packet.source_port);
+    let destination = (packet.destination.0, packet.destination_port);
+    let (local, remote) =
+        if HOOK == INGRESS { (source, destination) } else { (destination, source) };
+    let ports = u64::from(local.1) | u64::from(remote.1) << 16;
+    let rest =
+        u64::from(slot) << 32 | u64::from(packet.protocol) << 48 | u64::from(packet.family) << 56;
+    // The first half of a mapped address is zero: known at compile time, it costs nothing.
+    let half = |half: u64| if V4 { 0 } else { half };
+    [half(local.0[0]), local.0[1], half(remote.0[0]), remote.0[1], ports | rest]
+}
+
+/// The set of a key in the section of a CPU.
+///
+/// Multilinear hashing (Lemire and Kaser, "Strongly universal string hashing is fast"): products that do not wait for each
+/// other, and the upper bits of their sum, in which every bit of the key has a say. No helper call.
+#[inline(always)]
+fn set_of(key: &[u64; WORDS], number: u32) -> u32 {
+    let seeds = HASH_SEEDS.load();
+    let mut sum = 0u64;
+    for word in 0..WORDS {
+        sum = sum.wrapping_add(key[word].wrapping_mul(seeds[word]));
+    }
+    let sets = FLOW_SETS.load();
+    number * sets + ((sum >> 32) * u64::from(sets) >> 32) as u32
+}
+
+/// In which way of its set a flow stands.
+#[inline(always)]
+fn find(ways: *const FlowEntry, key: &[u64; WORDS]) -> Option<u32> {
+    (0..FLOW_WAYS).find(|way| {
+        // SAFETY: within the set.
+        holds(unsafe { ways.add(*way as usize) }, key)
+    })
+}
+
+/// The last word first: ports, slot and protocol tell most flows of a host apart.
+#[inline(always)]
+fn holds(entry: *const FlowEntry, key: &[u64; WORDS]) -> bool {
+    // SAFETY: a valid element; the key has the size and alignment of the words. Compared word by word: a derived `==`
+    // would become a call of memcmp.
+    let stored = unsafe { &*(&raw const (*entry).key).cast::<[u64; WORDS]>() };
+    stored[4] == key[4]
+        && ((stored[0] ^ key[0])
+            | (stored[1] ^ key[1])
+            | (stored[2] ^ key[2])
+            | (stored[3] ^ key[3]))
+            == 0
 }
 
 /// The free entry of a set, else the one that has been quiet longest.
 #[inline(always)]
-fn victim(first: u32) -> Result<(u32, *mut FlowEntry), Outcome> {
-    let mut index = first;
+fn victim(ways: *const FlowEntry) -> u32 {
+    let mut chosen = 0;
     let mut quietest = u64::MAX;
     for way in 0..FLOW_WAYS {
-        let entry = FLOWS.get_ptr_mut(first + way).ok_or(Outcome::FlowTableFull)?;
-        // SAFETY: a valid element.
-        let last = unsafe { (*entry).last_ns() };
+        // SAFETY: within the set.
+        let last = unsafe { (*ways.add(way as usize)).last_ns() };
         if last < quietest {
             quietest = last;
-            index = first + way;
+            chosen = way;
         }
     }
-    Ok((index, FLOWS.get_ptr_mut(index).ok_or(Outcome::FlowTableFull)?))
+    chosen
 }
 
-/// Writes out what stands in an entry and starts a new flow there.
+/// Hands out what stands in an entry that has to give way.
 #[inline(always)]
-fn replace<const HOOK: u8>(
-    cpu: u32,
-    index: u32,
-    entry: *mut FlowEntry,
-    key: &FlowKey,
-    packet: &Packet,
-    weight: &Tally,
-) -> Result<(), Outcome> {
+fn write_out(number: u32, index: u32, entry: *const FlowEntry) -> Result<(), Outcome> {
     // SAFETY: a valid element.
-    if unsafe { (*entry).sequence } != 0 {
-        write_out(cpu, index, entry)?;
+    if unsafe { (*entry).is_free() } {
+        return Ok(());
     }
-    let now = clock::exact();
-    write(entry, |entry| {
-        entry.incarnation = entry.incarnation.wrapping_add(1);
-        entry.key = *key;
-        clear(&mut entry.ingress);
-        clear(&mut entry.egress);
-        update::<HOOK>(entry, packet, weight, now);
-    })
-}
-
-#[inline(always)]
-fn write_out(cpu: u32, index: u32, entry: *const FlowEntry) -> Result<(), Outcome> {
     let mut record = EVICTED.reserve_untyped::<EvictedFlow>(0).ok_or(Outcome::FlowTableFull)?;
     let out = record.as_mut_ptr();
     // SAFETY: the ring gave us a whole record; the entry is a valid element that only this CPU writes.
@@ -107,7 +183,7 @@ fn write_out(cpu: u32, index: u32, entry: *const FlowEntry) -> Result<(), Outcom
         copy((&raw mut (*out).entry).cast(), entry.cast());
     }
     record.submit(0);
-    if let Some(state) = CPUS.get_ptr_mut(cpu) {
+    if let Some(state) = CPUS.get_ptr_mut(number) {
         // SAFETY: a valid element; only this CPU writes it.
         unsafe { (*state).evictions += 1 };
     }
@@ -123,113 +199,28 @@ unsafe fn copy(to: *mut u64, from: *const u64) {
     }
 }
 
-/// Zeroes half an entry word by word. An assignment would become a call of memset.
-#[inline(always)]
-fn clear(half: &mut Half) {
-    let words = (&raw mut *half).cast::<u64>();
-    for word in 0..size_of::<Half>() / 8 {
-        // SAFETY: within the half, which has the alignment of a word.
-        unsafe { words.add(word).write_volatile(0) };
-    }
-}
-
-/// Brackets a change of an entry with its sequence number, for readers on other CPUs.
+/// Begins to change an entry: its sequence number is odd from here to [`end_write`], for readers on other CPUs.
 ///
 /// The fences keep the compiler from moving stores out of the bracket. On x86-64 stores become visible in order; arm64
 /// would need a release store for the second one.
 #[inline(always)]
-fn write(entry: *mut FlowEntry, change: impl FnOnce(&mut FlowEntry)) -> Result<(), Outcome> {
-    // SAFETY: a valid element, written by this CPU only.
-    unsafe {
-        let sequence = &raw mut (*entry).sequence;
-        let before = sequence.read_volatile();
-        if before & 1 != 0 {
-            return Err(Outcome::FlowEntryBusy);
-        }
-        sequence.write_volatile(before | 1);
-        compiler_fence(Ordering::SeqCst);
-        change(&mut *entry);
-        compiler_fence(Ordering::SeqCst);
-        // 0 means never used: skip it when the number wraps.
-        let after = before.wrapping_add(2);
-        sequence.write_volatile(if after == 0 { 2 } else { after });
-    }
-    Ok(())
-}
-
-/// A packet's bytes are counted here.
-#[inline(always)]
-fn update<const HOOK: u8>(entry: &mut FlowEntry, packet: &Packet, weight: &Tally, now: u64) {
-    let half = if HOOK == INGRESS { &mut entry.ingress } else { &mut entry.egress };
-    if half.first_ns == 0 {
-        half.first_ns = now;
-        half.icmp_type = packet.icmp_type;
-    }
-    half.last_ns = now;
-    half.tally.packets += weight.packets;
-    half.tally.segments += weight.segments;
-    half.tally.bytes += weight.bytes;
-    half.tcp_flags |= packet.tcp_flags;
-}
-
-/// Whether a packet with the key of a connection that has ended opens another one.
-#[inline(always)]
-fn is_another_connection(entry: *const FlowEntry, packet: &Packet, now: u64) -> bool {
-    if packet.protocol != protocol::TCP {
-        return false;
-    }
+fn begin_write(entry: *mut FlowEntry) -> Result<u32, Outcome> {
     // SAFETY: a valid element.
-    let (flags, last) =
-        unsafe { ((*entry).ingress.tcp_flags | (*entry).egress.tcp_flags, (*entry).last_ns()) };
-    if flags & (tcp_flags::FIN | tcp_flags::RST) == 0 {
-        return false;
+    let sequence = unsafe { &raw mut (*entry).sequence };
+    // SAFETY: as above; written by this CPU only.
+    let before = unsafe { sequence.read_volatile() };
+    if before & 1 != 0 {
+        return Err(Outcome::FlowEntryBusy);
     }
-    opens(packet) || now > last + ENDED_FOR_GOOD_NS
+    // SAFETY: as above.
+    unsafe { sequence.write_volatile(before + 1) };
+    compiler_fence(Ordering::SeqCst);
+    Ok(before)
 }
 
 #[inline(always)]
-fn opens(packet: &Packet) -> bool {
-    packet.tcp_flags & (tcp_flags::SYN | tcp_flags::ACK) == tcp_flags::SYN
-}
-
-/// The exact time where it matters (how long a handshake, an echo or a connection took), else the recent one.
-#[inline(always)]
-fn time_of(packet: &Packet) -> u64 {
-    let marks = tcp_flags::SYN | tcp_flags::FIN | tcp_flags::RST;
-    if packet.tcp_flags & marks != 0 || packet.icmp_type != 0 {
-        clock::exact()
-    } else {
-        clock::recent()
-    }
-}
-
-#[inline(always)]
-fn words(key: &FlowKey) -> [u64; WORDS] {
-    // SAFETY: the key has no padding and the same size and alignment.
-    unsafe { core::mem::transmute::<FlowKey, [u64; WORDS]>(*key) }
-}
-
-#[inline(always)]
-fn holds(entry: *const FlowEntry, words: &[u64; WORDS]) -> bool {
-    // SAFETY: a valid element; the key has the same size and alignment as the words. Compared word by word: a
-    // derived `==` would become a call of memcmp.
-    let stored = unsafe { &*(&raw const (*entry).key).cast::<[u64; WORDS]>() };
-    ((stored[0] ^ words[0])
-        | (stored[1] ^ words[1])
-        | (stored[2] ^ words[2])
-        | (stored[3] ^ words[3])
-        | (stored[4] ^ words[4]))
-        == 0
-}
-
-/// Multiply and fold, as in wyhash and FxHash: five multiplications, no helper call.
-#[inline(always)]
-fn hash(words: &[u64; WORDS]) -> u64 {
-    const MULTIPLIER: u64 = 0x9e37_79b9_7f4a_7c15;
-    let mut hash = HASH_SEED.load();
-    for word in words {
-        hash = (hash ^ word).wrapping_mul(MULTIPLIER);
-        hash ^= hash >> 32;
-    }
-    hash
+fn end_write(entry: *mut FlowEntry, before: u32) {
+    compiler_fence(Ordering::SeqCst);
+    // SAFETY: a valid element, written by this CPU only.
+    unsafe { (&raw mut (*entry).sequence).write_volatile(before.wrapping_add(2)) };
 }

@@ -1,21 +1,31 @@
 //! Which interface a packet is at, and its counters.
 
-use aya_ebpf::programs::TcContext;
 use netwatch_common::{
-    config::{INTERFACE_SETS, INTERFACE_WAYS, MAX_INTERFACES},
-    flow::Tally,
+    config::{INTERFACE_SETS, INTERFACE_WAYS},
+    interface::InterfaceCounters,
     sample::INGRESS,
 };
 
-use crate::maps::{COUNTERS, INTERFACES};
+use crate::{maps::INTERFACES, skb::Weight};
 
-/// The slot that the agent gave to the interface.
+/// The slot that the agent gave to an interface, and this CPU's counters in it.
+#[derive(Clone, Copy)]
+pub struct Interface {
+    pub slot: u32,
+    pub counters: *mut InterfaceCounters,
+}
+
+/// Finds the interface in its set.
 #[inline(always)]
-pub fn slot(ifindex: u32) -> Option<u32> {
-    let set = (ifindex % INTERFACE_SETS) * INTERFACE_WAYS;
+pub fn find(cpu: u32, ifindex: u32) -> Option<Interface> {
+    let set = ifindex % INTERFACE_SETS;
+    let ways = INTERFACES.get_ptr_mut(cpu * INTERFACE_SETS + set)?.cast::<InterfaceCounters>();
     for way in 0..INTERFACE_WAYS {
-        if INTERFACES.get(set + way)?.ifindex == ifindex {
-            return Some(set + way);
+        // SAFETY: within the set.
+        let counters = unsafe { ways.add(way as usize) };
+        // SAFETY: a valid element, of which the agent writes this word.
+        if unsafe { (*counters).ifindex } == ifindex {
+            return Some(Interface { slot: set * INTERFACE_WAYS + way, counters });
         }
     }
     None
@@ -23,13 +33,14 @@ pub fn slot(ifindex: u32) -> Option<u32> {
 
 /// Counts a packet at its interface: here, on this CPU, without a lock.
 #[inline(always)]
-pub fn count<const HOOK: u8>(ctx: &TcContext, cpu: u32, slot: u32, weight: &Tally) {
-    let Some(counters) = COUNTERS.get_ptr_mut(cpu * MAX_INTERFACES + slot) else { return };
-    // SAFETY: a valid element; only this CPU writes it.
-    let counters = unsafe { &mut *counters };
+pub fn count<const HOOK: u8>(interface: Interface, weight: &Weight) {
+    // SAFETY: a valid element; only this CPU writes its counters.
+    let counters = unsafe { &mut *interface.counters };
     let half = if HOOK == INGRESS { &mut counters.ingress } else { &mut counters.egress };
-    half.tally.packets += weight.packets;
-    half.tally.segments += weight.segments;
-    half.tally.bytes += weight.bytes;
-    half.skb_bytes += ctx.len() as u64;
+    half.packets += 1;
+    half.skb_bytes += u64::from(weight.skb_len);
+    if weight.bytes != weight.skb_len {
+        half.more_segments += u64::from(weight.segments - 1);
+        half.more_bytes += u64::from(weight.bytes - weight.skb_len);
+    }
 }

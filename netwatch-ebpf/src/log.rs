@@ -6,15 +6,15 @@ use netwatch_common::outcome::Outcome;
 
 /// A packet is in no flow.
 #[inline(always)]
-pub fn not_counted(ctx: &TcContext, ifindex: u32, outcome: Outcome) {
+pub fn not_counted(ctx: &TcContext, outcome: Outcome) {
     #[cfg(feature = "log")]
     aya_log_ebpf::debug!(
         ctx,
         "ifindex {}: {} bytes not in a flow, outcome {}",
-        ifindex,
+        crate::skb::ifindex(ctx),
         ctx.len(),
         outcome as u32
     );
     #[cfg(not(feature = "log"))]
-    let _ = (ctx, ifindex, outcome);
+    let _ = (ctx, outcome);
 }

@@ -13,12 +13,18 @@
 
 mod account;
 mod clock;
+mod echo;
+mod entry;
 mod flow;
+mod fragments;
 mod interface;
 mod log;
 mod maps;
+mod quotation;
 mod sample;
 mod skb;
+mod tcp;
+mod tunnel;
 
 use aya_ebpf::{bindings::TC_ACT_UNSPEC, macros::classifier, programs::TcContext};
 use netwatch_common::{

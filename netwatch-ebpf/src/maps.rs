@@ -6,66 +6,50 @@
 
 use aya_ebpf::{
     Global,
-    btf_maps::{Array, PerCpuArray, RingBuf},
+    btf_maps::{Array, LruHashMap, PerCpuArray, RingBuf},
     macros::btf_map,
 };
 use netwatch_common::{
-    config::{
-        CpuState, DEFAULT_CPUS, DEFAULT_FLOW_ENTRIES, FLOW_WAYS, INTERFACE_SETS, INTERFACE_WAYS,
-        MAX_INTERFACES, Settings,
-    },
-    flow::{FlowEntry, Tally},
-    interface::{InterfaceCounters, InterfaceEntry},
+    config::{DEFAULT_CPUS, DEFAULT_FLOW_ENTRIES, FLOW_WAYS, INTERFACE_SETS},
+    cpu::CpuState,
+    flow::{FlowSet, Tally},
+    interface::InterfaceSet,
     outcome::OUTCOME_STRIDE,
 };
 
 const MMAPABLE: usize = 1 << 10;
+const DEFAULT_FLOW_SETS: u32 = DEFAULT_FLOW_ENTRIES / DEFAULT_CPUS / FLOW_WAYS;
 
-/// Sets of the flow table on each CPU, minus one; a power of two minus one.
+/// Sets of the flow table on each CPU.
 #[unsafe(no_mangle)]
-pub static FLOW_SET_MASK: Global<u32> =
-    Global::new(DEFAULT_FLOW_ENTRIES / DEFAULT_CPUS / FLOW_WAYS - 1);
+pub static FLOW_SETS: Global<u32> = Global::new(DEFAULT_FLOW_SETS);
 
-/// Makes the placing of flows in sets unpredictable, so that nobody can aim at one set.
+/// Makes the placing of flows in sets unpredictable, so that nobody can aim at one set. Odd numbers, drawn at each start.
 #[unsafe(no_mangle)]
-pub static HASH_SEED: Global<u64> = Global::new(0);
-
-/// What the agent may change while the programs run.
-#[btf_map]
-pub static SETTINGS: Array<Settings, 1, MMAPABLE> = Array::new();
+pub static HASH_SEEDS: Global<[u64; crate::flow::WORDS]> = Global::new([1; crate::flow::WORDS]);
 
 /// One per CPU.
 #[btf_map]
 pub static CPUS: Array<CpuState, { DEFAULT_CPUS as usize }, MMAPABLE> = Array::new();
-
-/// Which interface has which slot: sets by ifindex.
-#[btf_map]
-pub static INTERFACES: Array<
-    InterfaceEntry,
-    { (INTERFACE_SETS * INTERFACE_WAYS) as usize },
-    MMAPABLE,
-> = Array::new();
-
-/// Per CPU a section of `MAX_INTERFACES` counters, indexed by slot.
-#[btf_map]
-pub static COUNTERS: Array<
-    InterfaceCounters,
-    { (DEFAULT_CPUS * MAX_INTERFACES) as usize },
-    MMAPABLE,
-> = Array::new();
 
 /// Per CPU a section of `OUTCOME_STRIDE` counters, indexed by outcome.
 #[btf_map]
 pub static OUTCOMES: Array<Tally, { (DEFAULT_CPUS * OUTCOME_STRIDE) as usize }, MMAPABLE> =
     Array::new();
 
-/// Per CPU a section of sets of `FLOW_WAYS` entries each.
+/// Per CPU a section of `INTERFACE_SETS` sets of counters.
 #[btf_map]
-pub static FLOWS: Array<FlowEntry, { DEFAULT_FLOW_ENTRIES as usize }, MMAPABLE> = Array::new();
+pub static INTERFACES: Array<InterfaceSet, { (DEFAULT_CPUS * INTERFACE_SETS) as usize }, MMAPABLE> =
+    Array::new();
+
+/// Per CPU a section of `FLOW_SETS` sets of entries.
+#[btf_map]
+pub static FLOWS: Array<FlowSet, { (DEFAULT_CPUS * DEFAULT_FLOW_SETS) as usize }, MMAPABLE> =
+    Array::new();
 
 // Rings are declared without a value type: libbpf refuses one whose size is not the 0 that a ring must state.
 
-/// [`netwatch_common::flow::EvictedFlow`]s, that had to give way: room for about 26,000 of them between two visits of the agent.
+/// [`netwatch_common::flow::EvictedFlow`]s, that had to give way: room for about 20,000 of them between two visits of the agent.
 #[btf_map]
 pub static EVICTED: RingBuf<(), { 4 << 20 }> = RingBuf::new();
 
@@ -73,6 +57,11 @@ pub static EVICTED: RingBuf<(), { 4 << 20 }> = RingBuf::new();
 #[btf_map]
 pub static SAMPLES: RingBuf<(), { 1 << 20 }> = RingBuf::new();
 
-/// Headers of a packet whose linear part ends before them.
+/// The ports of first fragments.
 #[btf_map]
-pub static SCRATCH: PerCpuArray<[u8; crate::skb::SCRATCH_BYTES], 1> = PerCpuArray::new();
+pub static FRAGMENTS: LruHashMap<crate::fragments::Key, crate::fragments::First, 4096> =
+    LruHashMap::new();
+
+/// Room to parse a packet that is not parsed in place.
+#[btf_map]
+pub static SCRATCH: PerCpuArray<crate::skb::Scratch, 1> = PerCpuArray::new();

@@ -6,37 +6,52 @@ use aya_ebpf::{
     programs::TcContext,
 };
 use netwatch_common::{
-    config::CpuState,
+    cpu::CpuState,
+    interface::InterfaceCounters,
     sample::{SAMPLE_BYTES, Sample},
 };
 
-use crate::maps::{CPUS, SAMPLES, SETTINGS};
+use crate::{
+    clock,
+    maps::{CPUS, SAMPLES},
+    skb,
+};
 
-/// Counts down to the next sample of this CPU and takes it when it is due.
+/// Counts down to the next sample at this interface on this CPU, and takes it when it is due.
 ///
 /// The distance between two samples is drawn evenly from 1 … 2N−1: N on average, without a random number for the
 /// packets in between, and not in step with periodic traffic.
 #[inline(always)]
-pub fn draw<const HOOK: u8>(ctx: &TcContext, cpu: u32, ifindex: u32, now: u64) {
-    let (Some(settings), Some(state)) = (SETTINGS.get_ptr(0), CPUS.get_ptr_mut(cpu)) else {
+pub fn draw<const HOOK: u8>(ctx: &TcContext, number: u32, counters: *mut InterfaceCounters) {
+    // SAFETY: a valid element; but for a 0 of the agent's, only this CPU writes it.
+    let countdown = unsafe { &mut (*counters).sample_countdown };
+    if *countdown > 1 {
+        *countdown -= 1;
         return;
-    };
-    // SAFETY: valid elements; only this CPU writes its state.
-    let (rate, state) =
-        unsafe { ((&raw const (*settings).sample_rate).read_volatile(), &mut *state) };
+    }
+    let is_drawn = *countdown == 1;
+    *countdown = next::<HOOK>(ctx, number, is_drawn);
+}
+
+/// Packets that pass before sampling is looked at again while it is off.
+const RECHECK: u32 = 1 << 16;
+
+/// Takes a sample if it is due, and draws the distance to the next. Where none was drawn yet, this packet is the first of
+/// those that may be.
+#[inline(never)]
+fn next<const HOOK: u8>(ctx: &TcContext, number: u32, is_drawn: bool) -> u32 {
+    let Some(cpu) = CPUS.get_ptr_mut(number) else { return RECHECK };
+    // SAFETY: a valid element. The agent writes the rate as an aligned word; only this CPU writes the rest.
+    let (rate, state) = unsafe { ((&raw const (*cpu).sample_rate).read_volatile(), &mut *cpu) };
     if rate == 0 {
-        return;
+        return RECHECK;
     }
-    if state.sample_rate != rate {
-        state.sample_rate = rate;
-        state.sample_countdown = skip(rate);
+    let distance = if is_drawn { 1 } else { skip(rate) };
+    if distance > 1 {
+        return distance - 1;
     }
-    if state.sample_countdown > 1 {
-        state.sample_countdown -= 1;
-        return;
-    }
-    state.sample_countdown = skip(rate);
-    take::<HOOK>(ctx, state, ifindex, rate, now);
+    take::<HOOK>(ctx, state, rate);
+    skip(rate)
 }
 
 #[inline(always)]
@@ -48,7 +63,7 @@ fn skip(rate: u32) -> u32 {
 }
 
 #[inline(always)]
-fn take<const HOOK: u8>(ctx: &TcContext, state: &mut CpuState, ifindex: u32, rate: u32, now: u64) {
+fn take<const HOOK: u8>(ctx: &TcContext, state: &mut CpuState, rate: u32) {
     let Some(mut record) = SAMPLES.reserve_untyped::<Sample>(0) else {
         state.samples_lost += 1;
         return;
@@ -58,9 +73,9 @@ fn take<const HOOK: u8>(ctx: &TcContext, state: &mut CpuState, ifindex: u32, rat
     let sample = record.as_mut_ptr();
     // SAFETY: the ring gave us a whole record; at most SAMPLE_BYTES bytes are written into its `bytes`.
     let loaded = unsafe {
-        (*sample).time_ns = now;
+        (*sample).time_ns = clock::recent();
         (*sample).len = len;
-        (*sample).ifindex = ifindex;
+        (*sample).ifindex = skb::ifindex(ctx);
         (*sample).rate = rate;
         (*sample).captured = captured as u16;
         (*sample).hook = HOOK;

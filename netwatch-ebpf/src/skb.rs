@@ -1,6 +1,8 @@
 //! The packet as the parser reads it, and what the skb says of its size.
 
-use aya_ebpf::{cty::c_void, helpers::bpf_skb_load_bytes, programs::TcContext};
+use aya_ebpf::{
+    bindings::__sk_buff, cty::c_void, helpers::bpf_skb_load_bytes, programs::TcContext,
+};
 use netwatch_common::{
     flow::Tally,
     outcome::Outcome,
@@ -9,11 +11,8 @@ use netwatch_common::{
 
 use crate::maps::SCRATCH;
 
-/// Bytes of a packet that are copied out where its headers are not in the linear part.
-pub const SCRATCH_BYTES: usize = 256;
-
-/// A piece of memory with the packet in it, from the Ethernet header on.
-struct Memory {
+/// The linear part of the packet, from the Ethernet header on: read where it is.
+pub struct Linear {
     start: usize,
     end: usize,
 }
@@ -22,7 +21,7 @@ struct Memory {
 #[derive(Clone, Copy)]
 pub struct Bytes(*const u8);
 
-impl Reader for Memory {
+impl Reader for Linear {
     type Header<const N: usize> = Bytes;
 
     #[inline(always)]
@@ -52,66 +51,178 @@ impl Header for Bytes {
         // SAFETY: as in `u8`.
         unsafe { *self.0.add(at).cast::<u32>() }
     }
-}
 
-/// Parses the packet, wherever its headers are.
-#[inline(always)]
-pub fn parse(ctx: &TcContext) -> Result<Packet, Outcome> {
-    let linear = Memory { start: ctx.data(), end: ctx.data_end() };
-    match parse::parse(&linear) {
-        Err(Outcome::Truncated) if ctx.len() as usize > linear.end - linear.start => {
-            parse_copy(ctx)
-        }
-        result => result,
+    #[inline(always)]
+    fn double(self, at: usize) -> u64 {
+        // SAFETY: as in `u8`.
+        unsafe { *self.0.add(at).cast::<u64>() }
     }
 }
 
-/// The packet goes on beyond its linear part: parses a copy of its first bytes.
-#[inline(always)]
-fn parse_copy(ctx: &TcContext) -> Result<Packet, Outcome> {
-    let scratch = SCRATCH.get_ptr_mut(0).ok_or(Outcome::Truncated)?.cast::<u8>();
-    let len = ctx.len().min(SCRATCH_BYTES as u32);
-    if len == 0 {
-        return Err(Outcome::Truncated);
-    }
-    // SAFETY: the scratch value has SCRATCH_BYTES bytes, and `len` is at most that.
-    if unsafe { bpf_skb_load_bytes(ctx.skb.skb.cast(), 0, scratch.cast::<c_void>(), len) } != 0 {
-        return Err(Outcome::Truncated);
-    }
-    parse::parse(&Copy { start: scratch, len: len as usize })
+/// The whole packet, in its linear part or not: a helper copies each header out. That costs a call for each, and in
+/// return the verifier has no offsets to follow, of which tags and extension headers make thousands.
+struct Whole {
+    skb: *mut __sk_buff,
+    header: *mut [u8; HEADER_BYTES],
 }
 
-/// A copy in a map value. Its bounds are compared as numbers: a map value has no end pointer for the verifier.
-struct Copy {
-    start: *const u8,
-    len: usize,
-}
+/// The longest header that is read at once is IPv6's.
+const HEADER_BYTES: usize = 40;
 
-impl Reader for Copy {
+impl Reader for Whole {
     type Header<const N: usize> = Bytes;
 
     #[inline(always)]
     fn header<const N: usize>(&self, offset: u32) -> Option<Bytes> {
-        let offset = offset as usize;
-        if offset > SCRATCH_BYTES - N || offset + N > self.len {
-            return None;
-        }
-        // SAFETY: the header ends within the map value.
-        Some(Bytes(unsafe { self.start.add(offset) }))
+        const { assert!(N <= HEADER_BYTES) };
+        let header = self.header.cast::<c_void>();
+        // SAFETY: a valid context, and room for N bytes.
+        let result = unsafe { bpf_skb_load_bytes(self.skb.cast(), offset, header, N as u32) };
+        if result == 0 { Some(Bytes(header.cast())) } else { None }
     }
 }
 
-/// What one skb counts for. `header_len` is what segmentation repeats in front of each segment.
+/// Where a packet that is not parsed in place is parsed. Per CPU in a map, because a program has 512 bytes of stack in
+/// all, and because the verifier does not follow what is in a map: however a packet was parsed, it goes on the same.
+#[repr(C)]
+pub struct Scratch {
+    header: [u8; HEADER_BYTES],
+    packet: Packet,
+}
+
+/// The part of the packet that programs can read directly.
 #[inline(always)]
-pub fn weigh(ctx: &TcContext, header_len: u32) -> Tally {
+pub fn linear(ctx: &TcContext) -> Linear {
+    Linear { start: ctx.data(), end: ctx.data_end() }
+}
+
+/// The interface that the packet is at.
+#[inline(always)]
+pub fn ifindex(ctx: &TcContext) -> u32 {
     // SAFETY: the kernel hands a valid context.
-    let (gso_segs, gso_size) = unsafe { ((*ctx.skb.skb).gso_segs, (*ctx.skb.skb).gso_size) };
-    let len = ctx.len();
-    let segments = segments(len, header_len, gso_segs, gso_size);
-    Tally {
-        packets: 1,
-        segments: segments as u64,
-        bytes: len as u64 + (segments - 1) as u64 * header_len as u64,
+    unsafe { (*ctx.skb.skb).ifindex }
+}
+
+/// Parses the packet whose Ethernet header begins at `start`, wherever its headers are; see [`parse::parse_at`]. The
+/// answer is good until the next call.
+#[inline(always)]
+pub fn parse_at<'a>(ctx: &TcContext, start: u32) -> Result<&'a mut Packet, Outcome> {
+    let scratch = SCRATCH.get_ptr_mut(0).ok_or(Outcome::Truncated)?;
+    uncommon(ctx.skb.skb, start, scratch)?;
+    // SAFETY: a valid element, whose packet has just been written.
+    Ok(unsafe { &mut (*scratch).packet })
+}
+
+/// Parses the quotation in an ICMP error message; see [`parse::quoted`]. The answer is good until the next call.
+#[inline(always)]
+pub fn quoted<'a>(ctx: &TcContext, at: u32, family: u8) -> Result<&'a mut Packet, Outcome> {
+    let scratch = SCRATCH.get_ptr_mut(0).ok_or(Outcome::Truncated)?;
+    uncommon_quoted(ctx.skb.skb, at, family, scratch)?;
+    // SAFETY: as in `parse_at`.
+    Ok(unsafe { &mut (*scratch).packet })
+}
+
+/// Not inlined, so that what is rare does not stand in the way of what is common.
+#[inline(never)]
+fn uncommon(skb: *mut __sk_buff, start: u32, scratch: *mut Scratch) -> Result<(), Outcome> {
+    // SAFETY: a valid element of the map, which nobody else uses on this CPU.
+    let (header, packet) = unsafe { (&raw mut (*scratch).header, &mut (*scratch).packet) };
+    clear(packet);
+    parse::fill_in(&Whole { skb, header }, start, packet)
+}
+
+/// Not inlined, as [`uncommon`].
+#[inline(never)]
+fn uncommon_quoted(
+    skb: *mut __sk_buff,
+    offset: u32,
+    family: u8,
+    scratch: *mut Scratch,
+) -> Result<(), Outcome> {
+    // SAFETY: as in `uncommon`.
+    let (header, packet) = unsafe { (&raw mut (*scratch).header, &mut (*scratch).packet) };
+    clear(packet);
+    parse::fill_in_quoted(&Whole { skb, header }, offset, family, packet)
+}
+
+/// Makes a default of it, word by word: an assignment would become a call of memset.
+#[inline(always)]
+fn clear(packet: &mut Packet) {
+    let words = (&raw mut *packet).cast::<u32>();
+    for word in 0..size_of::<Packet>() / 4 {
+        // SAFETY: within the packet, which has the alignment of a word; its default is zero in all fields.
+        unsafe { words.add(word).write_volatile(0) };
+    }
+}
+
+/// Stores the source address of the Ethernet header, if it is in the linear part.
+#[inline(always)]
+pub fn source_mac(ctx: &TcContext, to: &mut [u16; 3]) {
+    if let Some(header) = linear(ctx).header::<6>(6) {
+        for (at, word) in to.iter_mut().enumerate() {
+            *word = header.u16(at * 2).to_be();
+        }
+    }
+}
+
+/// What one skb counts for.
+#[derive(Clone, Copy)]
+pub struct Weight {
+    /// `skb->len`: what `ip -s link` counts.
+    pub skb_len: u32,
+    /// Packets on the wire.
+    pub segments: u32,
+    /// Bytes on the wire.
+    pub bytes: u32,
+    /// Bytes of the largest of these packets.
+    pub largest: u32,
+}
+
+impl Weight {
+    /// The same packets without what stands in front of an inner one.
+    #[inline(always)]
+    pub fn without(self, outer: u32) -> Self {
+        Self {
+            skb_len: self.skb_len.saturating_sub(outer),
+            bytes: self.bytes.saturating_sub(self.segments * outer),
+            largest: self.largest.saturating_sub(outer),
+            ..self
+        }
+    }
+
+    /// Counts the packet in a tally.
+    #[inline(always)]
+    pub fn add_to(&self, tally: &mut Tally) {
+        tally.packets += 1;
+        tally.segments += u64::from(self.segments);
+        tally.bytes += u64::from(self.bytes);
+    }
+}
+
+/// Bytes of a VLAN tag (IEEE 802.1Q, clause 9.5).
+const TAG: u32 = 4;
+
+/// Weighs a packet. `header_len` is what segmentation repeats in front of each segment. A VLAN tag that the device or the
+/// kernel took out of the packet (`skb->vlan_tci`) was on the wire, or will be.
+#[inline(always)]
+pub fn weigh(ctx: &TcContext, header_len: u32) -> Weight {
+    // SAFETY: the kernel hands a valid context.
+    let (skb_len, gso_size, tags) = unsafe {
+        let skb = ctx.skb.skb;
+        ((*skb).len, (*skb).gso_size, (*skb).vlan_present)
+    };
+    let tag = tags * TAG;
+    if gso_size == 0 {
+        let bytes = skb_len + tag;
+        return Weight { skb_len, segments: 1, bytes, largest: bytes };
+    }
+    // SAFETY: as above.
+    let segments = segments(skb_len, header_len, unsafe { (*ctx.skb.skb).gso_segs }, gso_size);
+    Weight {
+        skb_len,
+        segments,
+        bytes: skb_len + (segments - 1) * header_len + segments * tag,
+        largest: header_len + gso_size + tag,
     }
 }
 
@@ -122,7 +233,7 @@ fn segments(len: u32, header_len: u32, gso_segs: u32, gso_size: u32) -> u32 {
     if gso_segs != 0 {
         return gso_segs;
     }
-    if gso_size == 0 || len <= header_len {
+    if len <= header_len {
         return 1;
     }
     (len - header_len).div_ceil(gso_size)

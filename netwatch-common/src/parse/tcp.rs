@@ -1,6 +1,6 @@
 //! TCP (RFC 9293, section 3.1).
 
-use super::{Header, Packet, Reader};
+use super::{Header as _, Packet, Reader};
 use crate::outcome::Outcome;
 
 /// The flags of the TCP header's low byte.
@@ -29,8 +29,7 @@ pub(super) fn parse<R: Reader + ?Sized>(
     if words < 5 {
         return Err(Outcome::BadTcpHeader);
     }
-    packet.source_port = header.u16(0);
-    packet.destination_port = header.u16(2);
+    super::ports(header, packet);
     packet.tcp_sequence = header.word(4);
     packet.tcp_acknowledgment = header.word(8);
     packet.tcp_flags = header.u8(13);

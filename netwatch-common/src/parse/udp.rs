@@ -1,9 +1,11 @@
-//! UDP (RFC 768).
+//! UDP (RFC 768), UDP-Lite (RFC 3828), which differs in the meaning of its length only, and the tunnels inside UDP.
 
-use super::{Header, Packet, Reader};
+use super::{Packet, Reader, geneve, protocol, vxlan};
 use crate::outcome::Outcome;
 
-/// Fills in the ports; answers with the length of the header.
+const HEADER: u32 = 8;
+
+/// Fills in the ports and where the inner frame of a tunnel begins; answers with the length of the header.
 #[inline(always)]
 pub(super) fn parse<R: Reader + ?Sized>(
     reader: &R,
@@ -11,7 +13,14 @@ pub(super) fn parse<R: Reader + ?Sized>(
     packet: &mut Packet,
 ) -> Result<u32, Outcome> {
     let header = reader.header::<8>(offset).ok_or(Outcome::Truncated)?;
-    packet.source_port = header.u16(0);
-    packet.destination_port = header.u16(2);
-    Ok(8)
+    super::ports(header, packet);
+    let payload = offset + HEADER;
+    if packet.protocol == protocol::UDP {
+        packet.inner_at = match packet.destination_port {
+            vxlan::PORT | vxlan::OLD_PORT => vxlan::parse(reader, payload, packet.end)?,
+            geneve::PORT => geneve::parse(reader, payload, packet.end)?,
+            _ => 0,
+        };
+    }
+    Ok(HEADER)
 }

@@ -2,25 +2,30 @@
 
 #![expect(unsafe_code, reason = "which ABI types are plain bytes")]
 
-use std::net::{IpAddr, Ipv6Addr};
+use std::{
+    net::{IpAddr, Ipv6Addr},
+    time::Duration,
+};
 
 use bytes::Bytes;
 use netwatch_common::{
-    config::{CpuState, Settings},
-    flow::{Address, EvictedFlow, FlowEntry, FlowKey, Half, Tally as AbiTally},
-    interface::{InterfaceCounters as AbiCounters, InterfaceEntry, InterfaceHalf},
+    cpu::CpuState,
+    flow::{
+        Address, EvictedFlow, FlowEntry, FlowKey, Half, Tally as AbiTally, detail, family, mark,
+    },
+    interface::{InterfaceCounters as AbiCounters, InterfaceHalf},
+    parse::protocol,
     sample::{EGRESS, INGRESS, SAMPLE_BYTES, Sample as AbiSample},
 };
 
 use super::shared::Plain;
-use crate::model::{EntrySide, Instant, InterfaceTally, Sample, SideReading, Socket, Tally};
+use crate::model::{
+    Echoes, EntrySide, IcmpError, Instant, InterfaceTally, Mac, Protocol, Repairs, Sample,
+    SideReading, Socket, Tally, Traits,
+};
 
 // SAFETY: repr(C), integers and arrays of them only, explicit padding; their sizes are asserted beside them.
-unsafe impl Plain for Settings {}
-// SAFETY: as above.
 unsafe impl Plain for CpuState {}
-// SAFETY: as above.
-unsafe impl Plain for InterfaceEntry {}
 // SAFETY: as above.
 unsafe impl Plain for AbiCounters {}
 // SAFETY: as above.
@@ -68,7 +73,16 @@ pub(super) fn tally(tally: AbiTally) -> Tally {
 }
 
 pub(super) fn interface_tally(half: InterfaceHalf) -> InterfaceTally {
-    InterfaceTally { tally: tally(half.tally), link_bytes: half.skb_bytes }
+    InterfaceTally { tally: tally(half.tally()), link_bytes: half.skb_bytes }
+}
+
+/// The protocol of a flow, ARP among them.
+pub(super) fn protocol(key: &FlowKey) -> Protocol {
+    if key.family & !family::INNER == family::ARP {
+        Protocol::ARP
+    } else {
+        Protocol(key.protocol.into())
+    }
 }
 
 pub(super) fn local(key: &FlowKey) -> Socket {
@@ -84,17 +98,108 @@ fn address(address: Address) -> IpAddr {
     Ipv6Addr::from(address.octets()).to_canonical()
 }
 
+/// What has been read of one half of an entry. Of all but the bytes only the lower bits: differences are taken of them,
+/// and no reading is so late that two pass by each other.
+#[repr(C)]
+#[derive(Clone, Copy, Default)]
+pub(super) struct Read {
+    packets: u32,
+    segments: u32,
+    bytes: u64,
+    detail: [u32; 2],
+}
+
+/// The details that are counts; see [`detail`].
+const COUNTS: usize = detail::RETRANSMITTED;
+const _: () = assert!(detail::OUT_OF_ORDER == COUNTS + 1 && detail::ECHO_TIMED == COUNTS);
+
+#[expect(clippy::cast_possible_truncation, reason = "the lower bits are what is wanted")]
+impl Read {
+    /// All of a half as it is now.
+    pub(super) fn all(half: &Half) -> Self {
+        Self {
+            packets: half.tally.packets as u32,
+            segments: half.tally.segments as u32,
+            bytes: half.tally.bytes,
+            detail: [half.detail[COUNTS], half.detail[COUNTS + 1]],
+        }
+    }
+
+    /// What a half has counted since.
+    fn until(&self, half: &Half) -> (Tally, [u64; 2]) {
+        let now = Self::all(half);
+        let tally = Tally {
+            packets: now.packets.wrapping_sub(self.packets).into(),
+            segments: now.segments.wrapping_sub(self.segments).into(),
+            bytes: now.bytes.wrapping_sub(self.bytes),
+        };
+        let count = |at: usize| u64::from(now.detail[at].wrapping_sub(self.detail[at]));
+        (tally, [count(0), count(1)])
+    }
+}
+
 /// One half of an entry, of which `before` has been read already.
-pub(super) fn side(half: &Half, before: Tally) -> SideReading {
+pub(super) fn side(protocol: u8, half: &Half, before: &Read) -> SideReading {
     let time = |ns: u64| (half.first_ns != 0).then_some(Instant(ns));
+    let (new, [retransmitted, out_of_order]) = before.until(half);
     SideReading {
-        new: tally(half.tally).since(before),
+        new,
         // Of an entry that goes on, the first packet belongs to what was read before.
-        first: time(half.first_ns).filter(|_| before.is_zero()),
+        first: time(half.first_ns).filter(|_| before.bytes == 0),
         last: time(half.last_ns),
         tcp_flags: half.tcp_flags,
-        icmp_type: half.icmp_type,
+        opened_by: half.opened_by,
+        repairs: if protocol == protocol::TCP {
+            Repairs { retransmitted, out_of_order }
+        } else {
+            Repairs::default()
+        },
+        traits: Traits {
+            largest: half.largest,
+            ttl_min: half.ttl_min,
+            ttl_max: half.ttl_max,
+            dscp: half.traffic_class >> 2,
+            ecn: half.marks & mark::ECN,
+            zero_window: half.marks & mark::ZERO_WINDOW != 0,
+        },
     }
+}
+
+/// Echoes that an entry has timed, in both directions, since `before`, when the sum of their times was `before_ns`.
+pub(super) fn echoes(entry: &FlowEntry, before: [&Read; 2], before_ns: u64) -> Echoes {
+    if !matches!(entry.key.protocol, protocol::ICMP | protocol::ICMPV6) {
+        return Echoes::default();
+    }
+    let timed = |half: &Half, before: &Read| before.until(half).1[0];
+    Echoes {
+        timed: timed(&entry.ingress, before[0]) + timed(&entry.egress, before[1]),
+        total: Duration::from_nanos(entry.timing_ns.wrapping_sub(before_ns)),
+    }
+}
+
+/// When the client's ACK of the SYN-ACK passed.
+pub(super) fn acknowledged(entry: &FlowEntry) -> Option<Instant> {
+    (entry.key.protocol == protocol::TCP && entry.timing_ns != 0)
+        .then_some(Instant(entry.timing_ns))
+}
+
+/// The last error message about a packet of the flow.
+pub(super) fn error(entry: &FlowEntry) -> Option<IcmpError> {
+    (entry.error_type != 0).then_some(IcmpError { kind: entry.error_type, code: entry.error_code })
+}
+
+/// Who sent the frame that opened the entry.
+pub(super) fn source_mac(entry: &FlowEntry) -> Option<(Mac, EntrySide)> {
+    let mut mac = [0; 6];
+    for (two, word) in mac.chunks_exact_mut(2).zip(entry.source_mac) {
+        two.copy_from_slice(&word.to_ne_bytes());
+    }
+    let side = if entry.ingress.marks & mark::SOURCE_MAC != 0 {
+        EntrySide::Ingress
+    } else {
+        EntrySide::Egress
+    };
+    (mac != [0; 6]).then_some((Mac(mac), side))
 }
 
 #[cfg(test)]

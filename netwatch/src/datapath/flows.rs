@@ -7,14 +7,15 @@
 use std::mem::offset_of;
 
 use aya::maps::{MapData, RingBuf};
-use netwatch_common::flow::FlowEntry;
+use netwatch_common::flow::{FlowEntry, family};
 
 use super::{
-    DatapathError, abi,
+    DatapathError,
+    abi::{self, Read},
     interfaces::InterfaceTable,
     shared::{Plain, SharedArray},
 };
-use crate::model::{Observation, Protocol, Tally};
+use crate::model::Observation;
 
 pub(super) struct FlowTable {
     entries: SharedArray<FlowEntry>,
@@ -23,41 +24,28 @@ pub(super) struct FlowTable {
     used: u64,
 }
 
-/// What has been read of a place in the table.
+/// What has been read of a place in the table. Sixty-four bytes, for there are as many as there are entries.
 #[repr(C)]
 #[derive(Clone, Copy, Default)]
 struct Shadow {
     /// Sequence number of the entry when it was read.
     sequence: u32,
     /// Incarnations whose last reading is done.
-    finished: u32,
-    ingress: Count,
-    egress: Count,
+    finished: u16,
+    /// 1 = the incarnation that stands there now has been read.
+    is_read: u8,
+    pad: u8,
+    /// Sum of the times of all echoes.
+    echo_ns: u64,
+    ingress: Read,
+    egress: Read,
 }
 
-#[repr(C)]
-#[derive(Clone, Copy, Default)]
-struct Count {
-    packets: u64,
-    segments: u64,
-    bytes: u64,
-}
+const _: () = assert!(size_of::<Shadow>() == 64);
 
 #[expect(unsafe_code, reason = "memory of our own in the shape of a shared array")]
 // SAFETY: repr(C), integers only, no padding.
 unsafe impl Plain for Shadow {}
-
-impl From<Tally> for Count {
-    fn from(tally: Tally) -> Self {
-        Self { packets: tally.packets, segments: tally.segments, bytes: tally.bytes }
-    }
-}
-
-impl From<Count> for Tally {
-    fn from(count: Count) -> Self {
-        Self { packets: count.packets, segments: count.segments, bytes: count.bytes }
-    }
-}
 
 impl FlowTable {
     pub(super) fn new(
@@ -85,11 +73,12 @@ impl FlowTable {
         for index in 0..self.entries.len() {
             let sequence =
                 self.entries.read_u32(index, offset_of!(FlowEntry, sequence)).unwrap_or(0);
-            self.used += u64::from(sequence != 0);
             let seen = self.shadows.read_u32(index, offset_of!(Shadow, sequence)).unwrap_or(0);
             if sequence != seen {
                 self.read_entry(index, interfaces, each);
             }
+            // It begins with 0 and passes by there once in two thousand million packets.
+            self.used += u64::from(sequence != 0);
         }
     }
 
@@ -116,8 +105,10 @@ impl FlowTable {
         }
         hand_out(&entry, &shadow, interfaces, each);
         shadow.sequence = entry.sequence;
-        shadow.ingress = abi::tally(entry.ingress.tally).into();
-        shadow.egress = abi::tally(entry.egress.tally).into();
+        shadow.is_read = 1;
+        shadow.echo_ns = entry.timing_ns;
+        shadow.ingress = Read::all(&entry.ingress);
+        shadow.egress = Read::all(&entry.egress);
         self.shadows.write(index, shadow);
     }
 
@@ -127,9 +118,10 @@ impl FlowTable {
             let Some(record) = abi::evicted(&item) else { continue };
             let Some(shadow) = self.shadows.read(record.index) else { continue };
             hand_out(&record.entry, &shadow, interfaces, each);
-            // The sequence stays 0 = "never read": the next one in this place is new in any case.
+            // The next one in this place has another sequence number: each packet changes it.
             let finished = record.entry.incarnation;
-            self.shadows.write(record.index, Shadow { finished, ..Shadow::default() });
+            let sequence = record.entry.sequence;
+            self.shadows.write(record.index, Shadow { sequence, finished, ..Shadow::default() });
         }
     }
 }
@@ -141,18 +133,25 @@ fn hand_out(
     each: &mut impl FnMut(Observation),
 ) {
     let Some(ifindex) = interfaces.owner(entry.key.slot) else { return };
-    let ingress = abi::side(&entry.ingress, shadow.ingress.into());
-    let egress = abi::side(&entry.egress, shadow.egress.into());
-    if ingress.new.is_zero() && egress.new.is_zero() {
+    let protocol = entry.key.protocol;
+    let ingress = abi::side(protocol, &entry.ingress, &shadow.ingress);
+    let egress = abi::side(protocol, &entry.egress, &shadow.egress);
+    let error = abi::error(entry);
+    if ingress.new.is_zero() && egress.new.is_zero() && error.is_none() {
         return;
     }
     each(Observation {
         ifindex,
         local: abi::local(&entry.key),
         remote: abi::remote(&entry.key),
-        protocol: Protocol(entry.key.protocol),
+        protocol: abi::protocol(&entry.key),
+        is_inner: entry.key.family & family::INNER != 0,
         ingress,
         egress,
-        fresh: shadow.sequence == 0,
+        fresh: shadow.is_read == 0,
+        acknowledged: abi::acknowledged(entry),
+        echoes: abi::echoes(entry, [&shadow.ingress, &shadow.egress], shadow.echo_ns),
+        error,
+        source_mac: abi::source_mac(entry),
     });
 }

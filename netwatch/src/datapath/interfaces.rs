@@ -1,10 +1,10 @@
 //! The interface table: which interface has which slot, and its counters.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, mem::offset_of};
 
 use netwatch_common::{
     config::{INTERFACE_SETS, INTERFACE_WAYS, MAX_INTERFACES},
-    interface::{InterfaceCounters as AbiCounters, InterfaceEntry},
+    interface::InterfaceCounters as AbiCounters,
 };
 
 use super::{abi, error::AttachError, shared::SharedArray};
@@ -15,7 +15,7 @@ use crate::model::{InterfaceCounters, InterfaceKind, Tally};
 const ETHERNET_HEADER: u64 = 14;
 
 pub(super) struct InterfaceTable {
-    entries: SharedArray<InterfaceEntry>,
+    /// For each CPU a section of slots.
     counters: SharedArray<AbiCounters>,
     cpus: u32,
     assigned: HashMap<u32, Assigned>,
@@ -31,12 +31,8 @@ struct Assigned {
 }
 
 impl InterfaceTable {
-    pub(super) fn new(
-        entries: SharedArray<InterfaceEntry>,
-        counters: SharedArray<AbiCounters>,
-        cpus: u32,
-    ) -> Self {
-        Self { entries, counters, cpus, assigned: HashMap::new(), owners: HashMap::new() }
+    pub(super) fn new(counters: SharedArray<AbiCounters>, cpus: u32) -> Self {
+        Self { counters, cpus, assigned: HashMap::new(), owners: HashMap::new() }
     }
 
     /// Gives an interface a slot in its set.
@@ -46,10 +42,10 @@ impl InterfaceTable {
         }
         let first = (ifindex % INTERFACE_SETS) * INTERFACE_WAYS;
         let slot = (first..first + INTERFACE_WAYS)
-            .find(|slot| self.entries.read(*slot).is_some_and(|entry| entry.ifindex == 0))
+            .find(|slot| self.counters.read(*slot).is_some_and(|entry| entry.ifindex == 0))
             .ok_or(AttachError::NoSlot(ifindex))?;
         let before = self.raw(slot);
-        self.entries.write(slot, InterfaceEntry { ifindex, pad: 0 });
+        self.tag(slot, ifindex);
         self.assigned.insert(ifindex, Assigned { slot, kind, before });
         self.owners.insert(slot, ifindex);
         Ok(())
@@ -58,7 +54,25 @@ impl InterfaceTable {
     /// Frees the slot of an interface.
     pub(super) fn release(&mut self, ifindex: u32) {
         if let Some(assigned) = self.assigned.remove(&ifindex) {
-            self.entries.write(assigned.slot, InterfaceEntry::default());
+            self.tag(assigned.slot, 0);
+        }
+    }
+
+    /// Lets every interface draw anew when its next sample is due: the rate has changed.
+    pub(super) fn redraw_samples(&self) {
+        for assigned in self.assigned.values() {
+            self.write(assigned.slot, offset_of!(AbiCounters, sample_countdown), 0);
+        }
+    }
+
+    /// Writes into a slot whose it is. What it has counted stays.
+    fn tag(&self, slot: u32, ifindex: u32) {
+        self.write(slot, offset_of!(AbiCounters, ifindex), ifindex);
+    }
+
+    fn write(&self, slot: u32, offset: usize, value: u32) {
+        for cpu in 0..self.cpus {
+            self.counters.write_u32(cpu * MAX_INTERFACES + slot, offset, value);
         }
     }
 
@@ -101,16 +115,12 @@ mod tests {
     use super::*;
 
     fn table() -> InterfaceTable {
-        InterfaceTable::new(
-            SharedArray::anonymous(MAX_INTERFACES).unwrap(),
-            SharedArray::anonymous(MAX_INTERFACES).unwrap(),
-            1,
-        )
+        InterfaceTable::new(SharedArray::anonymous(MAX_INTERFACES).unwrap(), 1)
     }
 
     fn count(table: &InterfaceTable, slot: u32, packets: u64) {
-        let mut counters = AbiCounters::default();
-        counters.ingress.tally.packets = packets;
+        let mut counters = table.counters.read(slot).unwrap();
+        counters.ingress.packets = packets;
         counters.ingress.skb_bytes = packets * 100;
         table.counters.write(slot, counters);
     }

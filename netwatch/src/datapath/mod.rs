@@ -16,11 +16,11 @@ use std::time::Duration;
 
 use aya::{
     Ebpf,
-    maps::{MapData, RingBuf},
+    maps::{Array, MapData, RingBuf},
     programs::ProgramInfo,
 };
 use netwatch_common::{
-    config::{CpuState, Settings},
+    cpu::CpuState,
     flow::Tally as AbiTally,
     outcome::{OUTCOME_STRIDE, Outcome},
 };
@@ -47,7 +47,7 @@ pub struct Datapath {
     flows: FlowTable,
     outcomes: SharedArray<AbiTally>,
     cpu_states: SharedArray<CpuState>,
-    settings: SharedArray<Settings>,
+    clock: Array<MapData, u64>,
     samples: RingBuf<MapData>,
     cpus: u32,
     map_bytes: u64,
@@ -74,16 +74,12 @@ impl Datapath {
     /// Loads the programs into the kernel. Nothing is attached yet.
     pub fn load(options: &Options) -> Result<Self, DatapathError> {
         let mut loaded = object::load(options)?;
-        let datapath = Self {
-            interfaces: InterfaceTable::new(
-                loaded.shared("INTERFACES")?,
-                loaded.shared("COUNTERS")?,
-                loaded.cpus,
-            ),
+        let mut datapath = Self {
+            interfaces: InterfaceTable::new(loaded.shared("INTERFACES")?, loaded.cpus),
             flows: FlowTable::new(loaded.shared("FLOWS")?, loaded.ring("EVICTED")?)?,
             outcomes: loaded.shared("OUTCOMES")?,
             cpu_states: loaded.shared("CPUS")?,
-            settings: loaded.shared("SETTINGS")?,
+            clock: loaded.clock()?,
             samples: loaded.ring("SAMPLES")?,
             cpus: loaded.cpus,
             map_bytes: loaded.map_bytes(),
@@ -181,13 +177,18 @@ impl Datapath {
     }
 
     /// Gives the programs the time. They use it for packets whose exact time does not matter.
-    pub fn refresh_clock(&self) {
-        self.settings.write_u64(0, core::mem::offset_of!(Settings, clock_ns), monotonic_now().0);
+    pub fn refresh_clock(&mut self) {
+        if let Err(error) = self.clock.set(0, monotonic_now().0, 0) {
+            tracing::debug!(%error, "the kernel side's clock was not refreshed");
+        }
     }
 
     /// Changes the rate at which packets are sampled, at once. 0 = off.
     pub fn set_sample_rate(&self, rate: u32) {
-        self.settings.write_u32(0, core::mem::offset_of!(Settings, sample_rate), rate);
+        for cpu in 0..self.cpus {
+            self.cpu_states.write_u32(cpu, core::mem::offset_of!(CpuState, sample_rate), rate);
+        }
+        self.interfaces.redraw_samples();
     }
 
     /// What the kernel side says of itself.

@@ -1,7 +1,7 @@
 //! The compiled programs: which of the two objects, its version, its sizes on this host.
 
 use std::{
-    fs,
+    array, fs,
     hash::{BuildHasher, Hasher, RandomState},
     os::fd::AsFd,
     time::Duration,
@@ -9,16 +9,15 @@ use std::{
 
 use aya::{
     Ebpf, EbpfLoader,
-    maps::{Map, MapData, RingBuf},
+    maps::{Array, Map, MapData, RingBuf},
     programs::{ProgramError, ProgramType, SchedClassifier},
 };
 use netwatch_common::{
     ABI_VERSION,
-    config::{
-        ABI_SYMBOL, CpuState, FLOW_WAYS, INTERFACE_SETS, INTERFACE_WAYS, MAX_INTERFACES, Settings,
-    },
-    flow::{FlowEntry, Tally},
-    interface::{InterfaceCounters, InterfaceEntry},
+    config::{ABI_SYMBOL, FLOW_WAYS, INTERFACE_SETS},
+    cpu::CpuState,
+    flow::{FlowKey, FlowSet, Tally},
+    interface::InterfaceSet,
     outcome::OUTCOME_STRIDE,
 };
 use object::{Object as _, ObjectSection as _, ObjectSymbol as _};
@@ -58,7 +57,7 @@ pub struct Options {
 pub(super) struct Loaded {
     pub(super) ebpf: Ebpf,
     pub(super) cpus: u32,
-    flow_entries: u32,
+    flow_sets: u32,
 }
 
 /// Checks version and rights, then loads maps and programs.
@@ -77,15 +76,14 @@ pub(super) fn load(options: &Options) -> Result<Loaded, DatapathError> {
         .map_err(|_| DatapathError::Unsupported { what: "list of CPUs in /sys" })?;
     let cpus = u32::try_from(cpus).unwrap_or(u32::MAX);
     let sets = sets_per_cpu(options.flow_entries, cpus);
-    let flow_entries = sets * FLOW_WAYS * cpus;
-    let seed = RandomState::new().build_hasher().finish();
+    let seeds = hash_seeds();
     let mut ebpf = EbpfLoader::new()
-        .map_max_entries("FLOWS", flow_entries)
-        .map_max_entries("COUNTERS", cpus * MAX_INTERFACES)
+        .map_max_entries("FLOWS", sets * cpus)
+        .map_max_entries("INTERFACES", cpus * INTERFACE_SETS)
         .map_max_entries("OUTCOMES", cpus * OUTCOME_STRIDE)
         .map_max_entries("CPUS", cpus)
-        .override_global("FLOW_SET_MASK", &(sets - 1), true)
-        .override_global("HASH_SEED", &seed, true)
+        .override_global("FLOW_SETS", &sets, true)
+        .override_global("HASH_SEEDS", &seeds[..], true)
         .load(object)?;
     for (program, label) in PROGRAMS {
         let classifier: &mut SchedClassifier = ebpf
@@ -95,7 +93,7 @@ pub(super) fn load(options: &Options) -> Result<Loaded, DatapathError> {
             .map_err(|source| DatapathError::Program { program: label, source })?;
         classifier.load().map_err(|source| DatapathError::Program { program: label, source })?;
     }
-    Ok(Loaded { ebpf, cpus, flow_entries })
+    Ok(Loaded { ebpf, cpus, flow_sets: sets * cpus })
 }
 
 /// Whether the kernel was built without BPF, or something between us and it says so.
@@ -108,14 +106,18 @@ fn no_system_call() -> bool {
     }
 }
 
-/// The largest power of two of sets, so that all CPUs together have at most `entries`.
+/// As many sets as let all CPUs together have at most `entries`.
 fn sets_per_cpu(entries: u32, cpus: u32) -> u32 {
-    let sets = entries / cpus / FLOW_WAYS;
-    if sets < 2 { 1 } else { 1 << sets.ilog2() }
+    (entries / cpus / FLOW_WAYS).max(1)
+}
+
+/// A random odd number for each word of a key: where flows are placed is nobody's to foresee.
+fn hash_seeds() -> [u64; size_of::<FlowKey>() / 8] {
+    array::from_fn(|_| RandomState::new().build_hasher().finish() | 1)
 }
 
 impl Loaded {
-    /// An array map in our memory.
+    /// An array map in our memory, as an array of the `T`s that its values consist of.
     pub(super) fn shared<T: Plain>(
         &mut self,
         name: &'static str,
@@ -125,12 +127,14 @@ impl Loaded {
         };
         let fd = map.fd().as_fd();
         let info = map.info().map_err(|source| DatapathError::Map { map: name, source })?;
-        if info.value_size() as usize != size_of::<T>() {
+        let size = info.value_size() as usize;
+        if !size.is_multiple_of(size_of::<T>()) {
             return Err(DatapathError::Incomplete {
                 what: format!("map {name} with values of {} bytes", size_of::<T>()),
             });
         }
-        SharedArray::map(&fd, info.max_entries())
+        let parts = u32::try_from(size / size_of::<T>()).unwrap_or(0);
+        SharedArray::map(&fd, info.max_entries() * parts)
             .map_err(|source| DatapathError::Memory { map: name, source })
     }
 
@@ -143,15 +147,23 @@ impl Loaded {
         RingBuf::try_from(map).map_err(|source| DatapathError::Map { map: name, source })
     }
 
+    /// The word that holds the programs' clock. It is the whole of its section.
+    pub(super) fn clock(&mut self) -> Result<Array<MapData, u64>, DatapathError> {
+        const SECTION: &str = ".bss";
+        let map = self
+            .ebpf
+            .take_map(SECTION)
+            .ok_or_else(|| DatapathError::Incomplete { what: format!("section {SECTION}") })?;
+        Array::try_from(map).map_err(|source| DatapathError::Map { map: SECTION, source })
+    }
+
     /// Memory of all maps.
     pub(super) fn map_bytes(&self) -> u64 {
         let of = |size: usize, count: u32| size as u64 * u64::from(count);
-        of(size_of::<FlowEntry>(), self.flow_entries)
-            + of(size_of::<InterfaceCounters>(), self.cpus * MAX_INTERFACES)
-            + of(size_of::<InterfaceEntry>(), INTERFACE_SETS * INTERFACE_WAYS)
+        of(size_of::<FlowSet>(), self.flow_sets)
+            + of(size_of::<InterfaceSet>(), self.cpus * INTERFACE_SETS)
             + of(size_of::<Tally>(), self.cpus * OUTCOME_STRIDE)
             + of(size_of::<CpuState>(), self.cpus)
-            + size_of::<Settings>() as u64
             + RING_BYTES
     }
 }
@@ -255,7 +267,7 @@ mod tests {
     fn the_flow_table_costs_the_same_on_every_host() {
         for cpus in [1, 2, 3, 6, 64, 128, 200] {
             let entries = sets_per_cpu(1 << 17, cpus) * FLOW_WAYS * cpus;
-            assert!(entries <= 1 << 17 && entries > 1 << 16, "{cpus} CPUs: {entries}");
+            assert!(entries <= 1 << 17 && entries > 130_000, "{cpus} CPUs: {entries}");
         }
         assert_eq!(sets_per_cpu(1, 128), 1);
     }

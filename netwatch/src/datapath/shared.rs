@@ -87,15 +87,6 @@ impl<T: Plain> SharedArray<T> {
         }
     }
 
-    /// Writes an aligned `u64` within an element.
-    pub(super) fn write_u64(&self, index: u32, offset: usize, value: u64) {
-        debug_assert!(offset.is_multiple_of(8) && offset + 8 <= Self::STEP);
-        if let Some(element) = self.element(index) {
-            // SAFETY: within a valid element, aligned as the caller's field is.
-            unsafe { element.byte_add(offset).cast::<u64>().write_volatile(value) };
-        }
-    }
-
     /// A copy of an element that its writer brackets with a sequence number at `offset` (odd while it writes). `None`
     /// if it was being written at each of a few tries.
     pub(super) fn read_consistent(&self, index: u32, offset: usize) -> Option<T> {

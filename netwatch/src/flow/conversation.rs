@@ -7,8 +7,8 @@ use super::{
     tracker::Names,
 };
 use crate::model::{
-    EndReason, EntrySide, FlowEvent, FlowKey, FlowPhase, FlowRecord, Instant, Observation,
-    Protocol, Seen, SideReading, Socket, Tally,
+    Direction, Echoes, EndReason, EntrySide, FlowEvent, FlowKey, FlowPhase, FlowRecord, Handshake,
+    IcmpError, Instant, Mac, Observation, Protocol, Repairs, Seen, SideReading, Socket, Tally,
 };
 
 /// Where a conversation stands.
@@ -51,6 +51,11 @@ pub(super) struct Conversation {
     pub(super) connection_counted: bool,
     /// When the last line about it was due.
     pub(super) reported: Instant,
+    /// TCP: the first ACK of a SYN-ACK, at the hook nearest the client.
+    acknowledged: Option<Instant>,
+    echoes: Echoes,
+    error: Option<IcmpError>,
+    source_mac: Option<Mac>,
 }
 
 impl Conversation {
@@ -71,6 +76,10 @@ impl Conversation {
             attributed: (Tally::ZERO, Tally::ZERO),
             connection_counted: false,
             reported: first,
+            acknowledged: None,
+            echoes: Echoes::default(),
+            error: None,
+            source_mac: None,
         }
     }
 
@@ -79,6 +88,11 @@ impl Conversation {
         let local_is_low = observation.local == self.key.low;
         self.add(observation.ifindex, EntrySide::Ingress, local_is_low, &observation.ingress);
         self.add(observation.ifindex, EntrySide::Egress, !local_is_low, &observation.egress);
+        self.acknowledged = earlier(self.acknowledged, observation.acknowledged);
+        self.echoes.timed += observation.echoes.timed;
+        self.echoes.total += observation.echoes.total;
+        self.error = observation.error.or(self.error);
+        self.source_mac = self.source_mac.or(observation.source_mac.map(|(mac, _)| mac));
     }
 
     fn add(&mut self, ifindex: u32, side: EntrySide, from_low: bool, reading: &SideReading) {
@@ -87,11 +101,12 @@ impl Conversation {
         }
         let end = if from_low { &mut self.low } else { &mut self.high };
         end.tcp_flags |= reading.tcp_flags;
+        end.traits.merge(reading.traits);
         if let Some(first) = reading.first.or(reading.last)
             && end.first.is_none_or(|known| first < known)
         {
             end.first = Some(first);
-            end.icmp_type = reading.icmp_type;
+            end.icmp_type = reading.opened_by;
             self.first = self.first.min(first);
         }
         if let Some(last) = reading.last {
@@ -100,11 +115,22 @@ impl Conversation {
         let place = |seen: &&mut Seen| {
             seen.ifindex == ifindex && seen.side == side && seen.from_client == from_low
         };
+        let opens = self.key.protocol == Protocol::TCP && reading.opened_by & tcp_flags::SYN != 0;
+        let opened = reading.first.filter(|_| opens);
         match self.seen.iter_mut().find(place) {
-            Some(seen) => seen.tally += reading.new,
-            None => {
-                self.seen.push(Seen { ifindex, side, from_client: from_low, tally: reading.new });
+            Some(seen) => {
+                seen.tally += reading.new;
+                seen.repairs += reading.repairs;
+                seen.opened = earlier(seen.opened, opened);
             }
+            None => self.seen.push(Seen {
+                ifindex,
+                side,
+                from_client: from_low,
+                tally: reading.new,
+                repairs: reading.repairs,
+                opened,
+            }),
         }
     }
 
@@ -157,6 +183,31 @@ impl Conversation {
             hooks.fold(Tally::ZERO, |most, seen| most.max(seen.tally))
         };
         if self.low_is_client() { (count(true), count(false)) } else { (count(false), count(true)) }
+    }
+
+    /// What went wrong with the segments of one direction, counted as `counted` does.
+    fn repairs(&self, from_low: bool) -> Repairs {
+        let hooks = self.seen.iter().filter(|seen| seen.from_client == from_low);
+        hooks.fold(Repairs::default(), |most, seen| most.max(seen.repairs))
+    }
+
+    /// How the TCP connection was set up.
+    ///
+    /// A SYN passes the hook nearest the client first and the one nearest the server last; a SYN-ACK the other way round.
+    fn handshake(&self) -> Option<Handshake> {
+        let client_is_low = self.low_is_client();
+        let times = |from_low: bool| {
+            let hooks = self.seen.iter().filter(move |seen| seen.from_client == from_low);
+            hooks.filter_map(|seen| seen.opened)
+        };
+        let (first_syn, last_syn) = (times(client_is_low).min()?, times(client_is_low).max()?);
+        let (first_answer, last_answer) =
+            (times(!client_is_low).min()?, times(!client_is_low).max()?);
+        Some(Handshake {
+            answered: last_answer.since(first_syn),
+            server: first_answer.since(last_syn),
+            client: self.acknowledged.map(|at| at.since(last_answer)),
+        })
     }
 
     /// How the TCP connection ended, if its packets say that it did.
@@ -213,8 +264,15 @@ impl Conversation {
     pub(super) fn record(&self) -> Option<FlowRecord> {
         let names = self.names.as_ref()?;
         let (sent, received) = self.counted();
-        let (client, server) =
-            if self.low_is_client() { (self.low, self.high) } else { (self.high, self.low) };
+        let low_is_client = self.low_is_client();
+        let direction = |is_low: bool| {
+            let end = if is_low { self.low } else { self.high };
+            Direction {
+                tcp_flags: end.tcp_flags,
+                repairs: self.repairs(is_low),
+                traits: end.traits,
+            }
+        };
         Some(FlowRecord {
             id: self.id,
             key: self.key,
@@ -227,8 +285,12 @@ impl Conversation {
             first: self.first,
             last: self.last,
             echo: self.is_echo(),
-            client_flags: client.tcp_flags,
-            server_flags: server.tcp_flags,
+            from_client: direction(low_is_client),
+            from_server: direction(!low_is_client),
+            handshake: self.handshake(),
+            echoes: self.echoes,
+            error: self.error,
+            source_mac: self.source_mac,
             seen: self.seen(),
         })
     }
@@ -238,6 +300,10 @@ impl Conversation {
         let time = if phase == FlowPhase::Start { flow.first } else { flow.last };
         Some(FlowEvent { time, phase, flow })
     }
+}
+
+fn earlier(one: Option<Instant>, other: Option<Instant>) -> Option<Instant> {
+    one.into_iter().chain(other).min()
 }
 
 fn first_of(observation: &Observation) -> Option<Instant> {

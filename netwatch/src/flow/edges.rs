@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use crate::model::{Edge, EdgeTraffic, FlowRecord, Protocol, Tally};
+use crate::model::{Edge, EdgeTraffic, FlowRecord, Tally};
 
 /// Ports from here on are handed out to clients: never a label. A server that listens there has the label 0.
 const FIRST_EPHEMERAL: u16 = 32_768;
@@ -67,7 +67,7 @@ fn edge_of(flow: &FlowRecord) -> Edge {
     Edge {
         client: flow.client.label().into(),
         server: flow.server.label().into(),
-        protocol: Some(Protocol(flow.protocol.0)),
+        protocol: Some(flow.protocol),
         port: if labelled { port } else { 0 },
     }
 }

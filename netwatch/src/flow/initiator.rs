@@ -2,7 +2,7 @@
 
 use netwatch_common::parse::{ECHO_REQUEST, ECHO_REQUEST_V6, tcp_flags};
 
-use crate::model::{Instant, Protocol};
+use crate::model::{Instant, Protocol, Traits};
 
 /// First of the ports that hosts hand out to clients, on Linux (`ip_local_port_range`).
 const FIRST_EPHEMERAL: u16 = 32_768;
@@ -19,6 +19,8 @@ pub(super) struct End {
     pub(super) tcp_flags: u8,
     /// Type of its first ICMP message.
     pub(super) icmp_type: u8,
+    /// How its packets were.
+    pub(super) traits: Traits,
 }
 
 /// Whether `low` is the initiator.
@@ -87,7 +89,7 @@ mod tests {
     const ACK: u8 = tcp_flags::ACK;
 
     fn end(port: u16, first: u64, tcp_flags: u8) -> End {
-        End { port, first: (first != 0).then_some(Instant(first)), tcp_flags, icmp_type: 0 }
+        End { port, first: (first != 0).then_some(Instant(first)), tcp_flags, ..End::default() }
     }
 
     #[test]

@@ -105,6 +105,13 @@ impl Tracker {
     pub fn observe(&mut self, observation: &Observation) {
         let new = observation.ingress.new + observation.egress.new;
         let key = FlowKey::new(observation.local, observation.remote, observation.protocol);
+        if new.is_zero() {
+            // An error message about a flow that this interface and CPU have no packet of.
+            if let Some(conversation) = self.flows.get_mut(&key) {
+                conversation.observe(observation);
+            }
+            return;
+        }
         let full = self.flows.len() >= self.limits.max_flows;
         let conversation = match self.flows.entry(key) {
             Entry::Occupied(entry) => {
@@ -117,7 +124,9 @@ impl Tracker {
                 conversation
             }
             Entry::Vacant(_) if full => {
-                self.over_limit += new;
+                if !observation.is_inner {
+                    self.over_limit += new;
+                }
                 return;
             }
             Entry::Vacant(entry) => {
@@ -125,7 +134,10 @@ impl Tracker {
                 entry.insert(Conversation::new(self.next_id - 1, key, observation))
             }
         };
-        self.counted += new;
+        // What is inside a tunnel has been counted with the tunnel.
+        if !observation.is_inner {
+            self.counted += new;
+        }
         conversation.observe(observation);
     }
 

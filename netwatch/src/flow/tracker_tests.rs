@@ -3,7 +3,7 @@
 use netwatch_common::parse::tcp_flags::{ACK, FIN, RST, SYN};
 
 use super::*;
-use crate::model::{EntrySide, Name, SideReading};
+use crate::model::{Echoes, EntrySide, Name, SideReading};
 
 const VETH_A: u32 = 4;
 const VETH_B: u32 = 6;
@@ -26,7 +26,8 @@ fn reading(packets: u64, first: u64, last: u64, tcp_flags: u8) -> SideReading {
         first: (packets > 0).then_some(Instant(first)),
         last: (packets > 0).then_some(Instant(last)),
         tcp_flags,
-        icmp_type: 0,
+        opened_by: tcp_flags,
+        ..SideReading::default()
     }
 }
 
@@ -37,7 +38,20 @@ fn observation(
     ingress: SideReading,
     egress: SideReading,
 ) -> Observation {
-    Observation { ifindex, local, remote, protocol: Protocol::TCP, ingress, egress, fresh: true }
+    Observation {
+        ifindex,
+        local,
+        remote,
+        protocol: Protocol::TCP,
+        is_inner: false,
+        ingress,
+        egress,
+        fresh: true,
+        acknowledged: None,
+        echoes: Echoes::default(),
+        error: None,
+        source_mac: None,
+    }
 }
 
 fn named(flow: &Unnamed<'_>) -> Naming {

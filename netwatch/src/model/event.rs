@@ -4,7 +4,10 @@ use std::{sync::Arc, time::Duration};
 
 use netwatch_common::outcome::Outcome;
 
-use super::{Endpoint, FlowKey, Instant, Protocol, Seen, Tally};
+use super::{
+    Echoes, Endpoint, FlowKey, Handshake, IcmpError, Instant, Mac, Protocol, Repairs, Seen, Tally,
+    Traits,
+};
 
 /// Why a flow ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -102,12 +105,31 @@ pub struct FlowRecord {
     pub last: Instant,
     /// ICMP echo.
     pub echo: bool,
-    /// All TCP flags of the client.
-    pub client_flags: u8,
-    /// All TCP flags of the server.
-    pub server_flags: u8,
+    /// What is known of the client's packets.
+    pub from_client: Direction,
+    /// What is known of the server's packets.
+    pub from_server: Direction,
+    /// How the TCP connection was set up; `None` where that was not seen.
+    pub handshake: Option<Handshake>,
+    /// ICMP echoes that were timed.
+    pub echoes: Echoes,
+    /// The last ICMP error message that quoted one of its packets.
+    pub error: Option<IcmpError>,
+    /// Source address of the Ethernet frame that opened the flow where it was first seen.
+    pub source_mac: Option<Mac>,
     /// Every hook it crossed.
     pub seen: Vec<Seen>,
+}
+
+/// What is known of one direction, apart from how many packets there were.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Direction {
+    /// All TCP flags.
+    pub tcp_flags: u8,
+    /// TCP segments that something had gone wrong with.
+    pub repairs: Repairs,
+    /// How the packets were.
+    pub traits: Traits,
 }
 
 impl FlowRecord {

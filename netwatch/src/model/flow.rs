@@ -1,8 +1,8 @@
 //! Flows as they are observed: keys, sides, readings.
 
-use std::net::IpAddr;
+use std::{net::IpAddr, time::Duration};
 
-use super::{Instant, Protocol, Tally};
+use super::{Instant, Mac, Protocol, Tally};
 
 /// An address with a port (for ICMP echo: the identifier).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -51,8 +51,119 @@ pub struct SideReading {
     pub last: Option<Instant>,
     /// All TCP flags seen by the entry.
     pub tcp_flags: u8,
-    /// ICMP type of the first packet.
-    pub icmp_type: u8,
+    /// Of the first packet: the TCP flags, the ICMP type or the ARP operation.
+    pub opened_by: u8,
+    /// TCP: what was sent again or came late, since the previous reading.
+    pub repairs: Repairs,
+    /// How the packets of the entry were.
+    pub traits: Traits,
+}
+
+/// TCP segments that something had gone wrong with.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Repairs {
+    /// Segments whose bytes the hook had seen before.
+    pub retransmitted: u64,
+    /// Segments that came after later ones: overtaken, or lost before the hook and sent again.
+    pub out_of_order: u64,
+}
+
+impl Repairs {
+    /// The larger of two counts of the same packets.
+    #[must_use]
+    pub fn max(self, other: Self) -> Self {
+        Self {
+            retransmitted: self.retransmitted.max(other.retransmitted),
+            out_of_order: self.out_of_order.max(other.out_of_order),
+        }
+    }
+}
+
+impl std::ops::AddAssign for Repairs {
+    fn add_assign(&mut self, other: Self) {
+        self.retransmitted += other.retransmitted;
+        self.out_of_order += other.out_of_order;
+    }
+}
+
+/// How the packets of one direction were, apart from how many.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Traits {
+    /// Bytes of the largest packet on the wire, Ethernet header included; 65,535 = that or more; 0 = no packet.
+    pub largest: u16,
+    /// Smallest time to live (hop limit).
+    pub ttl_min: u8,
+    /// Largest time to live (hop limit).
+    pub ttl_max: u8,
+    /// Differentiated services code point of the last packet (RFC 2474).
+    pub dscp: u8,
+    /// A bit for each ECN codepoint that was seen, by its number (RFC 3168, section 5).
+    pub ecn: u8,
+    /// TCP: a window of zero was announced.
+    pub zero_window: bool,
+}
+
+impl Traits {
+    /// Takes up what another hook or CPU has seen of the same direction.
+    pub fn merge(&mut self, other: Self) {
+        if other.largest == 0 {
+            return;
+        }
+        if self.largest == 0 {
+            *self = other;
+            return;
+        }
+        self.largest = self.largest.max(other.largest);
+        self.ttl_min = self.ttl_min.min(other.ttl_min);
+        self.ttl_max = self.ttl_max.max(other.ttl_max);
+        self.dscp = other.dscp;
+        self.ecn |= other.ecn;
+        self.zero_window |= other.zero_window;
+    }
+}
+
+/// How long the two ends took to set up a TCP connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Handshake {
+    /// From the first SYN to the SYN-ACK, at the hook nearest the client: what the client waited.
+    pub answered: Duration,
+    /// The server's share of that: from SYN to SYN-ACK at the hook nearest the server.
+    pub server: Duration,
+    /// From the SYN-ACK to the client's ACK, at the hook nearest the client; `None` where that was not seen.
+    pub client: Option<Duration>,
+}
+
+impl Handshake {
+    /// The share of what lies between the two hooks.
+    pub fn network(&self) -> Duration {
+        self.answered.saturating_sub(self.server)
+    }
+}
+
+/// ICMP echoes whose reply was timed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Echoes {
+    /// How many.
+    pub timed: u64,
+    /// Sum of their times.
+    pub total: Duration,
+}
+
+impl Echoes {
+    /// How long one took on average.
+    pub fn mean(&self) -> Option<Duration> {
+        let timed = u32::try_from(self.timed).ok().filter(|timed| *timed > 0)?;
+        Some(self.total / timed)
+    }
+}
+
+/// An ICMP error message that quoted a packet of a flow.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct IcmpError {
+    /// ICMP or ICMPv6 type.
+    pub kind: u8,
+    /// Its code.
+    pub code: u8,
 }
 
 /// What one interface saw of one flow since it was last read.
@@ -66,12 +177,22 @@ pub struct Observation {
     pub remote: Socket,
     /// Transport protocol.
     pub protocol: Protocol,
+    /// The packets were inside a tunnel, whose flow has counted them already.
+    pub is_inner: bool,
     /// local → remote.
     pub ingress: SideReading,
     /// remote → local.
     pub egress: SideReading,
     /// First reading of this entry: a SYN in it opens a connection of its own.
     pub fresh: bool,
+    /// TCP: when the ACK of the SYN-ACK passed.
+    pub acknowledged: Option<Instant>,
+    /// ICMP echoes timed since the previous reading.
+    pub echoes: Echoes,
+    /// The last error message about one of its packets.
+    pub error: Option<IcmpError>,
+    /// Source address of the Ethernet frame that opened the entry, and at which hook.
+    pub source_mac: Option<(Mac, EntrySide)>,
 }
 
 /// What one observation point has seen of one direction of a flow, in all.
@@ -85,4 +206,8 @@ pub struct Seen {
     pub from_client: bool,
     /// How many.
     pub tally: Tally,
+    /// TCP: what was sent again or came late.
+    pub repairs: Repairs,
+    /// TCP: when the SYN or SYN-ACK passed.
+    pub opened: Option<Instant>,
 }

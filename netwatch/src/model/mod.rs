@@ -14,8 +14,11 @@ mod time;
 pub use container::{Attachment, Container, Source};
 pub use counters::{InterfaceCounters, InterfaceTally, Tally};
 pub use endpoint::{Endpoint, Name};
-pub use event::{EndReason, FlowEvent, FlowPhase, FlowRecord, Loss};
-pub use flow::{EntrySide, FlowKey, Observation, Seen, SideReading, Socket};
+pub use event::{Direction, EndReason, FlowEvent, FlowPhase, FlowRecord, Loss};
+pub use flow::{
+    Echoes, EntrySide, FlowKey, Handshake, IcmpError, Observation, Repairs, Seen, SideReading,
+    Socket, Traits,
+};
 pub use interface::{Interface, InterfaceKind, Mac};
 pub use protocol::Protocol;
 pub use sample::Sample;

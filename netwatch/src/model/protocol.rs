@@ -1,10 +1,10 @@
-//! Transport protocols.
+//! Protocols that flows are of.
 
 use std::fmt;
 
-/// An IP protocol number.
+/// An IP protocol number; above those, what is not over IP, by its Ethernet type.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Protocol(pub u8);
+pub struct Protocol(pub u16);
 
 impl Protocol {
     /// ICMP for IPv4.
@@ -15,10 +15,16 @@ impl Protocol {
     pub const UDP: Self = Self(17);
     /// ICMP for IPv6.
     pub const ICMPV6: Self = Self(58);
+    /// SCTP.
+    pub const SCTP: Self = Self(132);
+    /// UDP-Lite.
+    pub const UDP_LITE: Self = Self(136);
+    /// Address resolution: its flows go from who asks to who is asked for.
+    pub const ARP: Self = Self(0x0806);
 
     /// Whether the flow key has real ports (for ICMP it has an identifier instead).
     pub fn has_ports(self) -> bool {
-        matches!(self, Self::TCP | Self::UDP)
+        matches!(self, Self::TCP | Self::UDP | Self::SCTP | Self::UDP_LITE)
     }
 
     /// Whether this is ICMP of either family.
@@ -43,6 +49,7 @@ impl fmt::Display for Protocol {
             58 => "icmpv6",
             132 => "sctp",
             136 => "udplite",
+            0x0806 => "arp",
             number => return f.pad(&format!("proto-{number}")),
         };
         f.pad(name)

@@ -1,12 +1,13 @@
 //! The events of the golden files.
 
-use std::{net::IpAddr, sync::Arc};
+use std::{net::IpAddr, sync::Arc, time::Duration};
 
 use netwatch_common::outcome::Outcome;
 
 use crate::model::{
-    Clock, Container, EndReason, Endpoint, EntrySide, FlowEvent, FlowKey, FlowPhase, FlowRecord,
-    Instant, Loss, Name, Protocol, Seen, Socket, Source, Tally,
+    Clock, Container, Direction, Echoes, EndReason, Endpoint, EntrySide, FlowEvent, FlowKey,
+    FlowPhase, FlowRecord, Handshake, IcmpError, Instant, Loss, Mac, Name, Protocol, Repairs, Seen,
+    Socket, Source, Tally, Traits,
 };
 
 /// An event of either kind.
@@ -44,6 +45,13 @@ fn tally(packets: u64, segments: u64, bytes: u64) -> Tally {
     Tally { packets, segments, bytes }
 }
 
+/// What one end sent: ordinary packets with these TCP flags.
+fn sent_with(tcp_flags: u8) -> Direction {
+    let traits =
+        Traits { largest: 74, ttl_min: 64, ttl_max: 64, dscp: 0, ecn: 1, zero_window: false };
+    Direction { tcp_flags, repairs: Repairs::default(), traits }
+}
+
 /// A flow without packets, of which each event changes what it is about.
 fn flow(id: u64, protocol: Protocol, client: Endpoint, server: Endpoint) -> FlowRecord {
     FlowRecord {
@@ -58,8 +66,12 @@ fn flow(id: u64, protocol: Protocol, client: Endpoint, server: Endpoint) -> Flow
         first: Instant(0),
         last: Instant(0),
         echo: false,
-        client_flags: 0,
-        server_flags: 0,
+        from_client: Direction::default(),
+        from_server: Direction::default(),
+        handshake: None,
+        echoes: Echoes::default(),
+        error: None,
+        source_mac: None,
         seen: Vec::new(),
     }
 }
@@ -73,25 +85,32 @@ fn loss(at: u64, outcome: Outcome, tally: Tally) -> Line {
     Line::Loss(Loss { time: Instant(at), outcome, tally })
 }
 
-/// What docs/flow-log.md shows: a day in the life.
-pub(super) fn example() -> Vec<Line> {
-    let idle = FlowPhase::End(EndReason::Idle);
-    let web = || end(container("web", "nginx:1.27"), "172.17.0.3", 80);
-    let cli = end(container("cli", "alpine:3.20"), "172.17.0.2", 51_234);
-    let seen = |ifindex, side, from_client, tally| Seen { ifindex, side, from_client, tally };
-
-    let started = FlowRecord {
-        client_flags: 0x02,
-        sent: tally(1, 1, 74),
-        ..flow(1, Protocol::TCP, cli, web())
+/// The same flow when it is over, with everything that can be known of it.
+fn finished(started: &FlowRecord) -> FlowRecord {
+    let seen = |ifindex, side, from_client, tally| Seen {
+        ifindex,
+        side,
+        from_client,
+        tally,
+        repairs: Repairs::default(),
+        opened: None,
     };
     let (sent, received) = (tally(6, 6, 420), tally(3, 4, 1_214));
-    let ended = FlowRecord {
+    FlowRecord {
         sent,
         received,
         last: Instant(310 * MS),
-        client_flags: 0x1b,
-        server_flags: 0x1b,
+        from_client: sent_with(0x1b),
+        from_server: Direction {
+            repairs: Repairs { retransmitted: 1, out_of_order: 0 },
+            ..sent_with(0x1b)
+        },
+        handshake: Some(Handshake {
+            answered: Duration::from_micros(84),
+            server: Duration::from_micros(31),
+            client: Some(Duration::from_micros(12)),
+        }),
+        source_mac: Some(Mac([0x02, 0x42, 0xac, 0x11, 0, 2])),
         seen: vec![
             seen(5, EntrySide::Ingress, true, sent),
             seen(5, EntrySide::Egress, false, received),
@@ -99,7 +118,20 @@ pub(super) fn example() -> Vec<Line> {
             seen(7, EntrySide::Ingress, false, received),
         ],
         ..started.clone()
+    }
+}
+
+/// What docs/flow-log.md shows: a day in the life.
+pub(super) fn example() -> Vec<Line> {
+    let idle = FlowPhase::End(EndReason::Idle);
+    let web = || end(container("web", "nginx:1.27"), "172.17.0.3", 80);
+    let cli = end(container("cli", "alpine:3.20"), "172.17.0.2", 51_234);
+    let started = FlowRecord {
+        from_client: sent_with(0x02),
+        sent: tally(1, 1, 74),
+        ..flow(1, Protocol::TCP, cli, web())
     };
+    let ended = finished(&started);
     let ping = flow(
         2,
         Protocol::ICMP,
@@ -129,6 +161,7 @@ pub(super) fn example() -> Vec<Line> {
                 sent: tally(2, 2, 196),
                 received: tally(2, 2, 196),
                 echo: true,
+                echoes: Echoes { timed: 2, total: Duration::from_micros(220) },
                 first: Instant(400 * MS),
                 last: Instant(1_401 * MS),
                 ..ping
@@ -139,7 +172,7 @@ pub(super) fn example() -> Vec<Line> {
             FlowRecord {
                 network: Some("shop_default".into()),
                 sent: tally(3, 3, 222),
-                client_flags: 0x02,
+                from_client: sent_with(0x02),
                 first: Instant(2_000 * MS),
                 last: Instant(9_004 * MS),
                 ..unanswered
@@ -161,8 +194,8 @@ pub(super) fn example() -> Vec<Line> {
                 network: None,
                 sent: tally(900, 900, 81_000),
                 received: tally(700, 1_500, 2_100_000),
-                client_flags: 0x1a,
-                server_flags: 0x1a,
+                from_client: sent_with(0x1a),
+                from_server: sent_with(0x1a),
                 last: Instant(60_000 * MS),
                 ..ssh
             },
@@ -182,14 +215,33 @@ pub(super) fn corners() -> Vec<Line> {
         sent: huge,
         received: huge,
         last: Instant(u64::MAX),
-        client_flags: 0xff,
-        server_flags: 0xff,
+        from_client: Direction {
+            tcp_flags: 0xff,
+            repairs: Repairs { retransmitted: u64::MAX, out_of_order: u64::MAX },
+            traits: Traits {
+                largest: u16::MAX,
+                ttl_min: 0,
+                ttl_max: u8::MAX,
+                dscp: 63,
+                ecn: 0x0f,
+                zero_window: true,
+            },
+        },
+        from_server: sent_with(0xff),
         seen: vec![Seen {
             ifindex: u32::MAX,
             side: EntrySide::Egress,
             from_client: false,
             tally: huge,
+            repairs: Repairs { retransmitted: u64::MAX, out_of_order: u64::MAX },
+            opened: Some(Instant(u64::MAX)),
         }],
+        handshake: Some(Handshake {
+            answered: Duration::MAX,
+            server: Duration::ZERO,
+            client: None,
+        }),
+        error: Some(IcmpError { kind: u8::MAX, code: u8::MAX }),
         ..flow(u64::MAX, Protocol::TCP, external(), external())
     };
     let mut lines = vec![

@@ -1,11 +1,11 @@
 //! The line for people: who, then `key=value`. The initiator stands on the left.
 
-use std::fmt::Write as _;
+use std::{fmt::Write as _, time::Duration};
 
 use super::{Formatter, escape, human, timestamp};
 use crate::model::{
-    Clock, Container, EndReason, Endpoint, FlowEvent, FlowPhase, FlowRecord, Instant, Loss, Name,
-    Tally,
+    Clock, Container, EndReason, Endpoint, FlowEvent, FlowPhase, FlowRecord, IcmpError, Instant,
+    Loss, Name, Tally,
 };
 
 /// Width of `start tcp`, `end   icmp`, `update tcp`: names begin in one column.
@@ -40,9 +40,12 @@ pub(super) fn flow(formatter: &Formatter, event: &FlowEvent, clock: Clock) -> St
         wide(&mut line, flow);
     }
     if *phase != FlowPhase::Start {
-        let (sent, received, duration) =
-            (tally(flow.sent), tally(flow.received), human::duration(flow.duration()));
-        let _ = write!(line, " sent={sent} recv={received} dur={duration}");
+        let _ = write!(line, " sent={} recv={}", tally(flow.sent), tally(flow.received));
+        if let Some(round_trip) = round_trip(flow) {
+            let _ = write!(line, " rtt={}", human::duration(round_trip));
+        }
+        let _ = write!(line, " dur={}", human::duration(flow.duration()));
+        quality(&mut line, flow);
     }
     // Without a handshake every flow ends by being idle, so that says nothing.
     if let FlowPhase::End(reason) = phase
@@ -54,6 +57,37 @@ pub(super) fn flow(formatter: &Formatter, event: &FlowEvent, clock: Clock) -> St
         line.push_str(" echo");
     }
     finish(line)
+}
+
+/// How long the other end took to answer: to a SYN, or on average to an echo.
+fn round_trip(flow: &FlowRecord) -> Option<Duration> {
+    flow.handshake.map(|handshake| handshake.answered).or_else(|| flow.echoes.mean())
+}
+
+/// What a reader should not miss, left out where there is nothing.
+fn quality(line: &mut String, flow: &FlowRecord) {
+    let (client, server) = (&flow.from_client, &flow.from_server);
+    let pairs = [
+        ("retrans", client.repairs.retransmitted, server.repairs.retransmitted),
+        ("late", client.repairs.out_of_order, server.repairs.out_of_order),
+    ];
+    for (key, from_client, from_server) in pairs {
+        if from_client != 0 || from_server != 0 {
+            let _ = write!(line, " {key}={from_client}/{from_server}");
+        }
+    }
+    let who = match (client.traits.zero_window, server.traits.zero_window) {
+        (true, true) => Some("both"),
+        (true, false) => Some("client"),
+        (false, true) => Some("server"),
+        (false, false) => None,
+    };
+    if let Some(who) = who {
+        let _ = write!(line, " zero-window={who}");
+    }
+    if let Some(IcmpError { kind, code }) = flow.error {
+        let _ = write!(line, " icmp-error={kind}/{code}");
+    }
 }
 
 /// The line of a loss.
@@ -105,6 +139,9 @@ fn wide(line: &mut String, flow: &FlowRecord) {
         if let Some(container) = end.container().filter(|container| !container.image.is_empty()) {
             let _ = write!(line, " {key}={}", escape::value(&container.image));
         }
+    }
+    if let Some(mac) = flow.source_mac {
+        let _ = write!(line, " mac={mac}");
     }
     let _ = write!(line, " flow={}", flow.id);
 }

@@ -1,6 +1,6 @@
 //! The JSON record: what docs/flow-log.md documents. A field is renamed or removed only with a new major version.
 
-use std::net::IpAddr;
+use std::{net::IpAddr, time::Duration};
 
 use jiff::fmt::temporal::DateTimePrinter;
 use netwatch_common::outcome::Outcome;
@@ -8,8 +8,8 @@ use serde::Serialize;
 
 use super::{Formatter, timestamp};
 use crate::model::{
-    Clock, EndReason, Endpoint, EntrySide, FlowEvent, FlowPhase, Instant, Loss, Name, Protocol,
-    Tally,
+    Clock, Direction, EndReason, Endpoint, EntrySide, FlowEvent, FlowPhase, Instant, Loss, Name,
+    Protocol, Tally,
 };
 
 /// A flow event.
@@ -24,15 +24,23 @@ pub(super) struct FlowView<'a> {
     client: EndView<'a>,
     server: EndView<'a>,
     network: Option<&'a str>,
-    sent: TallyView,
-    received: TallyView,
+    sent: DirectionView,
+    received: DirectionView,
     first: String,
     last: String,
     duration_ns: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
     tcp_flags: Option<FlagsView>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    handshake: Option<HandshakeView>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     icmp_echo: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    echo: Option<EchoView>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    icmp_error: Option<ErrorView>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    source_mac: Option<String>,
     seen: Vec<SeenView>,
 }
 
@@ -71,6 +79,57 @@ struct TallyView {
 }
 
 #[derive(Serialize)]
+struct DirectionView {
+    #[serde(flatten)]
+    tally: TallyView,
+    #[serde(flatten)]
+    repairs: Option<RepairsView>,
+    #[serde(flatten)]
+    traits: Option<TraitsView>,
+}
+
+/// Only of TCP.
+#[derive(Serialize)]
+struct RepairsView {
+    retransmitted: u64,
+    out_of_order: u64,
+    zero_window: bool,
+}
+
+/// Only where there was a packet.
+#[derive(Serialize)]
+struct TraitsView {
+    largest: u16,
+    ttl_min: u8,
+    ttl_max: u8,
+    dscp: u8,
+    ecn: Vec<&'static str>,
+}
+
+#[derive(Serialize)]
+#[expect(clippy::struct_field_names, reason = "a field's unit is part of its name in the record")]
+struct HandshakeView {
+    answered_ns: u64,
+    network_ns: u64,
+    server_ns: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    client_ns: Option<u64>,
+}
+
+#[derive(Serialize)]
+struct EchoView {
+    timed: u64,
+    mean_ns: u64,
+}
+
+#[derive(Serialize)]
+struct ErrorView {
+    #[serde(rename = "type")]
+    kind: u8,
+    code: u8,
+}
+
+#[derive(Serialize)]
 struct FlagsView {
     client: String,
     server: String,
@@ -101,17 +160,29 @@ pub(super) fn flow<'a>(formatter: &Formatter, event: &'a FlowEvent, clock: Clock
         client: end(flow.protocol, &flow.client),
         server: end(flow.protocol, &flow.server),
         network: flow.network.as_deref(),
-        sent: flow.sent.into(),
-        received: flow.received.into(),
+        sent: direction(flow.sent, &flow.from_client, is_tcp),
+        received: direction(flow.received, &flow.from_server, is_tcp),
         first: rfc3339(formatter, clock, flow.first),
         last: rfc3339(formatter, clock, flow.last),
         // Not through Duration: the difference of two u64 is one.
         duration_ns: flow.last.0.saturating_sub(flow.first.0),
         tcp_flags: is_tcp.then(|| FlagsView {
-            client: flags(flow.client_flags),
-            server: flags(flow.server_flags),
+            client: flags(flow.from_client.tcp_flags),
+            server: flags(flow.from_server.tcp_flags),
+        }),
+        handshake: flow.handshake.map(|handshake| HandshakeView {
+            answered_ns: nanos(handshake.answered),
+            network_ns: nanos(handshake.network()),
+            server_ns: nanos(handshake.server),
+            client_ns: handshake.client.map(nanos),
         }),
         icmp_echo: flow.protocol.is_icmp().then_some(flow.echo),
+        echo: flow
+            .echoes
+            .mean()
+            .map(|mean| EchoView { timed: flow.echoes.timed, mean_ns: nanos(mean) }),
+        icmp_error: flow.error.map(|error| ErrorView { kind: error.kind, code: error.code }),
+        source_mac: flow.source_mac.map(|mac| mac.to_string()),
         seen: flow
             .seen
             .iter()
@@ -126,6 +197,32 @@ pub(super) fn flow<'a>(formatter: &Formatter, event: &'a FlowEvent, clock: Clock
             })
             .collect(),
     }
+}
+
+fn direction(tally: Tally, direction: &Direction, is_tcp: bool) -> DirectionView {
+    const ECN: [&str; 4] = ["not-ect", "ect1", "ect0", "ce"];
+    let Direction { repairs, traits, .. } = direction;
+    let seen = |bit: &usize| traits.ecn & (1 << bit) != 0;
+    DirectionView {
+        tally: tally.into(),
+        repairs: is_tcp.then_some(RepairsView {
+            retransmitted: repairs.retransmitted,
+            out_of_order: repairs.out_of_order,
+            zero_window: traits.zero_window,
+        }),
+        traits: (traits.largest != 0).then(|| TraitsView {
+            largest: traits.largest,
+            ttl_min: traits.ttl_min,
+            ttl_max: traits.ttl_max,
+            dscp: traits.dscp,
+            ecn: (0..ECN.len()).filter(seen).map(|bit| ECN[bit]).collect(),
+        }),
+    }
+}
+
+/// More than five hundred years are as good as that.
+fn nanos(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }
 
 /// The record of a loss.

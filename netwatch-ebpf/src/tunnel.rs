@@ -1,0 +1,48 @@
+//! Counts what travels inside VXLAN and Geneve in a flow of its own, beside the tunnel's.
+//!
+//! The packet has been counted in the tunnel's flow: what is counted here is no part of the ledger, and what cannot be
+//! counted here is only missing from the inner flow.
+
+use aya_ebpf::programs::TcContext;
+use netwatch_common::{
+    flow::family,
+    outcome::Outcome,
+    parse::{fragment, protocol},
+};
+
+use crate::{
+    account,
+    flow::{self, Sighting},
+    interface,
+    maps::CPUS,
+    skb,
+};
+
+/// Counts the frame that begins at `inner_at`.
+#[inline(never)]
+pub fn count<const HOOK: u8>(ctx: &TcContext, inner_at: u32) {
+    if inner::<HOOK>(ctx, inner_at).is_err()
+        && let Some(state) = CPUS.get_ptr_mut(account::cpu())
+    {
+        // SAFETY: a valid element; only this CPU writes it.
+        unsafe { (*state).inner_lost += 1 };
+    }
+}
+
+#[inline(always)]
+fn inner<const HOOK: u8>(ctx: &TcContext, inner_at: u32) -> Result<(), Outcome> {
+    let packet = skb::parse_at(ctx, inner_at)?;
+    if packet.fragment == fragment::LATER {
+        return Err(Outcome::LaterFragment);
+    }
+    packet.family |= family::INNER;
+    let number = account::cpu();
+    let interface = interface::find(number, skb::ifindex(ctx)).ok_or(Outcome::UnknownInterface)?;
+    let weight = skb::weigh(ctx, packet.header_len).without(inner_at);
+    let seen = Sighting { ctx, number, slot: interface.slot, packet, weight };
+    if packet.protocol == protocol::TCP {
+        flow::count::<HOOK, true, false>(&seen)
+    } else {
+        flow::count::<HOOK, false, false>(&seen)
+    }
+}
