@@ -41,6 +41,11 @@ impl Cpus {
         set(&one)
     }
 
+    /// Lets the calling thread go where it wants.
+    pub fn all(&self) -> io::Result<()> {
+        set(&self.allowed)
+    }
+
     /// Keeps the calling thread off it, where there is another.
     pub fn leave(&self) -> io::Result<()> {
         let mut others = self.allowed;
@@ -79,4 +84,10 @@ pub fn new_network() -> io::Result<()> {
     } else {
         Err(io::Error::last_os_error())
     }
+}
+
+/// The kernel's number of the calling thread.
+pub fn thread_id() -> i32 {
+    // SAFETY: always succeeds and touches no memory.
+    unsafe { libc::gettid() }
 }

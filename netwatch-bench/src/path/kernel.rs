@@ -16,10 +16,8 @@ use netwatch::{
 };
 use netwatch_common::{config::DEFAULT_FLOW_ENTRIES, outcome::Outcome};
 
-use crate::{
-    cpu::{self, Cpus},
-    drive::Drive,
-};
+use super::drive::Drive;
+use crate::cpu::{self, Cpus};
 
 static OBJECT: &[u8] =
     aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/netwatch-bench-ebpf"));
@@ -80,17 +78,22 @@ impl Kernel {
     }
 
     fn connect(&mut self) -> Result<()> {
-        let Driver { ebpf, programs, .. } = &mut self.driver;
         for (index, subject) in (0..).zip(Subject::ALL) {
-            let program = match subject {
-                Subject::Empty => classifier(ebpf, "empty"),
-                Subject::Yardstick => classifier(ebpf, "yardstick"),
-                Subject::Ingress => classifier(self.ingress.ebpf_mut(), "netwatch_ingress"),
-                Subject::Egress => classifier(self.egress.ebpf_mut(), "netwatch_egress"),
-            }?;
-            programs.set(index, program.fd()?, 0)?;
+            let program = self.program(subject)?.fd()?.try_clone()?;
+            self.driver.programs.set(index, &program, 0)?;
         }
         Ok(())
+    }
+
+    /// A program under test.
+    pub fn program(&mut self, subject: Subject) -> Result<&SchedClassifier> {
+        let program = match subject {
+            Subject::Empty => classifier(&mut self.driver.ebpf, "empty"),
+            Subject::Yardstick => classifier(&mut self.driver.ebpf, "yardstick"),
+            Subject::Ingress => classifier(self.ingress.ebpf_mut(), "netwatch_ingress"),
+            Subject::Egress => classifier(self.egress.ebpf_mut(), "netwatch_egress"),
+        }?;
+        Ok(program)
     }
 
     /// netwatch's two.
@@ -146,18 +149,34 @@ impl Kernel {
         }
     }
 
-    /// Packets that each of netwatch's programs has seen, and those that they could not keep.
-    pub fn seen_and_lost(&mut self) -> [(u64, u64); 2] {
-        self.datapaths().map(|datapath| {
+    /// What each of netwatch's two programs has done since it was loaded.
+    pub fn done(&self) -> [Done; 2] {
+        [&self.ingress, &self.egress].map(|datapath| {
+            let status = datapath.status();
             let full = datapath
                 .outcomes()
                 .iter()
                 .filter(|(outcome, _)| *outcome == Outcome::FlowTableFull)
                 .map(|(_, tally)| tally.packets)
                 .sum::<u64>();
-            (datapath.seen().packets, full + datapath.status().samples_lost)
+            Done {
+                seen: datapath.seen().packets,
+                lost: full + status.samples_lost,
+                evictions: status.evictions,
+            }
         })
     }
+}
+
+/// What a program of netwatch's has done.
+#[derive(Clone, Copy, Debug)]
+pub struct Done {
+    /// Packets that it has seen.
+    pub seen: u64,
+    /// Packets and samples that found a ring full.
+    pub lost: u64,
+    /// Flow entries that gave way to others.
+    pub evictions: u64,
 }
 
 impl Driver {

@@ -5,14 +5,13 @@ use std::{thread, time::Duration};
 use anyhow::{Result, ensure};
 use serde::Serialize;
 
-use crate::{
+use super::{
     case::{Case, Renew},
-    cpu::Cpus,
     drive::Drive,
     kernel::{Kernel, Subject},
     packet::{self, Template},
-    statistics::Spread,
 };
+use crate::{cpu::Cpus, statistics::Spread};
 
 /// Packets between two drains of the rings: fewer than fit into the smallest.
 const BETWEEN_DRAINS: u32 = 20_000;
@@ -39,6 +38,8 @@ pub struct Cost {
     pub ratio: f64,
     /// The most that this may be.
     pub goal: Option<f64>,
+    /// The share of netwatch's packets that sent another flow out of the table.
+    pub evictions: f64,
     /// Packets and samples that found a ring full, of all that netwatch was given: then the figure is of another path.
     pub lost: u64,
 }
@@ -59,23 +60,34 @@ struct Run {
     packets: u64,
 }
 
+/// Adds up what netwatch has done over all loadings.
+#[derive(Default)]
+struct Sum {
+    seen: u64,
+    lost: u64,
+    evictions: u64,
+}
+
 /// Measures a case.
 pub fn measure(case: &Case, cpus: &Cpus) -> Result<Cost> {
     let Template { bytes, drive } = packet::template(case.kind, case.family, case.flows)?;
     let mut runs =
         Subject::ALL.map(|subject| Run { subject, drive, nanoseconds: Vec::new(), packets: 0 });
+    let mut sum = Sum::default();
     let mut kernel = prepared(case)?;
-    let mut lost = 0;
     for round in 0..case.rounds {
-        match case.renew {
-            Renew::All if round > 0 => {
-                lost += settle(&mut kernel, &mut runs)?;
-                kernel = prepared(case)?;
-            }
-            Renew::Yardstick if round > 0 => kernel.renew_yardstick()?,
-            _ => {}
+        let all = match case.renew {
+            Renew::Seldom => round % 10 == 0,
+            Renew::Yardstick => false,
+            Renew::All => true,
+        };
+        if all && round > 0 {
+            settle(&kernel, &mut runs, &mut sum)?;
+            kernel = prepared(case)?;
+        } else if case.renew == Renew::Yardstick {
+            kernel.renew_yardstick()?;
         }
-        if case.renew != Renew::Never {
+        if all || case.renew == Renew::Yardstick {
             // What was dropped is freed after a while, by whoever is interrupted then.
             thread::sleep(GRACE);
         }
@@ -89,8 +101,8 @@ pub fn measure(case: &Case, cpus: &Cpus) -> Result<Cost> {
         }
         kernel.drain(cpus)?;
     }
-    lost += settle(&mut kernel, &mut runs)?;
-    Ok(cost(case, &runs, lost))
+    settle(&kernel, &mut runs, &mut sum)?;
+    Ok(cost(case, &runs, &sum))
 }
 
 fn prepared(case: &Case) -> Result<Kernel> {
@@ -112,7 +124,7 @@ fn warm_up(
     let fills =
         case.renew == Renew::Yardstick && run.packets == 0 && run.subject != Subject::Yardstick;
     let mut packets = match case.renew {
-        Renew::Never => case.flows.max(1000),
+        Renew::Seldom => case.flows.max(1000),
         // Three times what it holds: hardly a place is left that was never used.
         Renew::Yardstick if fills => 200_000,
         _ => 0,
@@ -129,22 +141,29 @@ fn warm_up(
     Ok(())
 }
 
-/// Makes sure that netwatch has seen every packet, and answers with how many it or a ring could not keep.
-fn settle(kernel: &mut Kernel, runs: &mut [Run]) -> Result<u64> {
-    let [ingress, egress] = kernel.seen_and_lost();
-    for run in runs.iter_mut() {
-        let seen = match run.subject {
-            Subject::Ingress => ingress.0,
-            Subject::Egress => egress.0,
-            _ => run.packets,
+/// Makes sure that netwatch has seen every packet since the tables were loaded.
+fn settle(kernel: &Kernel, runs: &mut [Run], sum: &mut Sum) -> Result<()> {
+    let [ingress, egress] = kernel.done();
+    for run in runs {
+        let done = match run.subject {
+            Subject::Ingress => ingress,
+            Subject::Egress => egress,
+            Subject::Empty | Subject::Yardstick => {
+                run.packets = 0;
+                continue;
+            }
         };
-        ensure!(seen == run.packets, "{:?} saw {seen} of {} packets", run.subject, run.packets);
+        let Run { subject, packets, .. } = run;
+        ensure!(done.seen == *packets, "{subject:?} saw {} of {packets} packets", done.seen);
+        sum.seen += done.seen;
+        sum.lost += done.lost;
+        sum.evictions += done.evictions;
         run.packets = 0;
     }
-    Ok(ingress.1 + egress.1)
+    Ok(())
 }
 
-fn cost(case: &Case, runs: &[Run; 4], lost: u64) -> Cost {
+fn cost(case: &Case, runs: &[Run; 4], sum: &Sum) -> Cost {
     let [empty, yardstick, ingress, egress] =
         runs.each_ref().map(|run| Spread::of(run.nanoseconds.iter().copied()));
     let (yardstick, ingress, egress) = (yardstick - empty, ingress - empty, egress - empty);
@@ -157,6 +176,12 @@ fn cost(case: &Case, runs: &[Run; 4], lost: u64) -> Cost {
         egress,
         ratio: ingress.decile.max(egress.decile) / yardstick.decile,
         goal: case.goal,
-        lost,
+        evictions: share(sum.evictions, sum.seen),
+        lost: sum.lost,
     }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "counts of packets are far below 2^52")]
+fn share(part: u64, whole: u64) -> f64 {
+    part as f64 / whole.max(1) as f64
 }

@@ -3,7 +3,7 @@
 use anyhow::{Context as _, Result};
 use etherparse::PacketBuilder;
 
-use crate::drive::Drive;
+use super::drive::Drive;
 
 const MAC_A: [u8; 6] = [2, 0, 0, 0, 0, 1];
 const MAC_B: [u8; 6] = [2, 0, 0, 0, 0, 2];
