@@ -12,8 +12,10 @@
 
 pub mod config;
 pub mod cpu;
+pub mod filter;
 pub mod flow;
 pub mod interface;
+pub mod message;
 pub mod outcome;
 pub mod parse;
 pub mod sample;

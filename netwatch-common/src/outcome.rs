@@ -54,10 +54,12 @@ outcomes! {
     UnknownInterface = 11, "unknown-interface";
     /// The agent tracked as many flows as it may (`--max-flows`).
     FlowLimit = 12, "flow-limit";
+    /// Excluded by the user (`--exclude-net`, `--exclude-port`, `--exclude-protocol`): counted at the interface only.
+    Filtered = 13, "filtered";
 }
 
 /// How many outcomes there are: the size of the counter table.
-pub const OUTCOMES: u32 = 13;
+pub const OUTCOMES: u32 = 14;
 
 /// Counters that each CPU has in the table: [`OUTCOMES`], rounded up so that CPUs share no cache line that is hot.
 pub const OUTCOME_STRIDE: u32 = 16;

@@ -11,11 +11,11 @@ use netwatch_common::{
 };
 
 use crate::{
+    filter,
     flow::{self, Sighting},
     fragments, interface, log,
     maps::OUTCOMES,
-    quotation::{self, Message},
-    sample, skb, tunnel,
+    message, quotation, sample, skb, tunnel,
 };
 
 /// Accounts for one packet seen at a hook: `seen = counted in a flow + each outcome`, exactly.
@@ -27,7 +27,9 @@ pub fn packet<const HOOK: u8>(ctx: &TcContext) {
 }
 
 /// The packets that nearly all are; `None` for any other, of which nothing has been counted yet.
-#[inline(always)]
+// than 512 bytes together as older verifiers count them.
+#[cfg_attr(feature = "log", inline(never))]
+#[cfg_attr(not(feature = "log"), inline(always))]
 fn common<const HOOK: u8>(ctx: &TcContext) -> Option<()> {
     let linear = skb::linear(ctx);
     let packet = parse::common(&linear)?;
@@ -61,35 +63,63 @@ fn uncommon<const HOOK: u8>(ctx: &TcContext) {
     if packet.fragment != fragment::NONE && !fragments::join(packet) {
         return leave::<HOOK>(ctx, Outcome::LaterFragment);
     }
-    let (error, inner_at) = (Message::of(packet), packet.inner_at);
-    // A later fragment has no TCP header to follow.
-    if packet.protocol == protocol::TCP && packet.fragment != fragment::LATER {
-        count::<HOOK, true, false>(ctx, packet);
-    } else {
-        count::<HOOK, false, false>(ctx, packet);
+    let (carries_message, quotes, inner_at) =
+        (message::is_in(packet), packet.quoted_at != 0, packet.inner_at);
+    if !count_rare::<HOOK>(ctx, packet) {
+        return;
     }
-    // From here on the room that the packet was parsed into is used again.
-    if let Some(error) = error {
-        quotation::mark::<HOOK>(ctx, &error);
+    // All of these parse once more, into the room that this packet was parsed into.
+    if carries_message {
+        message::send::<HOOK>(ctx);
+    } else if quotes {
+        quotation::mark::<HOOK>(ctx);
     } else if inner_at != 0 {
         tunnel::count::<HOOK>(ctx, inner_at);
     }
 }
 
-/// Counts a packet of a flow.
+/// Counts a common packet.
 #[inline(always)]
 fn count<const HOOK: u8, const TCP: bool, const V4: bool>(ctx: &TcContext, packet: &Packet) {
+    if enter::<HOOK, TCP, V4>(ctx, packet) && message::is_in(packet) {
+        message::send::<HOOK>(ctx);
+    }
+}
+
+/// Counts any other packet. Whether it was let in.
+#[inline(never)]
+fn count_rare<const HOOK: u8>(ctx: &TcContext, packet: &Packet) -> bool {
+    // A later fragment has no TCP header to follow.
+    if packet.protocol == protocol::TCP && packet.fragment != fragment::LATER {
+        enter::<HOOK, true, false>(ctx, packet)
+    } else {
+        enter::<HOOK, false, false>(ctx, packet)
+    }
+}
+
+/// Counts a packet at its interface and in its flow, if the user has not excluded it. Whether it was let in.
+#[inline(always)]
+fn enter<const HOOK: u8, const TCP: bool, const V4: bool>(
+    ctx: &TcContext,
+    packet: &Packet,
+) -> bool {
     let number = cpu();
     let weight = skb::weigh(ctx, packet.header_len);
     let Some(interface) = interface::find(number, skb::ifindex(ctx)) else {
-        return leave::<HOOK>(ctx, Outcome::UnknownInterface);
+        count_outcome(ctx, Outcome::UnknownInterface, packet.header_len);
+        return false;
     };
     interface::count::<HOOK>(interface, &weight);
+    if let Err(outcome) = filter::admit(packet) {
+        count_outcome(ctx, outcome, packet.header_len);
+        return false;
+    }
     let seen = Sighting { ctx, number, slot: interface.slot, packet, weight };
     if let Err(outcome) = flow::count::<HOOK, TCP, V4>(&seen) {
         count_outcome(ctx, outcome, packet.header_len);
     }
-    sample::draw::<HOOK>(ctx, number, interface.counters);
+    sample::draw::<HOOK>(ctx, number, interface.counters, packet.header_len);
+    true
 }
 
 /// A packet that cannot be in a flow.
@@ -101,7 +131,7 @@ fn leave<const HOOK: u8>(ctx: &TcContext, outcome: Outcome) {
     };
     interface::count::<HOOK>(interface, &skb::weigh(ctx, 0));
     count_outcome(ctx, outcome, 0);
-    sample::draw::<HOOK>(ctx, number, interface.counters);
+    sample::draw::<HOOK>(ctx, number, interface.counters, 0);
 }
 
 /// Counts a packet that is in no flow under the reason why.

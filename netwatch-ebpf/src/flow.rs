@@ -24,6 +24,7 @@ use crate::{
     maps::{CPUS, EVICTED, FLOW_SETS, FLOWS, HASH_SEEDS},
     skb::Weight,
     tcp,
+    verifier::any_of,
 };
 
 /// Words of a flow key.
@@ -51,7 +52,7 @@ pub fn count<const HOOK: u8, const TCP: bool, const V4: bool>(
     let ways = FLOWS.get_ptr_mut(set).ok_or(Outcome::FlowTableFull)?.cast::<FlowEntry>();
     let mut now = entry::time_of::<TCP>(seen);
     let known = find(ways, &key);
-    let way = known.unwrap_or_else(|| victim(ways));
+    let way = any_of(FLOW_WAYS, known.unwrap_or_else(|| victim(ways)), key[WORDS - 1]);
     // SAFETY: within the set.
     let entry = unsafe { ways.add(way as usize) };
     let is_new =
@@ -80,7 +81,7 @@ pub fn mark_error<const HOOK: u8>(number: u32, slot: u32, packet: &Packet, kind:
     let Some(ways) = FLOWS.get_ptr_mut(set) else { return };
     let ways = ways.cast::<FlowEntry>();
     let known = find(ways, &key);
-    let way = known.unwrap_or_else(|| victim(ways));
+    let way = any_of(FLOW_WAYS, known.unwrap_or_else(|| victim(ways)), key[WORDS - 1]);
     // SAFETY: within the set.
     let entry = unsafe { ways.add(way as usize) };
     if known.is_none() && write_out(number, set * FLOW_WAYS + way, entry).is_err() {

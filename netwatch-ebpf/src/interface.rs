@@ -6,7 +6,7 @@ use netwatch_common::{
     sample::INGRESS,
 };
 
-use crate::{maps::INTERFACES, skb::Weight};
+use crate::{maps::INTERFACES, skb::Weight, verifier::any_of};
 
 /// The slot that the agent gave to an interface, and this CPU's counters in it.
 #[derive(Clone, Copy)]
@@ -20,15 +20,14 @@ pub struct Interface {
 pub fn find(cpu: u32, ifindex: u32) -> Option<Interface> {
     let set = ifindex % INTERFACE_SETS;
     let ways = INTERFACES.get_ptr_mut(cpu * INTERFACE_SETS + set)?.cast::<InterfaceCounters>();
-    for way in 0..INTERFACE_WAYS {
-        // SAFETY: within the set.
-        let counters = unsafe { ways.add(way as usize) };
+    let way = (0..INTERFACE_WAYS).find(|way| {
         // SAFETY: a valid element, of which the agent writes this word.
-        if unsafe { (*counters).ifindex } == ifindex {
-            return Some(Interface { slot: set * INTERFACE_WAYS + way, counters });
-        }
-    }
-    None
+        unsafe { (*ways.add(*way as usize)).ifindex == ifindex }
+    })?;
+    let way = any_of(INTERFACE_WAYS, way, ifindex.into());
+    // SAFETY: within the set.
+    let counters = unsafe { ways.add(way as usize) };
+    Some(Interface { slot: set * INTERFACE_WAYS + way, counters })
 }
 
 /// Counts a packet at its interface: here, on this CPU, without a lock.

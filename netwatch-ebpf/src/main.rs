@@ -1,10 +1,11 @@
 //! The kernel side of netwatch: the two TC programs.
 //!
 //! A packet's way: `account::packet` parses it, counts it at the interface, then in a flow (`flow.rs`) or under the
-//! outcome that says why not, and draws samples (`sample.rs`). Both programs leave every packet as it is and return
+//! outcome that says why not, copies DNS messages (`message.rs`), and draws samples (`sample.rs`). Both programs leave every packet as it is and return
 //! `TC_ACT_UNSPEC`, so that whatever else is attached still runs. They need Linux 5.10 or later.
 #![no_std]
 #![no_main]
+#![feature(asm_experimental_arch)]
 #![expect(
     missing_docs,
     reason = "the program macro leaves the documentation on a function of its own"
@@ -15,16 +16,20 @@ mod account;
 mod clock;
 mod echo;
 mod entry;
+mod filter;
 mod flow;
 mod fragments;
 mod interface;
 mod log;
 mod maps;
+mod message;
 mod quotation;
+mod record;
 mod sample;
 mod skb;
 mod tcp;
 mod tunnel;
+mod verifier;
 
 use aya_ebpf::{bindings::TC_ACT_UNSPEC, macros::classifier, programs::TcContext};
 use netwatch_common::{

@@ -6,12 +6,13 @@
 
 use aya_ebpf::{
     Global,
-    btf_maps::{Array, LruHashMap, PerCpuArray, RingBuf},
+    btf_maps::{Array, LpmTrie, LruHashMap, PerCpuArray, RingBuf},
     macros::btf_map,
 };
 use netwatch_common::{
-    config::{DEFAULT_CPUS, DEFAULT_FLOW_ENTRIES, FLOW_WAYS, INTERFACE_SETS},
+    config::{DEFAULT_CPUS, DEFAULT_FLOW_ENTRIES, FLOW_WAYS, INTERFACE_SETS, MAX_INTERFACES},
     cpu::CpuState,
+    filter::{FILTER_WORDS, NetworkKey},
     flow::{FlowSet, Tally},
     interface::InterfaceSet,
     outcome::OUTCOME_STRIDE,
@@ -27,6 +28,14 @@ pub static FLOW_SETS: Global<u32> = Global::new(DEFAULT_FLOW_SETS);
 /// Makes the placing of flows in sets unpredictable, so that nobody can aim at one set. Odd numbers, drawn at each start.
 #[unsafe(no_mangle)]
 pub static HASH_SEEDS: Global<[u64; crate::flow::WORDS]> = Global::new([1; crate::flow::WORDS]);
+
+/// Which filters there are ([`netwatch_common::filter`]). A constant to the verifier: it removes what is not asked for.
+#[unsafe(no_mangle)]
+pub static FILTERS: Global<u32> = Global::new(0);
+
+/// Nanoseconds for each DNS message of an interface on one CPU; 0 = none are read.
+#[unsafe(no_mangle)]
+pub static MESSAGE_INTERVAL_NS: Global<u64> = Global::new(0);
 
 /// One per CPU.
 #[btf_map]
@@ -53,9 +62,29 @@ pub static FLOWS: Array<FlowSet, { (DEFAULT_CPUS * DEFAULT_FLOW_SETS) as usize }
 #[btf_map]
 pub static EVICTED: RingBuf<(), { 4 << 20 }> = RingBuf::new();
 
-/// [`netwatch_common::sample::Sample`]s. They have a ring of their own, so that they never crowd out flows.
+/// [`netwatch_common::sample::Sample`]s, each with its bytes. They have a ring of their own, so that they never crowd out flows.
 #[btf_map]
 pub static SAMPLES: RingBuf<(), { 1 << 20 }> = RingBuf::new();
+
+/// [`netwatch_common::message::Message`]s, each with its bytes: room for some 8,000 of the usual length.
+#[btf_map]
+pub static MESSAGES: RingBuf<(), { 1 << 20 }> = RingBuf::new();
+
+/// Per CPU and slot: the time until which the messages of an interface have used up its rate.
+#[btf_map]
+pub static MESSAGE_RATES: Array<u64, { (DEFAULT_CPUS * MAX_INTERFACES) as usize }> = Array::new();
+
+/// Where a record for one of these rings is put together.
+#[btf_map]
+pub static RECORD: PerCpuArray<[u64; crate::record::RECORD_WORDS], 1> = PerCpuArray::new();
+
+/// Excluded ports and protocols, one bit each.
+#[btf_map]
+pub static EXCLUDED: Array<u64, { FILTER_WORDS as usize }, MMAPABLE> = Array::new();
+
+/// Excluded networks of both families.
+#[btf_map]
+pub static EXCLUDED_NETWORKS: LpmTrie<NetworkKey, u32, 1> = LpmTrie::new();
 
 /// The ports of first fragments.
 #[btf_map]

@@ -1,10 +1,17 @@
 //! One packet in N, drawn at random.
+//!
+//! The distance from one sample to the next is drawn evenly from 1 … 2N−1, so that a packet which is not taken costs a
+//! subtraction and no random number. Why that is unbiased:
+//!
+//! - *Rate.* The mean distance is N, so that one packet in N is taken in the long run (renewal theorem).
+//! - *Place.* The places of the samples modulo any k are a random walk on a circle, which goes to every place in the end
+//!   (it can make steps of 1) and favours none, whatever its steps: traffic with a period is not sampled in step.
+//! - *Beginning.* A walk that began with such a distance would take the first packets of each interface and CPU half as often as
+//!   others. The first distance is the one from a moment chosen blindly to the next sample, of which k comes with a
+//!   probability in proportion to the distances that are at least k long, 2N−k of them. That is how often two different
+//!   numbers out of 2N lie k apart. With it every packet is taken with probability 1/N, the first as the millionth.
 
-use aya_ebpf::{
-    cty::c_void,
-    helpers::{bpf_get_prandom_u32, bpf_skb_load_bytes},
-    programs::TcContext,
-};
+use aya_ebpf::{helpers::bpf_get_prandom_u32, programs::TcContext};
 use netwatch_common::{
     cpu::CpuState,
     interface::InterfaceCounters,
@@ -14,15 +21,20 @@ use netwatch_common::{
 use crate::{
     clock,
     maps::{CPUS, SAMPLES},
-    skb,
+    record, skb,
 };
 
+/// Packets that pass before sampling is looked at again while it is off.
+const RECHECK: u32 = 1 << 16;
+
 /// Counts down to the next sample at this interface on this CPU, and takes it when it is due.
-///
-/// The distance between two samples is drawn evenly from 1 … 2N−1: N on average, without a random number for the
-/// packets in between, and not in step with periodic traffic.
 #[inline(always)]
-pub fn draw<const HOOK: u8>(ctx: &TcContext, number: u32, counters: *mut InterfaceCounters) {
+pub fn draw<const HOOK: u8>(
+    ctx: &TcContext,
+    number: u32,
+    counters: *mut InterfaceCounters,
+    header_len: u32,
+) {
     // SAFETY: a valid element; but for a 0 of the agent's, only this CPU writes it.
     let countdown = unsafe { &mut (*counters).sample_countdown };
     if *countdown > 1 {
@@ -30,69 +42,65 @@ pub fn draw<const HOOK: u8>(ctx: &TcContext, number: u32, counters: *mut Interfa
         return;
     }
     let is_drawn = *countdown == 1;
-    *countdown = next::<HOOK>(ctx, number, is_drawn);
+    *countdown = next::<HOOK>(ctx, number, is_drawn, header_len);
 }
 
-/// Packets that pass before sampling is looked at again while it is off.
-const RECHECK: u32 = 1 << 16;
-
 /// Takes a sample if it is due, and draws the distance to the next. Where none was drawn yet, this packet is the first of
-/// those that may be.
+/// those that may be taken.
 #[inline(never)]
-fn next<const HOOK: u8>(ctx: &TcContext, number: u32, is_drawn: bool) -> u32 {
+fn next<const HOOK: u8>(ctx: &TcContext, number: u32, is_drawn: bool, header_len: u32) -> u32 {
     let Some(cpu) = CPUS.get_ptr_mut(number) else { return RECHECK };
-    // SAFETY: a valid element. The agent writes the rate as an aligned word; only this CPU writes the rest.
+    // SAFETY: a valid element. The agent writes the settings as aligned words; only this CPU writes the rest.
     let (rate, state) = unsafe { ((&raw const (*cpu).sample_rate).read_volatile(), &mut *cpu) };
     if rate == 0 {
         return RECHECK;
     }
-    let distance = if is_drawn { 1 } else { skip(rate) };
+    let distance = if is_drawn { 1 } else { first_distance(rate) };
     if distance > 1 {
         return distance - 1;
     }
-    take::<HOOK>(ctx, state, rate);
-    skip(rate)
+    take::<HOOK>(ctx, state, rate, header_len);
+    1 + below(2 * rate - 1)
 }
 
+/// How far two different numbers out of 2N lie apart.
 #[inline(always)]
-fn skip(rate: u32) -> u32 {
-    // Above 2^31 the span would not fit; nobody samples one packet in two thousand million.
-    let span = if rate > i32::MAX as u32 { u32::MAX } else { rate * 2 - 1 };
+fn first_distance(rate: u32) -> u32 {
+    let one = below(2 * rate);
+    let other = below(2 * rate - 1);
+    let other = if other < one { other } else { other + 1 };
+    one.abs_diff(other)
+}
+
+/// A random number below `bound`, each of them equally likely to within `bound` / 2^32.
+#[inline(always)]
+fn below(bound: u32) -> u32 {
     // SAFETY: a helper without arguments.
-    1 + (unsafe { bpf_get_prandom_u32() } % span)
+    let random = unsafe { bpf_get_prandom_u32() };
+    ((u64::from(random) * u64::from(bound)) >> 32) as u32
 }
 
 #[inline(always)]
-fn take<const HOOK: u8>(ctx: &TcContext, state: &mut CpuState, rate: u32) {
-    let Some(mut record) = SAMPLES.reserve_untyped::<Sample>(0) else {
-        state.samples_lost += 1;
-        return;
+fn take<const HOOK: u8>(ctx: &TcContext, state: &mut CpuState, rate: u32, header_len: u32) {
+    // SAFETY: the kernel hands a valid context, and the state is a valid element.
+    let (gso_size, wanted) =
+        unsafe { ((*ctx.skb.skb).gso_size, (&raw const state.sample_length).read_volatile()) };
+    let weight = skb::weigh(ctx, header_len);
+    let header = Sample {
+        time_ns: clock::exact(),
+        len: weight.skb_len,
+        wire_len: weight.bytes,
+        segments: weight.segments,
+        gso_size,
+        ifindex: skb::ifindex(ctx),
+        rate,
+        hook: u32::from(HOOK),
+        pad: 0,
     };
-    let len = ctx.len();
-    let captured = if len > SAMPLE_BYTES as u32 { SAMPLE_BYTES as u32 } else { len };
-    let sample = record.as_mut_ptr();
-    // SAFETY: the ring gave us a whole record; at most SAMPLE_BYTES bytes are written into its `bytes`.
-    let loaded = unsafe {
-        (*sample).time_ns = clock::recent();
-        (*sample).len = len;
-        (*sample).ifindex = skb::ifindex(ctx);
-        (*sample).rate = rate;
-        (*sample).captured = captured as u16;
-        (*sample).hook = HOOK;
-        (*sample).pad = 0;
-        captured != 0
-            && bpf_skb_load_bytes(
-                ctx.skb.skb.cast(),
-                0,
-                (&raw mut (*sample).bytes).cast::<c_void>(),
-                captured,
-            ) == 0
-    };
-    if loaded {
-        record.submit(0);
+    let len = weight.skb_len.min(wanted).min(SAMPLE_BYTES as u32);
+    if record::send(&SAMPLES, ctx, header, 0, len) {
         state.samples += 1;
     } else {
-        record.discard(0);
         state.samples_lost += 1;
     }
 }

@@ -7,7 +7,7 @@ use aya_ebpf::programs::TcContext;
 use netwatch_common::{
     flow::family,
     outcome::Outcome,
-    parse::{fragment, protocol},
+    parse::{Packet, fragment, protocol},
 };
 
 use crate::{
@@ -21,21 +21,22 @@ use crate::{
 /// Counts the frame that begins at `inner_at`.
 #[inline(never)]
 pub fn count<const HOOK: u8>(ctx: &TcContext, inner_at: u32) {
-    if inner::<HOOK>(ctx, inner_at).is_err()
-        && let Some(state) = CPUS.get_ptr_mut(account::cpu())
-    {
+    let is_counted = match skb::parse_at(ctx, inner_at) {
+        Ok(packet) if packet.fragment != fragment::LATER => {
+            packet.family |= family::INNER;
+            enter::<HOOK>(ctx, packet, inner_at).is_ok()
+        }
+        _ => false,
+    };
+    if !is_counted && let Some(state) = CPUS.get_ptr_mut(account::cpu()) {
         // SAFETY: a valid element; only this CPU writes it.
         unsafe { (*state).inner_lost += 1 };
     }
 }
 
-#[inline(always)]
-fn inner<const HOOK: u8>(ctx: &TcContext, inner_at: u32) -> Result<(), Outcome> {
-    let packet = skb::parse_at(ctx, inner_at)?;
-    if packet.fragment == fragment::LATER {
-        return Err(Outcome::LaterFragment);
-    }
-    packet.family |= family::INNER;
+/// Not inlined: what it needs of the stack is not to lie on top of what parsing needs.
+#[inline(never)]
+fn enter<const HOOK: u8>(ctx: &TcContext, packet: &Packet, inner_at: u32) -> Result<(), Outcome> {
     let number = account::cpu();
     let interface = interface::find(number, skb::ifindex(ctx)).ok_or(Outcome::UnknownInterface)?;
     let weight = skb::weigh(ctx, packet.header_len).without(inner_at);

@@ -81,8 +81,8 @@ fn build(
     cargo.arg("--target-dir").arg(&target_dir).current_dir(ebpf);
     cargo.env("CARGO_ENCODED_RUSTFLAGS", flags.join("\u{1f}"));
     if toolchain.has_core {
-        // aya-ebpf wants one unstable feature; the value names the crate that may use it.
-        cargo.env("RUSTC_BOOTSTRAP", "aya_ebpf");
+        // aya-ebpf and our programs want an unstable feature each; the value names the crates that may use one.
+        cargo.env("RUSTC_BOOTSTRAP", "aya_ebpf,netwatch_ebpf");
     } else {
         cargo.args(["-Z", "build-std=core"]);
     }

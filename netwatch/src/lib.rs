@@ -3,6 +3,7 @@
 pub mod agent;
 pub mod cli;
 pub mod datapath;
+pub mod dns;
 pub mod flow;
 pub mod identity;
 pub mod metrics;

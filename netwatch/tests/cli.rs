@@ -180,6 +180,45 @@ fn the_file_can_be_named_by_a_variable() {
 }
 
 #[test]
+fn exclusions_come_from_anywhere() {
+    let folder = TempDir::new().expect("a folder");
+    let path = file(&folder, "exclude-port = [443, \"udp/53\"]\nflow-log-samples = true\n");
+    let mut command = netwatch(&["run", "--check", "--flow-log", "-", "--config", &path]);
+    command.args(["--exclude-net", "10.0.0.0/8", "--exclude-net", "2001:db8::1"]);
+    let text = succeed(command.env("NETWATCH_EXCLUDE_PROTOCOL", "ICMP,50"));
+    assert_eq!(
+        line(&text, "exclude-net"),
+        "exclude-net = [\"10.0.0.0/8\", \"2001:db8::1/128\"] # flag --exclude-net"
+    );
+    assert_eq!(
+        line(&text, "exclude-port"),
+        format!("exclude-port = [\"443\", \"udp/53\"] # file {path}:1")
+    );
+    assert_eq!(
+        line(&text, "exclude-protocol"),
+        "exclude-protocol = [\"icmp\", \"esp\"] # environment NETWATCH_EXCLUDE_PROTOCOL"
+    );
+    assert_eq!(line(&text, "flow-log-samples"), format!("flow-log-samples = true # file {path}:2"));
+}
+
+#[test]
+fn a_switch_needs_no_value() {
+    let samples = |arguments: &[&str]| {
+        let text = succeed(netwatch(&["run", "--check", "--flow-log", "-"]).args(arguments));
+        line(&text, "flow-log-samples")
+    };
+    assert_eq!(samples(&[]), "flow-log-samples = false # default");
+    assert_eq!(
+        samples(&["--flow-log-samples", "--exclude", "x"]),
+        "flow-log-samples = true # flag --flow-log-samples"
+    );
+    assert_eq!(
+        samples(&["--flow-log-samples=false"]),
+        "flow-log-samples = false # flag --flow-log-samples"
+    );
+}
+
+#[test]
 fn docker_host_is_heeded_last() {
     let folder = TempDir::new().expect("a folder");
     let path = file(&folder, "docker-host = \"tcp://file:1\"\n");

@@ -18,16 +18,17 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("datapath", &["model"]),
     ("flow", &["model"]),
     ("identity", &["model"]),
+    ("dns", &["model"]),
     ("metrics", &["model"]),
     ("output", &["model"]),
     ("serve", &["model"]),
-    ("agent", &["model", "datapath", "flow", "identity", "metrics", "output", "serve"]),
+    ("agent", &["model", "datapath", "flow", "dns", "identity", "metrics", "output", "serve"]),
     ("cli", &["agent", "model", "serve"]),
 ];
 
 /// Libraries that one room keeps to itself.
 const LIBRARIES: &[(&str, &str)] =
-    &[("aya", "datapath"), ("aya_log", "datapath"), ("bollard", "identity")];
+    &[("aya", "datapath"), ("aya_log", "datapath"), ("bollard", "identity"), ("domain", "dns")];
 
 const MOST_LINES: usize = 500;
 

@@ -8,6 +8,8 @@
 
 mod support;
 
+#[path = "host/dns.rs"]
+mod dns;
 #[path = "host/engine.rs"]
 mod engine;
 #[path = "host/exact.rs"]
@@ -18,6 +20,8 @@ mod flows;
 mod interfaces;
 #[path = "host/names.rs"]
 mod names;
+#[path = "host/packets.rs"]
+mod packets;
 #[path = "host/prometheus.rs"]
 mod prometheus;
 #[path = "host/refusals.rs"]

@@ -9,13 +9,20 @@
 
 mod support;
 
+#[path = "kernel/dns.rs"]
+mod dns;
+#[path = "kernel/filter.rs"]
+mod filter;
+#[path = "kernel/sample.rs"]
+mod sample;
+
 use std::net::IpAddr;
 
 use aya::programs::{SchedClassifier, TestRun, TestRunOptions};
 use etherparse::PacketBuilder;
 use netwatch::{
     datapath::{AttachMode, Datapath, Options},
-    model::{EntrySide, InterfaceKind, Observation, Protocol, Tally},
+    model::{Exclusion, InterfaceKind, Observation, Protocol, Tally},
 };
 use netwatch_common::{outcome::Outcome, parse::tcp_flags};
 use support::netns::in_new_namespace;
@@ -34,6 +41,9 @@ fn options() -> Options {
     Options {
         flow_entries: 1 << 14,
         sample_rate: 0,
+        sample_length: 128,
+        dns_rate: 1_000,
+        exclusion: Exclusion::default(),
         attach_mode: AttachMode::Auto,
         messages: false,
     }
@@ -57,12 +67,24 @@ struct Gso {
 }
 
 fn run(datapath: &mut Datapath, program: &str, packet: &[u8], repeat: u32, gso: Option<Gso>) {
+    run_at(datapath, LO, program, packet, repeat, gso);
+}
+
+/// Runs a program as if it were attached to an interface of this namespace.
+fn run_at(
+    datapath: &mut Datapath,
+    ifindex: u32,
+    program: &str,
+    packet: &[u8],
+    repeat: u32,
+    gso: Option<Gso>,
+) {
     // Offsets in `struct __sk_buff` (linux/bpf.h); fields that a test may not set have to be zero.
     let mut context = [0u8; 192];
     let mut set = |offset: usize, value: u32| {
         context[offset..offset + 4].copy_from_slice(&value.to_ne_bytes());
     };
-    set(40, LO);
+    set(40, ifindex);
     if let Some(gso) = gso {
         set(164, gso.segs);
         set(176, gso.size);
@@ -274,36 +296,6 @@ fn a_new_connection_on_old_ports_is_another_one() {
         let counts: Vec<_> = all.iter().map(|one| (one.ingress.new.packets, one.fresh)).collect();
         assert_eq!(counts, [(3, true), (1, true)]);
         assert_eq!(all[1].ingress.tcp_flags, tcp_flags::SYN, "the new one has flags of its own");
-    });
-}
-
-#[test]
-#[ignore = "needs root: cargo xtask test"]
-fn samples_are_drawn_at_the_rate_in_force() {
-    with_datapath(Options { sample_rate: 1, ..options() }, |datapath| {
-        let mut samples = Vec::new();
-        run(datapath, EGRESS, &tcp(1, 2, 300), 10, None);
-        datapath.read_samples(|sample| samples.push(sample));
-        assert_eq!(samples.len(), 10, "every packet at 1:1");
-        let sample = &samples[0];
-        assert_eq!(
-            (sample.ifindex, sample.side, sample.len, sample.rate),
-            (LO, EntrySide::Egress, 354, 1)
-        );
-        assert_eq!(sample.bytes, &tcp(1, 2, 300)[..128]);
-        datapath.set_sample_rate(100);
-        run(datapath, INGRESS, &tcp(1, 2, 0), 200_000, None);
-        samples.clear();
-        datapath.read_samples(|sample| samples.push(sample));
-        // 2,000 expected; the distances are even in 1 … 199, so the deviation is about 26.
-        assert!((1_800..2_200).contains(&samples.len()), "{}", samples.len());
-        datapath.set_sample_rate(0);
-        run(datapath, INGRESS, &tcp(1, 2, 0), 1_000, None);
-        samples.clear();
-        datapath.read_samples(|sample| samples.push(sample));
-        assert!(samples.is_empty());
-        let status = datapath.status();
-        assert_eq!(status.samples_lost, 0);
     });
 }
 

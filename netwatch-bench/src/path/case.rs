@@ -1,11 +1,12 @@
 //! What is measured: each line of the table of the packet path.
 
-use netwatch::datapath::Datapath;
+use std::net::Ipv4Addr;
 
-use super::packet::{Family, Kind};
+use ipnet::IpNet;
+use netwatch::{datapath::Options, model::Exclusion};
 
-/// The default of `netwatch run --sample-rate`.
-const SAMPLE_RATE: u32 = 1000;
+use super::packet::{Family, HTTPS, Kind};
+
 /// More packets than any case sends: no flow comes twice.
 const EACH_NEW: u32 = u32::MAX;
 
@@ -39,8 +40,8 @@ pub struct Case {
     pub renew: Renew,
     /// Whether so many flows give way that the ring has to be read in between, lest it be full.
     pub evicts: bool,
-    /// What netwatch is told before.
-    pub prepare: fn(&mut Datapath),
+    /// What netwatch is told besides its defaults.
+    pub configure: fn(&mut Options),
     /// The most that netwatch may cost, in costs of the yardstick (issue 3).
     pub goal: Option<f64>,
 }
@@ -54,7 +55,7 @@ const ESTABLISHED: Case = Case {
     rounds: 40,
     renew: Renew::Seldom,
     evicts: false,
-    prepare: |datapath| datapath.set_sample_rate(SAMPLE_RATE),
+    configure: |_| {},
     goal: None,
 };
 
@@ -89,20 +90,48 @@ pub fn all() -> Vec<Case> {
         ..NEW
     });
     cases.extend([
-        Case { name: "DNS query", kind: Kind::DnsQuery, ..ESTABLISHED },
+        Case { name: "DNS query, over the rate", kind: Kind::DnsQuery, ..ESTABLISHED },
+        Case {
+            name: "DNS query, each read",
+            kind: Kind::DnsQuery,
+            // The ring takes 8,000 messages.
+            batch: 5000,
+            configure: |options| options.dns_rate = 1_000_000,
+            ..ESTABLISHED
+        },
         Case { name: "unparsed (LLC)", kind: Kind::Llc, ..ESTABLISHED },
         Case {
+            name: "TCP IPv4, excluded",
+            configure: |options| options.exclusion = exclusion(HTTPS),
+            ..ESTABLISHED
+        },
+        Case {
+            name: "TCP IPv4, others excluded",
+            configure: |options| options.exclusion = exclusion(HTTPS + 1),
+            ..ESTABLISHED
+        },
+        Case {
             name: "TCP IPv4, sampling off",
-            prepare: |datapath| datapath.set_sample_rate(0),
+            configure: |options| options.sample_rate = 0,
             ..ESTABLISHED
         },
         Case {
             name: "TCP IPv4, sampling 1:1",
             // The ring takes 6,500 samples.
             batch: 5000,
-            prepare: |datapath| datapath.set_sample_rate(1),
+            configure: |options| options.sample_rate = 1,
             ..ESTABLISHED
         },
     ]);
     cases
+}
+
+/// A filter that has to ask all it can: by network, and by a port.
+fn exclusion(port: u16) -> Exclusion {
+    let elsewhere = Ipv4Addr::new(192, 0, 2, 0);
+    Exclusion {
+        networks: IpNet::new(elsewhere.into(), 24).into_iter().collect(),
+        ports: vec![(None, port)],
+        protocols: Vec::new(),
+    }
 }

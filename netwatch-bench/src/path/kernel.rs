@@ -12,7 +12,7 @@ use aya::{
 };
 use netwatch::{
     datapath::{AttachMode, Datapath, Options},
-    model::InterfaceKind,
+    model::{Exclusion, InterfaceKind},
 };
 use netwatch_common::{config::DEFAULT_FLOW_ENTRIES, outcome::Outcome};
 
@@ -63,7 +63,7 @@ pub struct Kernel {
 }
 
 impl Kernel {
-    /// Loads everything.
+    /// Loads everything, with what `netwatch run` sets by default and then what the caller changes.
     pub fn load() -> Result<Self> {
         let mut kernel =
             Self { driver: Driver::load()?, ingress: datapath()?, egress: datapath()? };
@@ -97,7 +97,7 @@ impl Kernel {
     }
 
     /// netwatch's two.
-    pub fn datapaths(&mut self) -> [&mut Datapath; 2] {
+    fn datapaths(&mut self) -> [&mut Datapath; 2] {
         [&mut self.ingress, &mut self.egress]
     }
 
@@ -139,6 +139,7 @@ impl Kernel {
             cpus.leave()?;
             for datapath in [ingress, egress] {
                 datapath.read_samples(drop);
+                datapath.read_messages(drop);
                 datapath.read_flows(drop);
             }
             Ok(())
@@ -161,7 +162,7 @@ impl Kernel {
                 .sum::<u64>();
             Done {
                 seen: datapath.seen().packets,
-                lost: full + status.samples_lost,
+                lost: full + status.samples_lost + status.messages_lost,
                 evictions: status.evictions,
             }
         })
@@ -173,7 +174,7 @@ impl Kernel {
 pub struct Done {
     /// Packets that it has seen.
     pub seen: u64,
-    /// Packets and samples that found a ring full.
+    /// Packets, samples and messages that found a ring full.
     pub lost: u64,
     /// Flow entries that gave way to others.
     pub evictions: u64,
@@ -191,13 +192,8 @@ impl Driver {
     }
 }
 
-fn datapath() -> Result<Datapath> {
-    let mut datapath = Datapath::load(&Options {
-        flow_entries: DEFAULT_FLOW_ENTRIES,
-        sample_rate: 0,
-        attach_mode: AttachMode::Auto,
-        messages: false,
-    })?;
+fn datapath(options: &Options) -> Result<Datapath> {
+    let mut datapath = Datapath::load(options)?;
     datapath.attach(LO, "lo", InterfaceKind::Veth)?;
     Ok(datapath)
 }

@@ -40,7 +40,7 @@ pub struct Cost {
     pub goal: Option<f64>,
     /// The share of netwatch's packets that sent another flow out of the table.
     pub evictions: f64,
-    /// Packets and samples that found a ring full, of all that netwatch was given: then the figure is of another path.
+    /// Packets, samples and messages that found a ring full, of all that netwatch was given: then the figure is of another path.
     pub lost: u64,
 }
 
@@ -74,7 +74,7 @@ pub fn measure(case: &Case, cpus: &Cpus) -> Result<Cost> {
     let mut runs =
         Subject::ALL.map(|subject| Run { subject, drive, nanoseconds: Vec::new(), packets: 0 });
     let mut sum = Sum::default();
-    let mut kernel = prepared(case)?;
+    let mut kernel = Kernel::load(case.configure)?;
     for round in 0..case.rounds {
         let all = match case.renew {
             Renew::Seldom => round % 10 == 0,
@@ -83,7 +83,7 @@ pub fn measure(case: &Case, cpus: &Cpus) -> Result<Cost> {
         };
         if all && round > 0 {
             settle(&kernel, &mut runs, &mut sum)?;
-            kernel = prepared(case)?;
+            kernel = Kernel::load(case.configure)?;
         } else if case.renew == Renew::Yardstick {
             kernel.renew_yardstick()?;
         }
@@ -103,14 +103,6 @@ pub fn measure(case: &Case, cpus: &Cpus) -> Result<Cost> {
     }
     settle(&kernel, &mut runs, &mut sum)?;
     Ok(cost(case, &runs, &sum))
-}
-
-fn prepared(case: &Case) -> Result<Kernel> {
-    let mut kernel = Kernel::load()?;
-    for datapath in kernel.datapaths() {
-        (case.prepare)(datapath);
-    }
-    Ok(kernel)
 }
 
 /// Once around all flows, or, with flows that are always new, a table full of them where that is the case.

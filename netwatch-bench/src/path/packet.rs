@@ -15,7 +15,8 @@ const V6_B: [u8; 16] = [0xfd, 0, 0x6e, 0x77, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 2]
 const ETHERNET: u32 = 14;
 /// Bytes behind the transport header.
 const PAYLOAD: u32 = 100;
-const HTTPS: u16 = 443;
+/// The destination's port, but of a question for the name server.
+pub const HTTPS: u16 = 443;
 const DNS: u16 = 53;
 
 /// IPv4 or IPv6.

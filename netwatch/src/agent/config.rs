@@ -4,7 +4,7 @@ use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use globset::GlobMatcher;
 
-use crate::model::{Interface, InterfaceKind};
+use crate::model::{Exclusion, Interface, InterfaceKind};
 
 pub use crate::datapath::AttachMode;
 
@@ -61,6 +61,8 @@ pub enum FlowFormat {
 pub struct Config {
     /// Interfaces to observe.
     pub selection: Selection,
+    /// `--exclude-net`, `--exclude-port`, `--exclude-protocol`: packets that are in no flow.
+    pub exclusion: Exclusion,
     /// `--flow-log`; `None`: no flow log.
     pub flow_log: Option<FlowLogTarget>,
     /// `--flow-format`.
@@ -69,6 +71,12 @@ pub struct Config {
     pub colour: bool,
     /// `--sample-rate`: one packet in this many; 0 = off.
     pub sample_rate: u32,
+    /// `--sample-length`: bytes of a packet that a sample carries at most.
+    pub sample_length: u16,
+    /// `--flow-log-samples`: a line for each sample.
+    pub log_samples: bool,
+    /// `--dns-rate`: DNS messages that are read per second, interface and CPU; 0 = none.
+    pub dns_rate: u32,
     /// `--flow-idle-timeout`.
     pub idle_timeout: Duration,
     /// `--flow-active-timeout`.

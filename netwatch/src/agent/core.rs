@@ -17,9 +17,11 @@ use super::{
     config::{Config, Selection},
     flow_log::{FlowLog, Line},
     naming,
+    sizes::Sizes,
 };
 use crate::{
     datapath::{AttachError, Datapath, monotonic_now},
+    dns,
     flow::{Edges, Limits, Naming, Tracker, Unnamed},
     identity::{Directory, EngineEvent, EngineState, LinkEvent, namespace_id_of_pid},
     model::{Clock, FlowEvent, Instant, Interface, Loss, Snapshot, Tally},
@@ -43,9 +45,13 @@ pub(super) struct Core {
     pub(super) accounts: Accounts,
     pub(super) attaching: Attaching,
     pub(super) flow_log: FlowLog,
+    pub(super) sizes: Sizes,
+    pub(super) dns: dns::Counter,
+    /// Whether each sample is a line of the flow log.
+    pub(super) log_samples: bool,
+    pub(super) clock: Clock,
     selection: Selection,
     readiness: watch::Sender<Readiness>,
-    clock: Clock,
     /// The first listing has been worked through.
     ready: bool,
     /// Losses that the flow log has told of.
@@ -73,9 +79,12 @@ impl Core {
             accounts: Accounts::default(),
             attaching: Attaching::new(),
             flow_log,
+            sizes: Sizes::default(),
+            dns: dns::Counter::default(),
+            log_samples: config.log_samples,
+            clock: clock(),
             selection: config.selection.clone(),
             readiness,
-            clock: clock(),
             ready: false,
             told: HashMap::new(),
             seen: Tally::ZERO,
@@ -240,6 +249,7 @@ impl Core {
             return;
         }
         self.read_flows();
+        self.read_rings();
         self.settle(index);
         let counters = self.datapath.detach(index).unwrap_or_default();
         // Between settling and detaching some may have come.
@@ -247,15 +257,17 @@ impl Core {
         let network = self.directory.network_of_interface(index);
         self.accounts.settle(index, counters, container.as_deref(), network.as_ref());
         self.accounts.close(index);
+        self.sizes.close(index);
         debug!(index, ?counters, "detached");
     }
 
-    /// Adds what a veth has counted to its container.
+    /// Adds what a veth has counted, and what was sampled there, to its container.
     pub(super) fn settle(&mut self, index: u32) {
         let Some(counters) = self.datapath.counters(index) else { return };
         let container = self.directory.container_of_interface(index);
         let network = self.directory.network_of_interface(index);
         self.accounts.settle(index, counters, container.as_deref(), network.as_ref());
+        self.sizes.settle(index, container.as_deref(), network.as_ref());
     }
 
     fn on_engine(&mut self, event: &EngineEvent) {
@@ -288,7 +300,8 @@ impl Core {
             self.seen = seen;
             self.read_flows();
         }
-        self.datapath.read_samples(|sample| tracing::trace!(?sample, "sample"));
+        self.read_rings();
+        self.settle_messages();
         self.tell(now, Tracker::tick);
         self.tell_losses(now);
         self.directory.expire(now);
@@ -353,6 +366,8 @@ impl Core {
             self.detach(index);
         }
         self.read_flows();
+        self.read_rings();
+        self.finish_messages();
         self.tell(monotonic_now(), Tracker::finish);
         self.tell_losses(monotonic_now());
         let Self { flow_log, datapath, .. } = self;

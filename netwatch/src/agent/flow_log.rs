@@ -20,7 +20,7 @@ use super::{
     config::{Config, FlowFormat, FlowLogTarget},
 };
 use crate::{
-    model::{Clock, FlowEvent, Loss},
+    model::{Clock, FlowEvent, Loss, SampleEvent},
     output::{Format, Formatter},
 };
 
@@ -31,6 +31,7 @@ const QUEUE: usize = 16_384;
 pub(super) enum Line {
     Flow(Box<FlowEvent>),
     Loss(Loss),
+    Sample(Box<SampleEvent>),
 }
 
 /// Writes lines; without a target it swallows them.
@@ -80,11 +81,12 @@ impl FlowLog {
         Ok(Self { writer: Some((lines, task)), counts })
     }
 
-    /// Hands a line to the task, or counts it as lost if the task is too far behind.
+    /// Hands a line to the task, or counts it as lost if the task is too far behind. Samples never fill the queue to the
+    /// end: there is always room for flows.
     pub(super) fn write(&self, line: Line, clock: Clock) {
-        if let Some((lines, _)) = &self.writer
-            && lines.try_send((line, clock)).is_err()
-        {
+        let Some((lines, _)) = &self.writer else { return };
+        let kept_free = if matches!(line, Line::Sample(_)) { QUEUE / 2 } else { 0 };
+        if lines.capacity() <= kept_free || lines.try_send((line, clock)).is_err() {
             self.counts.lost.fetch_add(1, Ordering::Relaxed);
         }
     }
@@ -123,6 +125,7 @@ impl Writer {
             let formatted = match &line {
                 Line::Flow(event) => self.formatter.flow(event, clock, &mut buffer),
                 Line::Loss(loss) => self.formatter.loss(loss, clock, &mut buffer),
+                Line::Sample(event) => self.formatter.sample(event, clock, &mut buffer),
             };
             let written = formatted
                 .and_then(|()| self.output.write_all(&buffer))

@@ -11,6 +11,8 @@ mod core;
 mod error;
 mod flow_log;
 mod naming;
+mod rings;
+mod sizes;
 mod snapshot;
 
 use std::sync::Arc;
@@ -49,6 +51,9 @@ pub async fn run(config: Config) -> Result<(), AgentError> {
     let mut datapath = Datapath::load(&Options {
         flow_entries: config.max_flows.saturating_mul(ENTRIES_PER_FLOW),
         sample_rate: config.sample_rate,
+        sample_length: config.sample_length,
+        dns_rate: config.dns_rate,
+        exclusion: config.exclusion.clone(),
         attach_mode: config.attach_mode,
         messages: config.kernel_messages,
     })?;

@@ -21,6 +21,26 @@ pub(super) fn name(directory: &Directory, flow: &Unnamed<'_>) -> Naming {
     if pending { Naming::Provisional(names) } else { Naming::Final(names) }
 }
 
+/// Names source and destination of one packet that one hook saw.
+pub(super) fn packet(
+    directory: &Directory,
+    ifindex: u32,
+    side: EntrySide,
+    source: Socket,
+    destination: Socket,
+) -> (Name, Name) {
+    let behind = |is_here: bool| is_here.then_some(ifindex);
+    let source = directory.name(source.address, behind(side == EntrySide::Ingress));
+    // As in `end`: a bridge floods, so what the address says comes first.
+    let destination = match directory.name(destination.address, None) {
+        Lookup::Known(Name::External) | Lookup::Pending(_) => {
+            directory.name(destination.address, behind(side == EntrySide::Egress))
+        }
+        known @ Lookup::Known(_) => known,
+    };
+    (source.into_name(), destination.into_name())
+}
+
 /// Names one end. The veth that it sent into decides; the one that its packets came out of does so only where nothing
 /// else is known, since a bridge floods packets to ports that they are not for.
 fn end(directory: &Directory, socket: Socket, seen: &[Seen], is_client: bool) -> Lookup {

@@ -8,6 +8,8 @@ impl Core {
     pub(super) fn snapshot(&mut self) -> Snapshot {
         // Flows before outcomes and totals: what comes in between is seen and not yet counted, never the reverse.
         self.read_flows();
+        self.read_rings();
+        self.settle_messages();
         let attached = self.datapath.attached();
         for index in &attached {
             self.settle(*index);
@@ -17,6 +19,8 @@ impl Core {
         Snapshot {
             interfaces,
             containers: self.accounts.snapshot(),
+            sizes: self.sizes.snapshot(),
+            dns: self.dns.counts(),
             known: self.directory.containers().cloned().collect(),
             edges: self.tracker.edges().snapshot(),
             edges_folded: self.tracker.edges().folded(),
@@ -48,6 +52,12 @@ impl Core {
             evictions: kernel.evictions,
             samples: kernel.samples,
             samples_lost: kernel.samples_lost,
+            messages: kernel.messages,
+            messages_lost: [
+                ("rate-limit", kernel.messages_over_rate),
+                ("ring-full", kernel.messages_lost),
+                ("unreadable", self.dns.unreadable()),
+            ],
             log_lines,
             log_lines_lost,
         }

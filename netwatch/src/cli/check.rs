@@ -2,6 +2,8 @@
 
 use std::{collections::HashSet, net::SocketAddr, path::Path};
 
+use netwatch_common::sample::{MOST_SAMPLE_RATE, SAMPLE_BYTES};
+
 use super::{
     Exit, Failure, LogFormat, LogLevel, LogOptions,
     option::Key,
@@ -9,18 +11,24 @@ use super::{
     terminal,
     value::{self, Wrong},
 };
-use crate::agent::config::{AttachMode, Config, FlowFormat, FlowLogTarget, Selection};
+use crate::{
+    agent::config::{AttachMode, Config, FlowFormat, FlowLogTarget, Selection},
+    model::Exclusion,
+};
 
 pub(super) const ATTACH_MODES: [(&str, AttachMode); 3] =
     [("auto", AttachMode::Auto), ("tcx", AttachMode::Tcx), ("clsact", AttachMode::Clsact)];
 pub(super) const FLOW_FORMATS: [(&str, FlowFormat); 2] =
     [("text", FlowFormat::Text), ("json", FlowFormat::Json)];
 
+pub(super) const SWITCH: [(&str, bool); 2] = [("true", true), ("false", false)];
+
 const LEAST_FLOWS: u32 = 1024;
 /// A power of two, so that rounding up never leaves the bounds.
 const MOST_FLOWS: u32 = 4_194_304;
 const LEAST_SERIES: u32 = 10;
 const MOST_SERIES: u32 = 1_000_000;
+const MOST_DNS_RATE: u32 = 1_000_000;
 
 /// Everything that was configured, checked.
 #[derive(Debug)]
@@ -45,11 +53,20 @@ pub(super) fn check(raw: &Raw) -> Result<Checked, Failure> {
             include: values.all(Key::Interface, value::glob)?,
             exclude: values.all(Key::Exclude, value::glob)?,
         },
+        exclusion: Exclusion {
+            networks: values.all(Key::ExcludeNet, value::network)?,
+            ports: values.all(Key::ExcludePort, value::port)?,
+            protocols: values.all(Key::ExcludeProtocol, value::protocol)?,
+        },
         flow_log: values.one(Key::FlowLog, value::flow_log)?,
         flow_format: values
             .one(Key::FlowFormat, |text| value::choice(text, &FLOW_FORMATS))?
             .unwrap_or_default(),
-        sample_rate: values.required(Key::SampleRate, |text| value::number(text, 0, u32::MAX))?,
+        log_samples: values.required(Key::FlowLogSamples, |text| value::choice(text, &SWITCH))?,
+        sample_rate: values
+            .required(Key::SampleRate, |text| value::number(text, 0, MOST_SAMPLE_RATE))?,
+        sample_length: values.required(Key::SampleLength, sample_length)?,
+        dns_rate: values.required(Key::DnsRate, |text| value::number(text, 0, MOST_DNS_RATE))?,
         idle_timeout: values.required(Key::FlowIdleTimeout, value::duration)?,
         active_timeout: values.required(Key::FlowActiveTimeout, value::duration)?,
         max_flows: values
@@ -69,12 +86,37 @@ pub(super) fn check(raw: &Raw) -> Result<Checked, Failure> {
         colour: terminal::colour_on_stdout(),
         kernel_messages: matches!(level, LogLevel::Debug | LogLevel::Trace),
     };
+    samples(&config)?;
     if let (Some(FlowLogTarget::File(path)), Some(given)) =
         (&config.flow_log, raw.get(Key::FlowLog))
     {
         directory(path, given)?;
     }
     Ok(Checked { config, log: LogOptions { level, format } })
+}
+
+/// Bytes that a sample can carry.
+fn sample_length(text: &str) -> Result<u16, Wrong> {
+    value::number(text, 0, SAMPLE_BYTES.into())
+        .map(|number| u16::try_from(number).unwrap_or(SAMPLE_BYTES))
+}
+
+/// Lines about samples need samples, and somewhere to go.
+fn samples(config: &Config) -> Result<(), Failure> {
+    let fail = |what: &str, hint: &str| {
+        Err(Failure::usage(format!("--{}: {what}", Key::FlowLogSamples.name())).hint(hint))
+    };
+    match config {
+        Config { log_samples: false, .. } => Ok(()),
+        Config { flow_log: None, .. } => fail(
+            "there is no flow log to write them to",
+            "add --flow-log FILE, or - for standard output",
+        ),
+        Config { sample_rate: 0, .. } => {
+            fail("no packet is sampled", "give a --sample-rate of 1 or more")
+        }
+        Config { .. } => Ok(()),
+    }
 }
 
 /// The addresses to listen at: at least one, none twice.

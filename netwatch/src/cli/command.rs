@@ -101,7 +101,7 @@ fn argument(spec: &'static Spec) -> Arg {
         more.push('\n');
     }
     let _ = write!(more, "[env: {}] [default: {}]", spec.variable(), spec.default_text());
-    Arg::new(spec.name)
+    let argument = Arg::new(spec.name)
         .long(spec.name)
         .value_name(spec.value)
         .help_heading(spec.heading)
@@ -109,7 +109,13 @@ fn argument(spec: &'static Spec) -> Arg {
         .allow_negative_numbers(true)
         .action(if spec.list { ArgAction::Append } else { ArgAction::Set })
         .help(spec.help)
-        .long_help(more)
+        .long_help(more);
+    if spec.is_switch() {
+        // With an equals sign only, or it would take the next argument for its value.
+        argument.num_args(0..=1).require_equals(true).default_missing_value("true")
+    } else {
+        argument
+    }
 }
 
 /// The layer of the flags.

@@ -8,7 +8,7 @@ use super::{
     log::{LogFormat, LogLevel},
     option::{Key, OPTIONS, Spec},
     raw::{Origin, Raw},
-    value::show_duration,
+    value::{show_duration, show_port},
 };
 use crate::agent::config::FlowLogTarget;
 
@@ -59,20 +59,23 @@ fn value(key: Key, checked: &Checked) -> Option<String> {
         Key::Interface => list(config.selection.include.iter().map(|glob| glob.glob().glob())),
         Key::Exclude => list(config.selection.exclude.iter().map(|glob| glob.glob().glob())),
         Key::AttachMode => string(word(&ATTACH_MODES, config.attach_mode)),
+        Key::ExcludeNet => shown(config.exclusion.networks.iter().map(ToString::to_string)),
+        Key::ExcludePort => shown(config.exclusion.ports.iter().copied().map(show_port)),
+        Key::ExcludeProtocol => shown(config.exclusion.protocols.iter().map(ToString::to_string)),
         Key::FlowLog => match config.flow_log.as_ref()? {
             FlowLogTarget::Stdout => string("-"),
             FlowLogTarget::File(path) => string(&path.to_string_lossy()),
         },
         Key::FlowFormat => string(word(&FLOW_FORMATS, config.flow_format)),
+        Key::FlowLogSamples => config.log_samples.to_string(),
         Key::SampleRate => config.sample_rate.to_string(),
+        Key::SampleLength => config.sample_length.to_string(),
+        Key::DnsRate => config.dns_rate.to_string(),
         Key::FlowIdleTimeout => string(&show_duration(config.idle_timeout)),
         Key::FlowActiveTimeout => string(&show_duration(config.active_timeout)),
         Key::MaxFlows => config.max_flows.to_string(),
         Key::DockerHost => string(config.docker_host.as_ref()?),
-        Key::ListenAddress => {
-            let addresses: Vec<String> = config.listen.iter().map(ToString::to_string).collect();
-            list(addresses.iter().map(String::as_str))
-        }
+        Key::ListenAddress => shown(config.listen.iter().map(ToString::to_string)),
         Key::TelemetryPath => string(&config.telemetry_path),
         Key::MaxSeries => config.max_series.to_string(),
         Key::LogLevel => string(word(&LogLevel::WORDS, checked.log.level)),
@@ -86,6 +89,11 @@ fn word<T: Copy + PartialEq>(words: &[(&'static str, T)], value: T) -> &'static 
 
 fn string(text: &str) -> String {
     toml::Value::from(text).to_string()
+}
+
+fn shown(values: impl Iterator<Item = String>) -> String {
+    let texts: Vec<String> = values.collect();
+    list(texts.iter().map(String::as_str))
 }
 
 fn list<'a>(texts: impl Iterator<Item = &'a str>) -> String {

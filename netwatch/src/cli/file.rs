@@ -96,6 +96,7 @@ impl Reader<'_> {
                         .ok_or_else(|| self.wrong(spec.name, line, "a list of strings", item))
                 })
                 .collect::<Result<Vec<_>, _>>()?,
+            DeValue::Boolean(truth) if spec.is_switch() => vec![truth.to_string()],
             _ => {
                 let expected =
                     if spec.list { "a list of strings" } else { "a string or a whole number" };

@@ -6,9 +6,15 @@ pub(super) enum Key {
     Interface,
     Exclude,
     AttachMode,
+    ExcludeNet,
+    ExcludePort,
+    ExcludeProtocol,
     FlowLog,
     FlowFormat,
+    FlowLogSamples,
     SampleRate,
+    SampleLength,
+    DnsRate,
     FlowIdleTimeout,
     FlowActiveTimeout,
     MaxFlows,
@@ -55,6 +61,11 @@ impl Key {
 }
 
 impl Spec {
+    /// Whether the flag alone says yes.
+    pub(super) fn is_switch(&self) -> bool {
+        self.value == SWITCH
+    }
+
     /// The environment variable.
     pub(super) fn variable(&self) -> String {
         let name: String =
@@ -74,7 +85,9 @@ impl Spec {
 pub(super) const DEFAULT_LISTEN: &str = "127.0.0.1:19733";
 
 const INTERFACES: &str = "Interfaces";
+const FILTER: &str = "Filter";
 const FLOW_LOG: &str = "Flow log";
+const PACKETS: &str = "Packets";
 const FLOWS: &str = "Flows";
 const DOCKER: &str = "Docker";
 const WEB: &str = "Web";
@@ -83,6 +96,9 @@ const LOGGING: &str = "Logging";
 /// A list is written one value a flag, comma separated in a variable, as an array in the file.
 const LIST: bool = true;
 const ONE: bool = false;
+
+/// The values of an option whose flag needs none.
+const SWITCH: &str = "true|false";
 
 /// Every option, in the order of the help.
 pub(super) const OPTIONS: &[Spec] = &[
@@ -120,6 +136,40 @@ pub(super) const OPTIONS: &[Spec] = &[
         more: "auto takes TCX links where the kernel has them (6.6 and later), else the clsact qdisc.",
     },
     Spec {
+        key: Key::ExcludeNet,
+        name: "exclude-net",
+        value: "CIDR",
+        heading: FILTER,
+        default: &[],
+        without: "none",
+        list: LIST,
+        help: "Count packets from or to this network at their interface only (repeatable)",
+        more: "A network such as 10.0.0.0/8 or 2001:db8::/32, or an address. Excluded packets are in no flow, sample or \
+               DNS count; their outcome is filtered.",
+    },
+    Spec {
+        key: Key::ExcludePort,
+        name: "exclude-port",
+        value: "[PROTO/]PORT",
+        heading: FILTER,
+        default: &[],
+        without: "none",
+        list: LIST,
+        help: "The same for packets from or to this port (repeatable)",
+        more: "443 means that port of tcp, udp, sctp and udplite; udp/53 that of one of them.",
+    },
+    Spec {
+        key: Key::ExcludeProtocol,
+        name: "exclude-protocol",
+        value: "NAME|NUMBER",
+        heading: FILTER,
+        default: &[],
+        without: "none",
+        list: LIST,
+        help: "The same for packets of this protocol over IP (repeatable)",
+        more: "A name as the flow log writes it (tcp, udp, icmp, icmpv6, igmp, gre, esp, …), or a number from 0 to 255.",
+    },
+    Spec {
         key: Key::FlowLog,
         name: "flow-log",
         value: "FILE|-",
@@ -142,15 +192,48 @@ pub(super) const OPTIONS: &[Spec] = &[
         more: "",
     },
     Spec {
+        key: Key::FlowLogSamples,
+        name: "flow-log-samples",
+        value: SWITCH,
+        heading: FLOW_LOG,
+        default: &["false"],
+        without: "",
+        list: ONE,
+        help: "Write a line for each sampled packet too",
+        more: "See --sample-rate.",
+    },
+    Spec {
         key: Key::SampleRate,
         name: "sample-rate",
         value: "N",
-        heading: FLOWS,
+        heading: PACKETS,
         default: &["1000"],
         without: "",
         list: ONE,
-        help: "Sample one packet in N; 0 = off",
-        more: "Counters and flows are exact whatever the rate.",
+        help: "Sample one packet in N, at random; 0 = off",
+        more: "Up to 1073741824. Packet sizes are estimated from samples; counters and flows are exact whatever the rate.",
+    },
+    Spec {
+        key: Key::SampleLength,
+        name: "sample-length",
+        value: "BYTES",
+        heading: PACKETS,
+        default: &["128"],
+        without: "",
+        list: ONE,
+        help: "Keep this many bytes of a sampled packet, from the Ethernet header on",
+        more: "From 0 to 512.",
+    },
+    Spec {
+        key: Key::DnsRate,
+        name: "dns-rate",
+        value: "N",
+        heading: PACKETS,
+        default: &["1000"],
+        without: "",
+        list: ONE,
+        help: "Read at most N DNS messages a second, per interface and CPU; 0 = none",
+        more: "Up to 1000000. What is beyond is counted in netwatch_dns_messages_lost_total.",
     },
     Spec {
         key: Key::FlowIdleTimeout,

@@ -14,14 +14,16 @@ use netwatch_common::{
         Address, EvictedFlow, FlowEntry, FlowKey, Half, Tally as AbiTally, detail, family, mark,
     },
     interface::{InterfaceCounters as AbiCounters, InterfaceHalf},
-    parse::protocol,
-    sample::{EGRESS, INGRESS, SAMPLE_BYTES, Sample as AbiSample},
+    message::Message as AbiMessage,
+    outcome::Outcome,
+    parse::{parse, protocol},
+    sample::{EGRESS, INGRESS, Sample as AbiSample},
 };
 
 use super::shared::Plain;
 use crate::model::{
-    Echoes, EntrySide, IcmpError, Instant, InterfaceTally, Mac, Protocol, Repairs, Sample,
-    SideReading, Socket, Tally, Traits,
+    Echoes, Ends, EntrySide, IcmpError, Instant, InterfaceTally, Mac, Message, Protocol, Repairs,
+    Sample, SideReading, Socket, Tally, Traits,
 };
 
 // SAFETY: repr(C), integers and arrays of them only, explicit padding; their sizes are asserted beside them.
@@ -36,6 +38,8 @@ unsafe impl Plain for FlowEntry {}
 unsafe impl Plain for EvictedFlow {}
 // SAFETY: as above.
 unsafe impl Plain for AbiSample {}
+// SAFETY: as above.
+unsafe impl Plain for AbiMessage {}
 
 /// The value that a record from a ring is; `None` if it has another size.
 fn decode<T: Plain>(bytes: &[u8]) -> Option<T> {
@@ -46,26 +50,65 @@ fn decode<T: Plain>(bytes: &[u8]) -> Option<T> {
     Some(unsafe { bytes.as_ptr().cast::<T>().read_unaligned() })
 }
 
+/// The header that a record begins with, and what follows it.
+fn decode_header<T: Plain>(bytes: &[u8]) -> Option<(T, Bytes)> {
+    let (header, rest) = bytes.split_at_checked(size_of::<T>())?;
+    Some((decode(header)?, Bytes::copy_from_slice(rest)))
+}
+
 pub(super) fn evicted(bytes: &[u8]) -> Option<EvictedFlow> {
     decode(bytes)
 }
 
 pub(super) fn sample(bytes: &[u8]) -> Option<Sample> {
-    let sample: AbiSample = decode(bytes)?;
-    let side = match sample.hook {
-        INGRESS => EntrySide::Ingress,
-        EGRESS => EntrySide::Egress,
-        _ => return None,
-    };
-    let captured = usize::from(sample.captured).min(SAMPLE_BYTES);
+    let (sample, packet): (AbiSample, _) = decode_header(bytes)?;
     Some(Sample {
         time: Instant(sample.time_ns),
         ifindex: sample.ifindex,
-        side,
+        side: side_of(u8::try_from(sample.hook).ok()?)?,
         len: sample.len,
+        wire_len: sample.wire_len,
+        segments: sample.segments,
+        gso_size: sample.gso_size,
         rate: sample.rate,
-        bytes: Bytes::copy_from_slice(&sample.bytes[..captured]),
+        bytes: packet,
     })
+}
+
+/// What the headers of a sampled packet say, or why they do not: by the parser that the kernel side uses.
+pub fn ends(sample: &Sample) -> Result<Ends, Outcome> {
+    let packet = parse::<[u8]>(&sample.bytes)?;
+    let socket = |of, port| Socket { address: address(of), port };
+    Ok(Ends {
+        protocol: protocol_of(packet.family, packet.protocol),
+        source: socket(packet.source, packet.source_port),
+        destination: socket(packet.destination, packet.destination_port),
+    })
+}
+
+pub(super) fn message(bytes: &[u8]) -> Option<Message> {
+    let (message, payload): (AbiMessage, _) = decode_header(bytes)?;
+    Some(Message {
+        time: Instant(message.time_ns),
+        ifindex: message.ifindex,
+        side: side_of(u8::try_from(message.hook).ok()?)?,
+        source: Socket { address: address(message.source), port: message.source_port },
+        destination: Socket {
+            address: address(message.destination),
+            port: message.destination_port,
+        },
+        protocol: Protocol(message.protocol),
+        len: message.len,
+        bytes: payload,
+    })
+}
+
+fn side_of(hook: u8) -> Option<EntrySide> {
+    match hook {
+        INGRESS => Some(EntrySide::Ingress),
+        EGRESS => Some(EntrySide::Egress),
+        _ => None,
+    }
 }
 
 pub(super) fn tally(tally: AbiTally) -> Tally {
@@ -78,11 +121,11 @@ pub(super) fn interface_tally(half: InterfaceHalf) -> InterfaceTally {
 
 /// The protocol of a flow, ARP among them.
 pub(super) fn protocol(key: &FlowKey) -> Protocol {
-    if key.family & !family::INNER == family::ARP {
-        Protocol::ARP
-    } else {
-        Protocol(key.protocol.into())
-    }
+    protocol_of(key.family & !family::INNER, key.protocol)
+}
+
+fn protocol_of(family: u8, protocol: u8) -> Protocol {
+    if family == family::ARP { Protocol::ARP } else { Protocol(protocol.into()) }
 }
 
 pub(super) fn local(key: &FlowKey) -> Socket {
@@ -204,6 +247,8 @@ pub(super) fn source_mac(entry: &FlowEntry) -> Option<(Mac, EntrySide)> {
 
 #[cfg(test)]
 mod tests {
+    use std::mem::offset_of;
+
     use super::*;
 
     #[test]
@@ -214,17 +259,24 @@ mod tests {
     }
 
     #[test]
-    fn a_sample_never_claims_more_bytes_than_it_has() {
-        let mut bytes = vec![0; size_of::<AbiSample>()];
-        bytes[20..22].copy_from_slice(&u16::MAX.to_ne_bytes());
-        assert_eq!(sample(&bytes).unwrap().bytes.len(), SAMPLE_BYTES);
+    fn what_follows_a_header_belongs_to_it() {
+        let mut bytes = vec![0; size_of::<AbiMessage>()];
+        assert_eq!(sample(&bytes).unwrap().bytes.len(), 16);
+        assert_eq!(message(&bytes).unwrap().bytes.len(), 0);
+        bytes.extend([1, 2, 3]);
+        assert_eq!(message(&bytes).unwrap().bytes, [1, 2, 3][..]);
+        assert!(message(&bytes[..size_of::<AbiMessage>() - 1]).is_none());
     }
 
     #[test]
-    fn a_sample_from_an_unknown_hook_is_refused() {
-        let mut bytes = vec![0; size_of::<AbiSample>()];
-        bytes[22] = 7;
-        assert!(sample(&bytes).is_none());
+    fn what_an_unknown_hook_saw_is_refused() {
+        let with = |offset: usize, size: usize| {
+            let mut bytes = vec![0; size];
+            bytes[offset] = 7;
+            bytes
+        };
+        assert!(sample(&with(offset_of!(AbiSample, hook), 200)).is_none());
+        assert!(message(&with(offset_of!(AbiMessage, hook), 200)).is_none());
     }
 
     #[test]

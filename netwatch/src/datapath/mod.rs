@@ -1,18 +1,19 @@
 //! The border to the kernel: loads the programs, attaches them, and turns the bytes of their maps into model values.
 //!
-//! The only room that knows aya. Nothing here interprets a packet or names anybody.
+//! The only room that knows aya. Nothing here names anybody, and packets are read by the shared parser only.
 
 mod abi;
 mod attach;
 mod clsact;
 mod error;
+mod filter;
 mod flows;
 mod interfaces;
 mod object;
 mod shared;
 mod sole;
 
-use std::time::Duration;
+use std::{mem::offset_of, time::Duration};
 
 use aya::{
     Ebpf,
@@ -23,8 +24,10 @@ use netwatch_common::{
     cpu::CpuState,
     flow::Tally as AbiTally,
     outcome::{OUTCOME_STRIDE, Outcome},
+    sample::{MOST_SAMPLE_RATE, SAMPLE_BYTES},
 };
 
+pub use abi::ends;
 pub use attach::AttachMode;
 pub use error::{AttachError, DatapathError};
 pub use object::Options;
@@ -35,7 +38,7 @@ use interfaces::InterfaceTable;
 use shared::SharedArray;
 
 use crate::model::{
-    Instant, InterfaceCounters, InterfaceKind, Observation, ProgramRuns, Sample, Tally,
+    Instant, InterfaceCounters, InterfaceKind, Message, Observation, ProgramRuns, Sample, Tally,
 };
 
 /// The programs in the kernel, their maps and their attachments. Dropping it detaches TCX links; call
@@ -49,6 +52,7 @@ pub struct Datapath {
     cpu_states: SharedArray<CpuState>,
     clock: Array<MapData, u64>,
     samples: RingBuf<MapData>,
+    messages: RingBuf<MapData>,
     cpus: u32,
     map_bytes: u64,
 }
@@ -68,12 +72,19 @@ pub struct KernelStatus {
     pub samples: u64,
     /// Samples that found the ring full.
     pub samples_lost: u64,
+    /// DNS messages written to the ring.
+    pub messages: u64,
+    /// DNS messages beyond the rate of their interface.
+    pub messages_over_rate: u64,
+    /// DNS messages that found the ring full.
+    pub messages_lost: u64,
 }
 
 impl Datapath {
     /// Loads the programs into the kernel. Nothing is attached yet.
     pub fn load(options: &Options) -> Result<Self, DatapathError> {
         let mut loaded = object::load(options)?;
+        filter::fill(&options.exclusion, &loaded.shared("EXCLUDED")?, &mut loaded.ebpf)?;
         let mut datapath = Self {
             interfaces: InterfaceTable::new(loaded.shared("INTERFACES")?, loaded.cpus),
             flows: FlowTable::new(loaded.shared("FLOWS")?, loaded.ring("EVICTED")?)?,
@@ -81,6 +92,7 @@ impl Datapath {
             cpu_states: loaded.shared("CPUS")?,
             clock: loaded.clock()?,
             samples: loaded.ring("SAMPLES")?,
+            messages: loaded.ring("MESSAGES")?,
             cpus: loaded.cpus,
             map_bytes: loaded.map_bytes(),
             attacher: Attacher::new(options.attach_mode),
@@ -88,6 +100,7 @@ impl Datapath {
         };
         datapath.refresh_clock();
         datapath.set_sample_rate(options.sample_rate);
+        datapath.set_sample_length(options.sample_length);
         Ok(datapath)
     }
 
@@ -176,6 +189,15 @@ impl Datapath {
         }
     }
 
+    /// Hands out the DNS messages that have come since the last call.
+    pub fn read_messages(&mut self, mut each: impl FnMut(Message)) {
+        while let Some(item) = self.messages.next() {
+            if let Some(message) = abi::message(&item) {
+                each(message);
+            }
+        }
+    }
+
     /// Gives the programs the time. They use it for packets whose exact time does not matter.
     pub fn refresh_clock(&mut self) {
         if let Err(error) = self.clock.set(0, monotonic_now().0, 0) {
@@ -183,12 +205,22 @@ impl Datapath {
         }
     }
 
-    /// Changes the rate at which packets are sampled, at once. 0 = off.
+    /// Changes the rate at which packets are sampled, at once: one in `rate`, up to [`MOST_SAMPLE_RATE`]. 0 = off.
     pub fn set_sample_rate(&self, rate: u32) {
-        for cpu in 0..self.cpus {
-            self.cpu_states.write_u32(cpu, core::mem::offset_of!(CpuState, sample_rate), rate);
-        }
+        self.set(offset_of!(CpuState, sample_rate), rate.min(MOST_SAMPLE_RATE));
         self.interfaces.redraw_samples();
+    }
+
+    /// Changes how many bytes of a packet a sample carries at most, up to [`SAMPLE_BYTES`].
+    pub fn set_sample_length(&self, bytes: u16) {
+        self.set(offset_of!(CpuState, sample_length), bytes.min(SAMPLE_BYTES).into());
+    }
+
+    /// Writes a setting for each CPU.
+    fn set(&self, offset: usize, value: u32) {
+        for cpu in 0..self.cpus {
+            self.cpu_states.write_u32(cpu, offset, value);
+        }
     }
 
     /// What the kernel side says of itself.
@@ -203,6 +235,9 @@ impl Datapath {
             status.evictions += state.evictions;
             status.samples += state.samples;
             status.samples_lost += state.samples_lost;
+            status.messages += state.messages;
+            status.messages_over_rate += state.messages_over_rate;
+            status.messages_lost += state.messages_lost;
         }
         status
     }

@@ -14,18 +14,21 @@ use aya::{
 };
 use netwatch_common::{
     ABI_VERSION,
-    config::{ABI_SYMBOL, FLOW_WAYS, INTERFACE_SETS},
+    config::{ABI_SYMBOL, FLOW_WAYS, INTERFACE_SETS, MAX_INTERFACES},
     cpu::CpuState,
+    filter::FILTER_WORDS,
     flow::{FlowKey, FlowSet, Tally},
     interface::InterfaceSet,
+    message::MESSAGE_BURST_NS,
     outcome::OUTCOME_STRIDE,
 };
 use object::{Object as _, ObjectSection as _, ObjectSymbol as _};
 
 use super::{
-    AttachMode, DatapathError,
+    AttachMode, DatapathError, filter,
     shared::{Plain, SharedArray},
 };
+use crate::model::Exclusion;
 
 /// The programs by their names in the object, and the label of each in metrics.
 pub(super) const PROGRAMS: [(&str, &str); 2] =
@@ -35,19 +38,25 @@ pub(super) const INGRESS_PROGRAM: &str = "netwatch_ingress";
 /// Program at the egress hook.
 pub(super) const EGRESS_PROGRAM: &str = "netwatch_egress";
 
-const RING_BYTES: u64 = (4 << 20) + (1 << 20);
+const RING_BYTES: u64 = (4 << 20) + (1 << 20) + (1 << 20);
 
 static OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/netwatch-ebpf"));
 static OBJECT_WITH_MESSAGES: &[u8] =
     aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/netwatch-ebpf.log"));
 
 /// How to load the programs.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Options {
     /// Entries of the flow table on this host, all CPUs together.
     pub flow_entries: u32,
     /// One packet in this many is sampled; 0 = off.
     pub sample_rate: u32,
+    /// Bytes of a packet that a sample carries at most.
+    pub sample_length: u16,
+    /// DNS messages that are read per second, interface and CPU; 0 = none.
+    pub dns_rate: u32,
+    /// Packets that are counted at their interface only.
+    pub exclusion: Exclusion,
     /// How to attach.
     pub attach_mode: AttachMode,
     /// Load the object whose programs write messages.
@@ -77,6 +86,8 @@ pub(super) fn load(options: &Options) -> Result<Loaded, DatapathError> {
     let cpus = u32::try_from(cpus).unwrap_or(u32::MAX);
     let sets = sets_per_cpu(options.flow_entries, cpus);
     let seeds = hash_seeds();
+    // A map of no entries is refused.
+    let networks = u32::try_from(options.exclusion.networks.len()).unwrap_or(u32::MAX).max(1);
     let mut ebpf = EbpfLoader::new()
         .map_max_entries("FLOWS", sets * cpus)
         .map_max_entries("INTERFACES", cpus * INTERFACE_SETS)
@@ -84,6 +95,10 @@ pub(super) fn load(options: &Options) -> Result<Loaded, DatapathError> {
         .map_max_entries("CPUS", cpus)
         .override_global("FLOW_SETS", &sets, true)
         .override_global("HASH_SEEDS", &seeds[..], true)
+        .map_max_entries("MESSAGE_RATES", cpus * MAX_INTERFACES)
+        .map_max_entries("EXCLUDED_NETWORKS", networks)
+        .override_global("FILTERS", &filter::filters(&options.exclusion), true)
+        .override_global("MESSAGE_INTERVAL_NS", &message_interval_ns(options.dns_rate), true)
         .load(object)?;
     for (program, label) in PROGRAMS {
         let classifier: &mut SchedClassifier = ebpf
@@ -114,6 +129,11 @@ fn sets_per_cpu(entries: u32, cpus: u32) -> u32 {
 /// A random odd number for each word of a key: where flows are placed is nobody's to foresee.
 fn hash_seeds() -> [u64; size_of::<FlowKey>() / 8] {
     array::from_fn(|_| RandomState::new().build_hasher().finish() | 1)
+}
+
+/// What each message uses up of its interface's second.
+fn message_interval_ns(rate: u32) -> u64 {
+    MESSAGE_BURST_NS.checked_div(rate.into()).unwrap_or(0)
 }
 
 impl Loaded {
@@ -164,6 +184,7 @@ impl Loaded {
             + of(size_of::<InterfaceSet>(), self.cpus * INTERFACE_SETS)
             + of(size_of::<Tally>(), self.cpus * OUTCOME_STRIDE)
             + of(size_of::<CpuState>(), self.cpus)
+            + of(size_of::<u64>(), self.cpus * MAX_INTERFACES + FILTER_WORDS)
             + RING_BYTES
     }
 }

@@ -19,6 +19,9 @@ use memmap2::{MmapMut, MmapOptions, MmapRaw};
 /// eight, the step of array elements in the kernel.
 pub(super) unsafe trait Plain: Copy {}
 
+// SAFETY: an integer of eight bytes.
+unsafe impl Plain for u64 {}
+
 /// `len` elements of `T`.
 pub(super) struct SharedArray<T> {
     memory: MmapRaw,

@@ -17,6 +17,7 @@ pub(super) fn collect(snapshot: &Snapshot, families: &mut Families) {
     families.add(Metric::AttachedInterfaces, [], attach.attached);
     families.histogram(
         Metric::AttachSeconds,
+        [],
         &attach.seconds_buckets,
         attach.seconds_sum,
         attach.seconds_count,

@@ -33,6 +33,8 @@ pub enum Group {
     Containers,
     /// Who talks to whom.
     Edges,
+    /// Who asks for names.
+    Dns,
     /// Numbers of flows.
     Flows,
     /// Where every packet went.
@@ -43,11 +45,12 @@ pub enum Group {
 
 impl Group {
     /// All chapters, in the order of the docs.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Identity,
         Self::Interfaces,
         Self::Containers,
         Self::Edges,
+        Self::Dns,
         Self::Flows,
         Self::Ledger,
         Self::Agent,
@@ -149,6 +152,11 @@ catalogue! {
     ContainerTransmitBytes: Containers Counter "netwatch_container_transmit_bytes_total" ["container", "network"]
         "Bytes on the wire that the container sent, Ethernet headers included."
         "";
+    ContainerPacketSize: Containers Histogram "netwatch_container_packet_size_bytes" ["container", "network", "direction"]
+        "Sizes of the packets on the wire that the container received or sent, Ethernet headers included: an estimate from samples."
+        "`direction` is `receive` or `transmit`. One packet in `--sample-rate` is looked at, and each counts for as many; a \
+         container with few packets has few or none. The exact numbers of packets and bytes are in the metrics above. The \
+         buckets end at the largest packet of the usual MTUs: 1280, 1450, 1500 (without and with a VLAN tag), 9000, 65535.";
 
     EdgeBytes: Edges Counter "netwatch_edge_bytes_total" ["client", "server", "protocol", "port", "direction"]
         "Bytes on the wire between a client and a server."
@@ -162,6 +170,20 @@ catalogue! {
     EdgesFolded: Edges Counter "netwatch_edges_folded_total" []
         "Flows counted in the edge \"other\" because the series budget was used up."
         "While it is 0 every edge has its names. See `--metrics.max-series`.";
+
+    DnsQueries: Dns Counter "netwatch_dns_queries_total" ["container"]
+        "DNS queries, by who asks."
+        "";
+    DnsResponses: Dns Counter "netwatch_dns_responses_total" ["container", "rcode"]
+        "DNS responses, by who asked and by response code."
+        "`rcode` is the IANA mnemonic: `NOERROR`, `NXDOMAIN`, `SERVFAIL`, …; `other` for a code that has none.";
+    DnsMessages: Dns Counter "netwatch_dns_messages_total" []
+        "Packets with a DNS message that were read, at each hook by itself."
+        "";
+    DnsMessagesLost: Dns Counter "netwatch_dns_messages_lost_total" ["reason"]
+        "Packets to or from port 53 that are in no other DNS metric, at each hook by itself."
+        "`rate-limit`: more came than `--dns-rate` allows; `ring-full`: the agent was too slow; `unreadable`: not one whole \
+         DNS message, such as a segment of a longer one over TCP. Flows count all of them.";
 
     FlowsActive: Flows Gauge "netwatch_flows_active" []
         "Flows open now."

@@ -26,6 +26,7 @@ impl Group {
             Self::Interfaces => "Interfaces",
             Self::Containers => "Containers",
             Self::Edges => "Who talks to whom",
+            Self::Dns => "DNS",
             Self::Flows => "Flows",
             Self::Ledger => "The ledger",
             Self::Agent => "The agent",
@@ -50,6 +51,12 @@ impl Group {
                  `broadcast`, or an interface whose container is unknown. `port` is the server's; it is empty where the \
                  protocol has none or the port is ephemeral. What is beyond the budget is in the edge \
                  `client=\"other\", server=\"other\", protocol=\"other\"`, so sums are always complete."
+            }
+            Self::Dns => {
+                "Each message counts once, for the one who asks, at its veth: `container` is a container, or `host`, \
+                 `external` or an interface where no container asks. What Docker's embedded server (127.0.0.11) answers \
+                 by itself never leaves the container's namespace and is not seen; what it asks on behalf of the container \
+                 is. Multicast DNS is not counted."
             }
             Self::Flows => "A flow is both directions of a conversation between two sockets.",
             Self::Ledger => {

@@ -16,7 +16,15 @@ const MAX_VALUE: usize = 200;
 enum Value {
     Count(u64),
     Real(f64),
-    Distribution(Histogram),
+    Distribution(Distribution),
+}
+
+/// Cumulative buckets, sum and count.
+#[derive(Clone, Debug)]
+struct Distribution {
+    buckets: Vec<(f64, u64)>,
+    sum: f64,
+    count: u64,
 }
 
 /// All series of a scrape. Sorted by label values: two scrapes of the same snapshot are equal.
@@ -58,21 +66,25 @@ impl Families {
         *self.slot(metric, labels) = Value::Count(1);
     }
 
-    /// A histogram without labels, from cumulative buckets.
-    pub(super) fn histogram(
+    /// Adds a histogram, as cumulative buckets, to the series with these labels. All of a metric have the same bounds.
+    pub(super) fn histogram<const N: usize>(
         &mut self,
         metric: Metric,
+        labels: [&str; N],
         buckets: &[(f64, u64)],
         sum: f64,
         count: u64,
     ) {
-        let mut histogram = Histogram::default();
-        histogram.set_sample_sum(sum);
-        histogram.set_sample_count(count);
-        histogram.set_bucket(
-            buckets.iter().map(|&(bound, cumulative)| bucket(bound, cumulative)).collect(),
-        );
-        *self.slot(metric, []) = Value::Distribution(histogram);
+        let slot = self.slot(metric, labels);
+        if let Value::Distribution(distribution) = slot {
+            distribution.sum += sum;
+            distribution.count = distribution.count.saturating_add(count);
+            for (have, (_, more)) in distribution.buckets.iter_mut().zip(buckets) {
+                have.1 = have.1.saturating_add(*more);
+            }
+        } else {
+            *slot = Value::Distribution(Distribution { buckets: buckets.to_vec(), sum, count });
+        }
     }
 
     /// The families that have series, in the order of the catalogue.
@@ -122,8 +134,8 @@ fn family(metric: Metric, series: BTreeMap<Vec<String>, Value>) -> MetricFamily 
 fn one(kind: Kind, labels: Vec<LabelPair>, value: Value) -> Series {
     let mut series = Series::from_label(labels);
     let number = match value {
-        Value::Distribution(histogram) => {
-            series.set_histogram(histogram);
+        Value::Distribution(distribution) => {
+            series.set_histogram(histogram(&distribution));
             return series;
         }
         Value::Count(count) => to_f64(count),
@@ -141,11 +153,20 @@ fn one(kind: Kind, labels: Vec<LabelPair>, value: Value) -> Series {
     series
 }
 
+fn histogram(distribution: &Distribution) -> Histogram {
+    let mut histogram = Histogram::default();
+    histogram.set_sample_sum(distribution.sum);
+    histogram.set_sample_count(distribution.count);
+    let buckets = distribution.buckets.iter();
+    histogram.set_bucket(buckets.map(|&(bound, cumulative)| bucket(bound, cumulative)).collect());
+    histogram
+}
+
 #[expect(
     clippy::cast_precision_loss,
     reason = "Prometheus knows only doubles: exact up to 2^53, 9 PB"
 )]
-fn to_f64(count: u64) -> f64 {
+pub(super) fn to_f64(count: u64) -> f64 {
     count as f64
 }
 

@@ -1,13 +1,16 @@
 //! A snapshot in which every figure is there, and different.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+
+use bytes::Bytes;
 
 use netwatch_common::outcome::Outcome;
 
 use crate::model::{
-    AgentStatus, AttachStatus, Attachment, Container, ContainerTraffic, Edge, EdgeTraffic,
-    EndReason, FlowTotals, Interface, InterfaceCounters, InterfaceKind, InterfaceSnapshot,
-    InterfaceTally, ProgramRuns, Protocol, Snapshot, Source, Tally,
+    AgentStatus, AttachStatus, Attachment, Container, ContainerSizes, ContainerTraffic, DnsCounts,
+    Edge, EdgeTraffic, EndReason, EntrySide, FlowTotals, Instant, Interface, InterfaceCounters,
+    InterfaceKind, InterfaceSnapshot, InterfaceTally, ProgramRuns, Protocol, Sample, SizeHistogram,
+    Snapshot, Source, Tally,
 };
 
 pub(super) fn tally(packets: u64, segments: u64, bytes: u64) -> Tally {
@@ -62,6 +65,33 @@ pub(super) fn traffic(container: &str) -> ContainerTraffic {
     }
 }
 
+/// One sample of three segments of 1,014 bytes, at 1 in 10.
+pub(super) fn sizes(container: &str) -> ContainerSizes {
+    let mut histogram = SizeHistogram::default();
+    histogram.add(&Sample {
+        time: Instant(0),
+        ifindex: 7,
+        side: EntrySide::Ingress,
+        len: 3_014,
+        wire_len: 3_042,
+        segments: 3,
+        gso_size: 1_000,
+        rate: 10,
+        bytes: Bytes::new(),
+    });
+    ContainerSizes {
+        container: container.into(),
+        network: "shop_default".into(),
+        receive: histogram,
+        transmit: SizeHistogram::default(),
+    }
+}
+
+fn dns(client: &str) -> (Arc<str>, DnsCounts) {
+    let responses = BTreeMap::from([("NOERROR", 30), ("NXDOMAIN", 3)]);
+    (client.into(), DnsCounts { queries: 34, responses })
+}
+
 pub(super) fn edge(client: &str, protocol: Option<Protocol>, port: u16) -> (Edge, EdgeTraffic) {
     let edge = Edge { client: client.into(), server: "db".into(), protocol, port };
     (edge, EdgeTraffic { sent: tally(1, 7, 700), received: tally(2, 8, 800), connections: 3 })
@@ -71,6 +101,8 @@ pub(super) fn full() -> Snapshot {
     Snapshot {
         interfaces: vec![interface(7, "veth12ab")],
         containers: vec![traffic("web")],
+        sizes: vec![sizes("web")],
+        dns: vec![dns("web")],
         known: vec![Arc::new(container("web"))],
         edges: vec![
             edge("web", Some(Protocol::TCP), 5432),
@@ -109,6 +141,8 @@ pub(super) fn full() -> Snapshot {
             evictions: 21,
             samples: 22,
             samples_lost: 23,
+            messages: 26,
+            messages_lost: [("rate-limit", 27), ("ring-full", 28), ("unreadable", 29)],
             log_lines: 24,
             log_lines_lost: 25,
         },

@@ -10,6 +10,7 @@ pub mod docs;
 mod family;
 #[cfg(test)]
 mod fixture;
+mod packets;
 #[cfg(test)]
 mod tests;
 mod traffic;
@@ -28,6 +29,7 @@ pub struct RenderError(#[from] prometheus::Error);
 pub fn gather(snapshot: &Snapshot) -> Vec<MetricFamily> {
     let mut families = Families::new();
     traffic::collect(snapshot, &mut families);
+    packets::collect(snapshot, &mut families);
     agent::collect(snapshot, &mut families);
     families.into_families()
 }

@@ -151,6 +151,29 @@ fn the_histogram_has_its_buckets() {
     expect(&full, "netwatch_attach_seconds_sum", 0.0625);
 }
 
+#[test]
+fn packet_sizes_are_histograms_by_container() {
+    let labels = "container=\"web\",network=\"shop_default\",direction=\"receive\"";
+    let name = "netwatch_container_packet_size_bytes";
+    let mut full = fixture::full();
+    expect(&full, &format!("{name}_bucket{{{labels},le=\"512\"}}"), 0.0);
+    expect(&full, &format!("{name}_bucket{{{labels},le=\"1024\"}}"), 30.0);
+    expect(&full, &format!("{name}_bucket{{{labels},le=\"+Inf\"}}"), 30.0);
+    expect(&full, &format!("{name}_sum{{{labels}}}"), 30_420.0);
+    full.sizes.push(fixture::sizes("web"));
+    expect(&full, &format!("{name}_bucket{{{labels},le=\"1024\"}}"), 60.0);
+    expect(&full, &format!("{name}_sum{{{labels}}}"), 60_840.0);
+    expect(&full, &format!("{name}_count{{{labels}}}"), 60.0);
+}
+
+#[test]
+fn dns_counts_are_by_container_and_code() {
+    let full = fixture::full();
+    expect(&full, "netwatch_dns_queries_total{container=\"web\"}", 34.0);
+    expect(&full, "netwatch_dns_responses_total{container=\"web\",rcode=\"NXDOMAIN\"}", 3.0);
+    expect(&full, "netwatch_dns_messages_lost_total{reason=\"ring-full\"}", 28.0);
+}
+
 /// Two containers can have one name over time, two interfaces over a rename.
 #[test]
 fn what_has_the_same_labels_is_added_up() {
@@ -202,6 +225,7 @@ fn hostile() -> Snapshot {
         "",
     ] {
         snapshot.containers.push(fixture::traffic(name));
+        snapshot.sizes.push(fixture::sizes(name));
         snapshot.edges.push(fixture::edge(name, Some(Protocol::UDP), 53));
         snapshot.interfaces.push(fixture::interface(9, name));
         snapshot.known.push(Arc::new(fixture::container(name)));

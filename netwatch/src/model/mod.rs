@@ -4,8 +4,11 @@ mod container;
 mod counters;
 mod endpoint;
 mod event;
+mod exclusion;
 mod flow;
+mod histogram;
 mod interface;
+mod message;
 mod protocol;
 mod sample;
 mod snapshot;
@@ -15,15 +18,18 @@ pub use container::{Attachment, Container, Source};
 pub use counters::{InterfaceCounters, InterfaceTally, Tally};
 pub use endpoint::{Endpoint, Name};
 pub use event::{Direction, EndReason, FlowEvent, FlowPhase, FlowRecord, Loss};
+pub use exclusion::Exclusion;
 pub use flow::{
     Echoes, EntrySide, FlowKey, Handshake, IcmpError, Observation, Repairs, Seen, SideReading,
     Socket, Traits,
 };
+pub use histogram::SizeHistogram;
 pub use interface::{Interface, InterfaceKind, Mac};
+pub use message::Message;
 pub use protocol::Protocol;
-pub use sample::Sample;
+pub use sample::{Ends, Sample, SampleEvent, SampledPacket};
 pub use snapshot::{
-    AgentStatus, AttachStatus, ContainerTraffic, Edge, EdgeTraffic, FlowTotals, InterfaceSnapshot,
-    ProgramRuns, Snapshot,
+    AgentStatus, AttachStatus, ContainerSizes, ContainerTraffic, DnsCounts, Edge, EdgeTraffic,
+    FlowTotals, InterfaceSnapshot, ProgramRuns, Snapshot,
 };
 pub use time::{Clock, Instant, WallTime};

@@ -22,9 +22,12 @@ impl Protocol {
     /// Address resolution: its flows go from who asks to who is asked for.
     pub const ARP: Self = Self(0x0806);
 
+    /// Protocols that have ports.
+    pub const WITH_PORTS: [Self; 4] = [Self::TCP, Self::UDP, Self::SCTP, Self::UDP_LITE];
+
     /// Whether the flow key has real ports (for ICMP it has an identifier instead).
     pub fn has_ports(self) -> bool {
-        matches!(self, Self::TCP | Self::UDP | Self::SCTP | Self::UDP_LITE)
+        Self::WITH_PORTS.contains(&self)
     }
 
     /// Whether this is ICMP of either family.

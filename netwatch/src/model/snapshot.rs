@@ -1,10 +1,10 @@
 //! All counters at one moment: what `/metrics` is built from. Every figure is a total since the agent's start.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use netwatch_common::outcome::Outcome;
 
-use super::{Container, EndReason, Interface, InterfaceCounters, Protocol, Tally};
+use super::{Container, EndReason, Interface, InterfaceCounters, Protocol, SizeHistogram, Tally};
 
 /// An observed interface.
 #[derive(Clone, Debug)]
@@ -30,6 +30,28 @@ pub struct ContainerTraffic {
     pub receive: Tally,
     /// What it sent.
     pub transmit: Tally,
+}
+
+/// How large the packets of a container were in one network; from the container's side.
+#[derive(Clone, Debug)]
+pub struct ContainerSizes {
+    /// The container's name.
+    pub container: Arc<str>,
+    /// The network's name; empty where unknown.
+    pub network: Arc<str>,
+    /// What it received.
+    pub receive: SizeHistogram,
+    /// What it sent.
+    pub transmit: SizeHistogram,
+}
+
+/// DNS messages of one who asks.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct DnsCounts {
+    /// Questions.
+    pub queries: u64,
+    /// Answers, by the mnemonic of their response code.
+    pub responses: BTreeMap<&'static str, u64>,
 }
 
 /// Who talks to whom: the key of the edge metrics.
@@ -117,6 +139,10 @@ pub struct AgentStatus {
     pub samples: u64,
     /// Samples lost because the ring was full.
     pub samples_lost: u64,
+    /// DNS messages received.
+    pub messages: u64,
+    /// DNS messages that are in no count, by reason; every reason, also those with zero.
+    pub messages_lost: [(&'static str, u64); 3],
     /// Flow log lines written.
     pub log_lines: u64,
     /// Flow log lines that could not be written, or were dropped because the writer was behind.
@@ -130,6 +156,10 @@ pub struct Snapshot {
     pub interfaces: Vec<InterfaceSnapshot>,
     /// Traffic per container and network.
     pub containers: Vec<ContainerTraffic>,
+    /// Packet sizes per container and network, estimated from samples.
+    pub sizes: Vec<ContainerSizes>,
+    /// DNS messages by the bounded name of the one who asks.
+    pub dns: Vec<(Arc<str>, DnsCounts)>,
     /// Known containers, for the info metric.
     pub known: Vec<Arc<Container>>,
     /// Traffic per edge.

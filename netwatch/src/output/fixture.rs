@@ -2,18 +2,20 @@
 
 use std::{net::IpAddr, sync::Arc, time::Duration};
 
+use bytes::Bytes;
 use netwatch_common::outcome::Outcome;
 
 use crate::model::{
     Clock, Container, Direction, Echoes, EndReason, Endpoint, EntrySide, FlowEvent, FlowKey,
-    FlowPhase, FlowRecord, Handshake, IcmpError, Instant, Loss, Mac, Name, Protocol, Repairs, Seen,
-    Socket, Source, Tally, Traits,
+    FlowPhase, FlowRecord, Handshake, IcmpError, Instant, Loss, Mac, Name, Protocol, Repairs,
+    Sample, SampleEvent, SampledPacket, Seen, Socket, Source, Tally, Traits,
 };
 
-/// An event of either kind.
+/// An event of any kind.
 pub(super) enum Line {
     Flow(Box<FlowEvent>),
     Loss(Loss),
+    Sample(Box<SampleEvent>),
 }
 
 /// 2026-03-01 18:04:05.123456 UTC at the monotonic zero.
@@ -83,6 +85,50 @@ fn event(phase: FlowPhase, flow: FlowRecord) -> Line {
 
 fn loss(at: u64, outcome: Outcome, tally: Tally) -> Line {
     Line::Loss(Loss { time: Instant(at), outcome, tally })
+}
+
+fn sample(time: u64, side: EntrySide, len: u32, segments: u32) -> Sample {
+    Sample {
+        time: Instant(time),
+        ifindex: 5,
+        side,
+        len,
+        wire_len: len + (segments - 1) * 66,
+        segments,
+        gso_size: if segments > 1 { 1_448 } else { 0 },
+        rate: 1_000,
+        bytes: Bytes::new(),
+    }
+}
+
+fn sampled(
+    sample: Sample,
+    network: Option<&str>,
+    interface: Option<&str>,
+    packet: Result<(Protocol, Endpoint, Endpoint), Outcome>,
+) -> Line {
+    Line::Sample(Box::new(SampleEvent {
+        sample,
+        interface: interface.map(str::to_owned),
+        network: network.map(Into::into),
+        packet: packet.map(|(protocol, source, destination)| SampledPacket {
+            protocol,
+            source,
+            destination,
+        }),
+    }))
+}
+
+/// Sampled packets: one, one that is three on the wire, one that is no packet over IP.
+pub(super) fn samples() -> Vec<Line> {
+    let web = || end(container("web", "nginx:1.27"), "172.17.0.3", 80);
+    let cli = || end(container("cli", "alpine:3.20"), "172.17.0.2", 51_234);
+    let line = |sample, packet| sampled(sample, Some("bridge"), Some("veth12ab"), packet);
+    vec![
+        line(sample(0, EntrySide::Ingress, 74, 1), Ok((Protocol::TCP, cli(), web()))),
+        line(sample(2 * MS, EntrySide::Egress, 3_200, 3), Ok((Protocol::TCP, web(), cli()))),
+        line(sample(3 * MS, EntrySide::Ingress, 42, 1), Err(Outcome::Arp)),
+    ]
 }
 
 /// The same flow when it is over, with everything that can be known of it.
@@ -281,6 +327,18 @@ pub(super) fn corners() -> Vec<Line> {
         lines.push(event(FlowPhase::End(reason), flow(10, Protocol::UDP, host(), external())));
     }
     lines.push(event(FlowPhase::End(EndReason::Fin), max));
+    lines.push(sampled(
+        sample(0, EntrySide::Ingress, 98, 1),
+        Some("x end=fin\n"),
+        Some("veth\u{1b}[31m at=y"),
+        Ok((Protocol::ICMP, veth("172.17.0.9", 7), external())),
+    ));
+    lines.push(sampled(
+        sample(u64::MAX, EntrySide::Ingress, 0, 1),
+        None,
+        None,
+        Err(Outcome::Truncated),
+    ));
     lines
 }
 

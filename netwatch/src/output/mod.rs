@@ -8,6 +8,7 @@ mod escape;
 mod fixture;
 mod human;
 mod json;
+mod sample;
 #[cfg(test)]
 mod tests;
 mod text;
@@ -15,7 +16,7 @@ mod view;
 
 use jiff::{Timestamp, tz::TimeZone};
 
-use crate::model::{Clock, FlowEvent, Instant, Loss};
+use crate::model::{Clock, FlowEvent, Instant, Loss, SampleEvent};
 
 /// How lines are written.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -36,7 +37,7 @@ pub struct Formatter {
     pub zone: TimeZone,
     /// Text: also addresses, images and the number of the flow. JSON always has them.
     pub wide: bool,
-    /// Text: colour the words `start`, `update`, `end`, `lost`.
+    /// Text: colour the words `start`, `update`, `end`, `lost`, `sample`.
     pub colour: bool,
 }
 
@@ -67,6 +68,22 @@ impl Formatter {
                 Ok(())
             }
             Format::Json => json::line(&view::loss(self, loss, clock), out),
+        }
+    }
+
+    /// Appends the line of a sample, as [`Self::flow`] does that of a flow.
+    pub fn sample(
+        &self,
+        event: &SampleEvent,
+        clock: Clock,
+        out: &mut Vec<u8>,
+    ) -> std::io::Result<()> {
+        match self.format {
+            Format::Text => {
+                out.extend_from_slice(sample::line(self, event, clock).as_bytes());
+                Ok(())
+            }
+            Format::Json => json::line(&sample::view(self, event, clock), out),
         }
     }
 }

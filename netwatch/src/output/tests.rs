@@ -23,6 +23,7 @@ fn write(formatter: &Formatter, lines: &[Line]) -> String {
         match line {
             Line::Flow(event) => formatter.flow(event, CLOCK, &mut out).unwrap(),
             Line::Loss(loss) => formatter.loss(loss, CLOCK, &mut out).unwrap(),
+            Line::Sample(event) => formatter.sample(event, CLOCK, &mut out).unwrap(),
         }
     }
     String::from_utf8(out).unwrap()
@@ -51,6 +52,7 @@ fn text_is_as_kept() {
     golden("example.txt", &write(&text, &fixture::example()));
     golden("corners.txt", &write(&text, &fixture::corners()));
     golden("hostile.txt", &write(&text, &fixture::hostile()));
+    golden("samples.txt", &write(&text, &fixture::samples()));
     text.wide = true;
     golden("example-wide.txt", &write(&text, &fixture::example()));
     golden("hostile-wide.txt", &write(&text, &fixture::hostile()));
@@ -62,10 +64,12 @@ fn json_is_as_kept() {
     golden("example.jsonl", &write(&json, &fixture::example()));
     golden("corners.jsonl", &write(&json, &fixture::corners()));
     golden("hostile.jsonl", &write(&json, &fixture::hostile()));
+    golden("samples.jsonl", &write(&json, &fixture::samples()));
 }
 
 fn everything() -> Vec<Line> {
-    [fixture::example(), fixture::corners(), fixture::hostile()].into_iter().flatten().collect()
+    let all = [fixture::example(), fixture::corners(), fixture::hostile(), fixture::samples()];
+    all.into_iter().flatten().collect()
 }
 
 #[test]
@@ -102,7 +106,7 @@ fn colour_is_on_the_first_word_only() {
         let (code, rest) = rest.split_at(5);
         let (word, rest) = rest.split_once("\u{1b}[0m").unwrap();
         assert!(
-            ["\u{1b}[31m", "\u{1b}[32m", "\u{1b}[33m", "\u{1b}[34m"].contains(&code),
+            ["\u{1b}[31m", "\u{1b}[32m", "\u{1b}[33m", "\u{1b}[34m", "\u{1b}[36m"].contains(&code),
             "{coloured:?}"
         );
         assert!(!rest.contains('\u{1b}'));
@@ -171,7 +175,8 @@ fn the_docs_show_the_golden_files() {
     let path = project("../docs/flow-log.md");
     let kept = std::fs::read_to_string(&path).unwrap();
     let mut fresh = kept.clone();
-    for name in ["example.txt", "example-wide.txt", "example.jsonl"] {
+    for name in ["example.txt", "example-wide.txt", "samples.txt", "example.jsonl", "samples.jsonl"]
+    {
         let language = if name.ends_with("jsonl") { "json" } else { "text" };
         let content = std::fs::read_to_string(project("src/output/testdata").join(name)).unwrap();
         let begin = format!("<!-- {name} -->\n");

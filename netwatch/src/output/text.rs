@@ -5,7 +5,7 @@ use std::{fmt::Write as _, time::Duration};
 use super::{Formatter, escape, human, timestamp};
 use crate::model::{
     Clock, Container, EndReason, Endpoint, FlowEvent, FlowPhase, FlowRecord, IcmpError, Instant,
-    Loss, Name, Tally,
+    Loss, Name, Protocol, Tally,
 };
 
 /// Width of `start tcp`, `end   icmp`, `update tcp`: names begin in one column.
@@ -31,8 +31,7 @@ pub(super) fn flow(formatter: &Formatter, event: &FlowEvent, clock: Clock) -> St
     let head = format!("{word:<5} {}", flow.protocol);
     let mut line = begin(formatter, clock, *time, &head, word, colour);
 
-    let ends = format!("{} -> {}", end(flow, &flow.client), end(flow, &flow.server));
-    let _ = write!(line, " {ends:<ENDS$}");
+    ends(&mut line, &[&flow.client, &flow.server].map(|one| end(flow.protocol, one)));
     if let Some(network) = &flow.network {
         let _ = write!(line, " net={}", escape::value(network));
     }
@@ -49,7 +48,7 @@ pub(super) fn flow(formatter: &Formatter, event: &FlowEvent, clock: Clock) -> St
     }
     // Without a handshake every flow ends by being idle, so that says nothing.
     if let FlowPhase::End(reason) = phase
-        && (flow.protocol == crate::model::Protocol::TCP || *reason != EndReason::Idle)
+        && (flow.protocol == Protocol::TCP || *reason != EndReason::Idle)
     {
         let _ = write!(line, " end={}", reason.name());
     }
@@ -100,8 +99,14 @@ pub(super) fn loss(formatter: &Formatter, loss: &Loss, clock: Clock) -> String {
     finish(line)
 }
 
+/// Both ends, with room for short names.
+pub(super) fn ends(line: &mut String, [left, right]: &[String; 2]) {
+    let ends = format!("{left} -> {right}");
+    let _ = write!(line, " {ends:<ENDS$}");
+}
+
 /// Time of day and the padded head, in which `word` comes first and may have a colour.
-fn begin(
+pub(super) fn begin(
     formatter: &Formatter,
     clock: Clock,
     time: Instant,
@@ -122,7 +127,7 @@ fn begin(
 }
 
 /// No blanks at the end of a line that has no network.
-fn finish(mut line: String) -> String {
+pub(super) fn finish(mut line: String) -> String {
     line.truncate(line.trim_end().len());
     line.push('\n');
     line
@@ -151,7 +156,7 @@ fn tally(tally: Tally) -> String {
 }
 
 /// `web:80`, `host:22`, `8.8.8.8:53`, `[2001:db8::1]:443`, `172.17.0.3%veth12ab:80`; the port only where there is one.
-fn end(flow: &FlowRecord, end: &Endpoint) -> String {
+pub(super) fn end(protocol: Protocol, end: &Endpoint) -> String {
     let (name, is_ipv6) = match &end.name {
         Name::Container(container) => (container_name(container), false),
         Name::Host => ("host".to_owned(), false),
@@ -162,7 +167,7 @@ fn end(flow: &FlowRecord, end: &Endpoint) -> String {
             (end.address().to_string(), end.address().is_ipv6())
         }
     };
-    match (flow.protocol.has_ports(), is_ipv6) {
+    match (protocol.has_ports(), is_ipv6) {
         (false, _) => name,
         (true, false) => format!("{name}:{}", end.socket.port),
         (true, true) => format!("[{name}]:{}", end.socket.port),

@@ -55,7 +55,7 @@ pub(super) struct LossView {
 }
 
 #[derive(Serialize)]
-struct EndView<'a> {
+pub(super) struct EndView<'a> {
     name: &'a str,
     kind: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -188,10 +188,7 @@ pub(super) fn flow<'a>(formatter: &Formatter, event: &'a FlowEvent, clock: Clock
             .iter()
             .map(|seen| SeenView {
                 ifindex: seen.ifindex,
-                hook: match seen.side {
-                    EntrySide::Ingress => "ingress",
-                    EntrySide::Egress => "egress",
-                },
+                hook: hook(seen.side),
                 from: if seen.from_client { "client" } else { "server" },
                 tally: seen.tally.into(),
             })
@@ -241,7 +238,15 @@ impl From<Tally> for TallyView {
     }
 }
 
-fn end(protocol: Protocol, end: &Endpoint) -> EndView<'_> {
+/// The word for a hook.
+pub(super) fn hook(side: EntrySide) -> &'static str {
+    match side {
+        EntrySide::Ingress => "ingress",
+        EntrySide::Egress => "egress",
+    }
+}
+
+pub(super) fn end(protocol: Protocol, end: &Endpoint) -> EndView<'_> {
     let container = end.container();
     EndView {
         name: end.label(),
@@ -280,7 +285,7 @@ fn flags(flags: u8) -> String {
 }
 
 /// Microseconds always, so that lines sort as text within one offset.
-fn rfc3339(formatter: &Formatter, clock: Clock, instant: Instant) -> String {
+pub(super) fn rfc3339(formatter: &Formatter, clock: Clock, instant: Instant) -> String {
     const PRINTER: DateTimePrinter = DateTimePrinter::new().precision(Some(6));
     let timestamp = timestamp(clock, instant);
     PRINTER.timestamp_with_offset_to_string(&timestamp, formatter.zone.to_offset(timestamp))

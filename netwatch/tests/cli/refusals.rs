@@ -10,9 +10,9 @@ fn bad_values_name_value_place_and_remedy() {
         (
             ["--sample-rate", "-1"],
             "--sample-rate: '-1' is not a whole number",
-            "from 0 to 4294967295",
+            "from 0 to 1073741824",
         ),
-        (["--sample-rate", "4294967296"], "--sample-rate: '4294967296' is too large", "from 0"),
+        (["--sample-rate", "1073741825"], "--sample-rate: '1073741825' is too large", "from 0"),
         (["--max-flows", "1023"], "--max-flows: '1023' is too small", "from 1024 to 4194304"),
         (["--max-flows", "4194305"], "--max-flows: '4194305' is too large", "from 1024 to 4194304"),
         (["--metrics.max-series", "0"], "--metrics.max-series: '0' is too small", "from 1"),
@@ -24,6 +24,29 @@ fn bad_values_name_value_place_and_remedy() {
         (["--flow-active-timeout", "1d"], "--flow-active-timeout: '1d' has no known unit", "500ms"),
         (["--interface", "["], "--interface: '[' is not a valid pattern: ", "veth*"),
         (["--exclude", ""], "--exclude: '' is empty", "veth*"),
+        (
+            ["--exclude-net", "10.1.2.3/8"],
+            "--exclude-net: '10.1.2.3/8' is an address in the network 10.0.0.0/8",
+            "give 10.0.0.0/8",
+        ),
+        (
+            ["--exclude-net", "10.0.0.0/33"],
+            "--exclude-net: '10.0.0.0/33' has no valid number of bits",
+            "0 to 32 bits",
+        ),
+        (
+            ["--exclude-port", "53/udp"],
+            "--exclude-port: '53/udp' has the protocol behind the port",
+            "write udp/53",
+        ),
+        (["--exclude-port", "0"], "--exclude-port: '0' has a port that is too small", "from 1"),
+        (
+            ["--exclude-protocol", "tpc"],
+            "--exclude-protocol: 'tpc' is not a known protocol",
+            "such as icmp",
+        ),
+        (["--sample-length", "513"], "--sample-length: '513' is too large", "from 0 to 512"),
+        (["--dns-rate", "x"], "--dns-rate: 'x' is not a whole number", "from 0 to 1000000"),
         (["--flow-log", ""], "--flow-log: '' is empty", "- for standard output"),
         (["--flow-format", "xml"], "--flow-format: 'xml' is not known", "text, json"),
         (["--attach-mode", "xdp"], "--attach-mode: 'xdp' is not known", "auto, tcx, clsact"),
@@ -62,6 +85,25 @@ fn bad_values_name_value_place_and_remedy() {
         assert!(first.starts_with(&format!("netwatch: {message}")), "{text}");
         assert!(second.starts_with("hint: ") && second.contains(hint), "{text}");
     }
+}
+
+#[test]
+fn lines_about_samples_need_samples_and_a_log() {
+    let refused = |arguments: &[&str]| fail(netwatch(&["run", "--check"]).args(arguments), 2);
+    assert_eq!(
+        refused(&["--flow-log-samples"]),
+        "netwatch: --flow-log-samples: there is no flow log to write them to\n\
+         hint: add --flow-log FILE, or - for standard output\n"
+    );
+    assert_eq!(
+        refused(&["--flow-log-samples", "--flow-log", "-", "--sample-rate", "0"]),
+        "netwatch: --flow-log-samples: no packet is sampled\n\
+         hint: give a --sample-rate of 1 or more\n"
+    );
+    assert_eq!(
+        refused(&["--flow-log-samples=yes"]),
+        "netwatch: --flow-log-samples: 'yes' is not known\nhint: give one of: true, false\n"
+    );
 }
 
 #[test]

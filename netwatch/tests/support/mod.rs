@@ -10,6 +10,8 @@
 
 pub mod agent;
 pub mod counters;
+pub mod cpu;
+pub mod dns;
 pub mod docker;
 pub mod events;
 pub mod http;

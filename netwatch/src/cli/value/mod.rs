@@ -3,12 +3,14 @@
 
 mod address;
 mod duration;
+mod exclusion;
 mod place;
 
 use globset::{GlobBuilder, GlobMatcher};
 
 pub(super) use address::{address, all_addresses};
 pub(super) use duration::{duration, show_duration};
+pub(super) use exclusion::{network, port, protocol, show_port};
 pub(super) use place::{docker_host, flow_log, telemetry_path};
 
 /// What is wrong with a value, and what to do.

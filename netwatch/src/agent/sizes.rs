@@ -1,0 +1,124 @@
+//! How large the packets of each container are, estimated from samples at its veths.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::Arc,
+};
+
+use crate::model::{Container, ContainerSizes, EntrySide, Sample, SizeHistogram};
+
+/// Histograms by container name and network. A restarted container goes on under its name.
+#[derive(Default)]
+pub(super) struct Sizes {
+    sums: BTreeMap<(Arc<str>, Arc<str>), Both>,
+    /// By veth, until it is known whose it is.
+    waiting: HashMap<u32, Both>,
+}
+
+#[derive(Default)]
+struct Both {
+    receive: SizeHistogram,
+    transmit: SizeHistogram,
+}
+
+impl Sizes {
+    /// Adds a sample taken at a veth.
+    pub(super) fn add(&mut self, sample: &Sample) {
+        let waiting = self.waiting.entry(sample.ifindex).or_default();
+        // The container receives what its veth on the host transmits.
+        match sample.side {
+            EntrySide::Ingress => waiting.transmit.add(sample),
+            EntrySide::Egress => waiting.receive.add(sample),
+        }
+    }
+
+    /// Adds what was sampled at a veth to the container behind it. Until the container is known, it waits.
+    pub(super) fn settle(
+        &mut self,
+        ifindex: u32,
+        container: Option<&Container>,
+        network: Option<&Arc<str>>,
+    ) {
+        let Some(container) = container else { return };
+        let Some(waiting) = self.waiting.remove(&ifindex) else { return };
+        let network = network.cloned().unwrap_or_else(|| "".into());
+        let sums = self.sums.entry((container.name.as_str().into(), network)).or_default();
+        sums.receive.merge(&waiting.receive);
+        sums.transmit.merge(&waiting.transmit);
+    }
+
+    /// A veth is gone; its index may come again.
+    pub(super) fn close(&mut self, ifindex: u32) {
+        self.waiting.remove(&ifindex);
+    }
+
+    /// All histograms.
+    pub(super) fn snapshot(&self) -> Vec<ContainerSizes> {
+        self.sums
+            .iter()
+            .map(|((container, network), both)| ContainerSizes {
+                container: Arc::clone(container),
+                network: Arc::clone(network),
+                receive: both.receive,
+                transmit: both.transmit,
+            })
+            .collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+
+    use super::*;
+    use crate::model::{Instant, Source};
+
+    fn sample(ifindex: u32, side: EntrySide) -> Sample {
+        Sample {
+            time: Instant(0),
+            ifindex,
+            side,
+            len: 100,
+            wire_len: 100,
+            segments: 1,
+            gso_size: 0,
+            rate: 10,
+            bytes: Bytes::new(),
+        }
+    }
+
+    #[test]
+    fn samples_wait_for_the_name() {
+        let web = Container {
+            id: "web".into(),
+            name: "web".into(),
+            image: String::new(),
+            project: None,
+            service: None,
+            attachments: Vec::new(),
+            pid: None,
+            host_network: false,
+            shares_with: None,
+            source: Source::Engine,
+        };
+        let network: Arc<str> = "bridge".into();
+        let mut sizes = Sizes::default();
+        sizes.add(&sample(4, EntrySide::Ingress));
+        sizes.add(&sample(5, EntrySide::Ingress));
+        sizes.settle(4, None, Some(&network));
+        sizes.close(5);
+        assert!(sizes.snapshot().is_empty());
+        sizes.add(&sample(4, EntrySide::Egress));
+        sizes.add(&sample(5, EntrySide::Ingress));
+        for ifindex in [4, 5, 4] {
+            sizes.settle(ifindex, Some(&web), Some(&network));
+        }
+        let all = sizes.snapshot();
+        assert_eq!(all.len(), 1);
+        assert_eq!(
+            (all[0].receive.count(), all[0].transmit.count()),
+            (10, 20),
+            "from the container's side; what another veth of this number had is forgotten"
+        );
+    }
+}
