@@ -1,113 +1,21 @@
-//! Compiles the kernel side with whichever toolchain can.
+//! Compiles the kernel side, and finds out which revision this is.
 
-use std::{
-    env, fs,
-    path::{Path, PathBuf},
-    process::Command,
-};
+#[path = "build/kernel.rs"]
+mod kernel;
 
-use anyhow::{Context as _, Result, bail};
+use std::{env, process::Command};
 
-/// The packaged compiler that `cargo xtask setup` links into rustup under this name.
-const PACKAGED: &str = "netwatch-ebpf";
-const PACKAGE: &str = "netwatch-ebpf";
-const TARGET: &str = "bpfel-unknown-none";
+use anyhow::Result;
+use kernel::Compiler;
 
-/// A toolchain that can compile for the kernel's target.
-struct Toolchain {
-    name: String,
-    /// It has a compiled `core` for the target; else it is nightly and compiles its own.
-    has_core: bool,
-}
+const BINARY: &str = "netwatch-ebpf";
 
 fn main() -> Result<()> {
-    println!("cargo:rerun-if-env-changed=NETWATCH_EBPF_TOOLCHAIN");
     println!("cargo:rerun-if-env-changed=NETWATCH_REVISION");
-    println!("cargo:rerun-if-changed=../netwatch-common/src");
-    println!("cargo:rerun-if-changed=../netwatch-ebpf");
     revision();
-    let toolchain = toolchain()?;
-    if !runs(Command::new("bpf-linker").arg("--version")) {
-        bail!("cannot compile the eBPF programs: no bpf-linker in PATH; run `cargo xtask setup`");
-    }
-    // Where this checkout is now, not where the build script was compiled: a `target` may have been copied.
-    let here = env::var("CARGO_MANIFEST_DIR").context("cargo did not set CARGO_MANIFEST_DIR")?;
-    let ebpf = Path::new(&here).join("../netwatch-ebpf");
-    let out = PathBuf::from(env::var_os("OUT_DIR").context("cargo did not set OUT_DIR")?);
-    for (features, object) in [("", "netwatch-ebpf"), ("log", "netwatch-ebpf.log")] {
-        let compiled = build(&ebpf, &toolchain, features, &out)?;
-        fs::copy(&compiled, out.join(object))
-            .with_context(|| format!("copying {}", compiled.display()))?;
-    }
-    Ok(())
-}
-
-/// Answers with the object.
-fn build(ebpf: &Path, toolchain: &Toolchain, features: &str, out: &Path) -> Result<PathBuf> {
-    let target_dir = out.join("ebpf");
-    let architecture = env::var("CARGO_CFG_TARGET_ARCH").unwrap_or_else(|_| "x86_64".into());
-    let flags = [
-        &format!("--cfg=bpf_target_arch=\"{architecture}\""),
-        // 32-bit operations and jumps, which every kernel from 5.1 on knows: a sixth fewer instructions for a packet.
-        // aya-build has no way to say so, hence cargo is called by hand.
-        "-Ctarget-cpu=v3",
-        "-Cdebuginfo=2",
-        "-Clink-arg=--btf",
-    ];
-    let mut cargo = Command::new("rustup");
-    cargo.args(["run", &toolchain.name, "cargo", "build", "--quiet", "--package", PACKAGE]);
-    cargo.args(["--bin", PACKAGE, "--release", "--target", TARGET, "--features", features]);
-    cargo.arg("--target-dir").arg(&target_dir).current_dir(ebpf);
-    cargo.env("CARGO_ENCODED_RUSTFLAGS", flags.join("\u{1f}"));
-    if toolchain.has_core {
-        // aya-ebpf and our programs want an unstable feature each; the value names the crates that may use one.
-        cargo.env("RUSTC_BOOTSTRAP", "aya_ebpf,netwatch_ebpf");
-    } else {
-        cargo.args(["-Z", "build-std=core"]);
-    }
-    // Those of the compiler that runs us.
-    for name in ["RUSTC", "RUSTC_WRAPPER", "RUSTC_WORKSPACE_WRAPPER", "RUSTFLAGS", "CARGO"] {
-        cargo.env_remove(name);
-    }
-    let output = cargo.output().context("starting rustup")?;
-    if !output.status.success() {
-        bail!("compiling the eBPF programs failed:\n{}", String::from_utf8_lossy(&output.stderr));
-    }
-    for line in String::from_utf8_lossy(&output.stderr).lines() {
-        println!("cargo:warning={line}");
-    }
-    Ok(target_dir.join(TARGET).join("release").join(PACKAGE))
-}
-
-/// The first toolchain that has `core` for the kernel's target.
-fn toolchain() -> Result<Toolchain> {
-    let compiled = format!("lib/rustlib/{TARGET}");
-    if let Ok(name) = env::var("NETWATCH_EBPF_TOOLCHAIN") {
-        let has_core = sysroot_has(&name, &compiled);
-        return Ok(Toolchain { name, has_core });
-    }
-    if sysroot_has(PACKAGED, &compiled) {
-        return Ok(Toolchain { name: PACKAGED.into(), has_core: true });
-    }
-    if sysroot_has("nightly", "lib/rustlib/src/rust/library/core") {
-        return Ok(Toolchain { name: "nightly".into(), has_core: false });
-    }
-    bail!(
-        "cannot compile the eBPF programs: neither the packaged toolchain `{PACKAGED}` nor rustup's nightly with \
-         rust-src is here; run `cargo xtask setup`"
-    )
-}
-
-fn sysroot_has(toolchain: &str, path: &str) -> bool {
-    let output =
-        Command::new("rustup").args(["run", toolchain, "rustc", "--print", "sysroot"]).output();
-    let Ok(output) = output else { return false };
-    output.status.success()
-        && Path::new(String::from_utf8_lossy(&output.stdout).trim()).join(path).exists()
-}
-
-fn runs(command: &mut Command) -> bool {
-    command.output().is_ok_and(|output| output.status.success())
+    let compiler = Compiler::find()?;
+    compiler.build(BINARY, "", "netwatch-ebpf")?;
+    compiler.build(BINARY, "log", "netwatch-ebpf.log")
 }
 
 /// The git revision for `--version`, where there is a checkout.

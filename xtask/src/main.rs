@@ -1,9 +1,11 @@
 //! netwatch's developer and first-run commands: `cargo xtask setup | run | test | fuzz | kernels | lab`.
+//! netwatch's developer and first-run commands: `cargo xtask setup | run | test | bench | lab`.
 //!
 //! Promises: every command leaves the host as it found it, also when it fails or is interrupted; only `setup` installs
 //! anything, and says so first. Exit codes are netwatch's own: 0 done, 1 failed, 2 usage, 3 not permitted or not
 //! supported here.
 
+mod bench;
 mod cleanup;
 mod command;
 mod docker;
@@ -38,6 +40,7 @@ Examples:
   cargo xtask test                   every test, on a real Docker engine
   cargo xtask fuzz --seconds 30      every fuzz target for 30 seconds
   cargo xtask kernels                old and new kernels, in virtual machines
+  cargo xtask bench                  what netwatch costs on this machine
   cargo xtask lab up                 a Docker-like host without Docker
   cargo xtask lab traffic --seconds 60
 
@@ -63,6 +66,8 @@ enum Task {
     Fuzz(fuzz::Args),
     /// Boot Debian's kernels in virtual machines, and run netwatch on each
     Kernels(kernels::Args),
+    /// Measure what netwatch costs on this machine
+    Bench(bench::Args),
     /// A Docker-like host without Docker: namespaces web, api, db and cli on one bridge
     #[command(subcommand)]
     Lab(lab::Task),
@@ -98,6 +103,7 @@ fn perform(task: Task) -> Result<ExitCode> {
         Task::Test(args) => return test::test(&args),
         Task::Fuzz(args) => fuzz::fuzz(&args)?,
         Task::Kernels(args) => return kernels::kernels(&args),
+        Task::Bench(args) => return bench::bench(&args),
         Task::Lab(task) => lab::lab(&task)?,
         Task::Engine => engine::keep()?,
         Task::ObserveLab(args) => return run::observe_lab(&args),
