@@ -31,7 +31,7 @@ impl InterfaceHalf {
 ///
 /// The agent writes `ifindex` on every CPU when it attaches, and 0 to `sample_countdown` when it changes the rate; the
 /// programs write the rest. The slot of an interface is
-/// `set * INTERFACE_WAYS + way`, where `set` is the ifindex modulo [`INTERFACE_SETS`]: one look-up, without a hash,
+/// `set * INTERFACE_WAYS + way`, where `set` is the ifindex modulo [`crate::config::INTERFACE_SETS`]: one look-up, without a hash,
 /// finds out whose counters these are and the counters themselves.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -48,5 +48,5 @@ pub struct InterfaceCounters {
 
 const _: () = assert!(size_of::<InterfaceCounters>() == 72 && align_of::<InterfaceCounters>() == 8);
 
-/// The slots whose interfaces have the same ifindex modulo [`INTERFACE_SETS`].
+/// The slots whose interfaces have the same ifindex modulo [`crate::config::INTERFACE_SETS`].
 pub type InterfaceSet = [InterfaceCounters; INTERFACE_WAYS as usize];

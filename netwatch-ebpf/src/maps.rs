@@ -65,11 +65,11 @@ pub static EVICTED: RingBuf<(), { 4 << 20 }> = RingBuf::new();
 
 /// [`netwatch_common::sample::Sample`]s, each with its bytes. They have a ring of their own, so that they never crowd out flows.
 #[btf_map]
-pub static SAMPLES: RingBuf<(), { 1 << 20 }> = RingBuf::new();
+pub static SAMPLES: RingBuf<(), { 512 << 10 }> = RingBuf::new();
 
-/// [`netwatch_common::message::Message`]s, each with its bytes: room for some 8,000 of the usual length.
+/// [`netwatch_common::message::Message`]s, each with its bytes: room for some 4,000 of the usual length.
 #[btf_map]
-pub static MESSAGES: RingBuf<(), { 1 << 20 }> = RingBuf::new();
+pub static MESSAGES: RingBuf<(), { 512 << 10 }> = RingBuf::new();
 
 /// Per CPU and slot: the time until which the messages of an interface have used up its rate.
 #[btf_map]

@@ -43,7 +43,7 @@ pub(super) const EGRESS_PROGRAM: &str = "netwatch_egress";
 /// Program at the `kfree_skb` tracepoint, which the kernel may refuse.
 pub(super) const DROP_PROGRAM: &str = "netwatch_drop";
 
-const RING_BYTES: u64 = (4 << 20) + (1 << 20) + (1 << 20) + (256 << 10);
+const RING_BYTES: u64 = (4 << 20) + (512 << 10) + (512 << 10) + (256 << 10);
 
 static OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/netwatch-ebpf"));
 static OBJECT_WITH_MESSAGES: &[u8] =
