@@ -267,11 +267,13 @@ impl Conversation {
     /// How it ended when nothing came for long.
     pub(super) fn idle_end(&self) -> EndReason {
         let server = if self.low_is_client() { self.high } else { self.low };
-        if self.opened_by_syn() && server.first.is_none() {
-            EndReason::NoAnswer
-        } else {
-            EndReason::Idle
-        }
+        let asked = self.opened_by_syn() || self.asks_for_somebody();
+        if asked && server.first.is_none() { EndReason::NoAnswer } else { EndReason::Idle }
+    }
+
+    /// An ARP request that wants an answer: whoever asks for its own address only announces it (RFC 5227, section 3).
+    fn asks_for_somebody(&self) -> bool {
+        self.key.protocol == Protocol::ARP && self.key.low.address != self.key.high.address
     }
 
     /// An established TCP connection may be silent for long.

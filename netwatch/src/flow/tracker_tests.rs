@@ -274,3 +274,24 @@ fn stopping_ends_everything_once() {
     assert_eq!(phases(&events), [FlowPhase::Start, FlowPhase::End(EndReason::Shutdown)]);
     assert_eq!(tracker.totals().active, 0);
 }
+
+#[test]
+fn an_arp_request_without_an_answer_is_told_and_an_announcement_is_not() {
+    let mut tracker = tracker();
+    for (asked_for, reason) in [(9, EndReason::NoAnswer), (2, EndReason::Idle)] {
+        let asks = Observation {
+            protocol: Protocol::ARP,
+            ..observation(
+                VETH_A,
+                socket(2, 0),
+                socket(asked_for, 0),
+                SideReading { opened_by: 1, ..reading(1, SECOND, SECOND, 0) },
+                SideReading::default(),
+            )
+        };
+        tracker.observe(&asks);
+        tick(&mut tracker, 2 * SECOND);
+        let ends = tick(&mut tracker, 60 * SECOND);
+        assert_eq!(phases(&ends), [FlowPhase::End(reason)], "{asked_for}");
+    }
+}

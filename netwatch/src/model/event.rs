@@ -18,7 +18,7 @@ pub enum EndReason {
     Reset,
     /// TCP: the server answered the SYN with RST.
     Refused,
-    /// TCP: no answer to the SYN came.
+    /// TCP: no answer to the SYN came. ARP: nobody answered.
     NoAnswer,
     /// No packet for the idle timeout.
     Idle,
