@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use netwatch_common::outcome::Outcome;
 use tokio::{
     sync::{mpsc, oneshot, watch},
-    time::{MissedTickBehavior, interval},
+    time::{MissedTickBehavior, interval, sleep_until},
 };
 use tracing::{debug, info, warn};
 
@@ -31,6 +31,12 @@ use crate::{
 
 /// How often the flows are read. A line of the flow log is at most this late, plus what it waits for names.
 const READ_INTERVAL: Duration = Duration::from_millis(250);
+/// Reading takes at most one part in so many of a CPU: with very many flows it is done less often.
+const READING_SHARE: u32 = 40;
+/// But at least this often.
+const LONGEST_READ_INTERVAL: Duration = Duration::from_secs(2);
+/// Where so many entries gave way since the last reading, it is done as often as ever: their ring must not fill up.
+const MANY_EVICTIONS: u64 = 4_000;
 /// How often the programs are given the time: the grain of the last packet's time.
 const CLOCK_INTERVAL: Duration = Duration::from_millis(10);
 /// Packets and bytes each way, and connections: what an edge takes of `--metrics.max-series`.
@@ -102,9 +108,9 @@ impl Core {
         mut scrapes: mpsc::Receiver<oneshot::Sender<Snapshot>>,
         mut stopped: watch::Receiver<bool>,
     ) -> Result<(), AgentError> {
-        let mut read = interval(READ_INTERVAL);
+        let mut next_reading = tokio::time::Instant::now();
+        let mut evictions = 0;
         let mut tick = interval(CLOCK_INTERVAL);
-        read.set_missed_tick_behavior(MissedTickBehavior::Delay);
         tick.set_missed_tick_behavior(MissedTickBehavior::Skip);
         let result = loop {
             // In this order: a new link must not wait for a scrape.
@@ -117,7 +123,12 @@ impl Core {
                 },
                 Some(event) = engine.recv() => self.on_engine(&event),
                 _ = tick.tick() => self.datapath.refresh_clock(),
-                _ = read.tick() => self.read(),
+                () = sleep_until(next_reading) => {
+                    let begin = tokio::time::Instant::now();
+                    self.read();
+                    let before = std::mem::replace(&mut evictions, self.datapath.status().evictions);
+                    next_reading = begin + pause(begin.elapsed(), evictions - before);
+                }
                 Some(scrape) = scrapes.recv() => {
                     let snapshot = self.snapshot();
                     // Whoever asked may have gone.
@@ -378,6 +389,14 @@ impl Core {
     }
 }
 
+/// From the beginning of a reading that took so long, and found that so many entries had given way, to the next one.
+fn pause(took: Duration, evictions: u64) -> Duration {
+    if evictions > MANY_EVICTIONS {
+        return READ_INTERVAL;
+    }
+    (took * READING_SHARE).clamp(READ_INTERVAL, LONGEST_READ_INTERVAL)
+}
+
 /// How the monotonic clock stands to the wall clock now.
 fn clock() -> Clock {
     let wall = Timestamp::now().as_nanosecond();
@@ -390,5 +409,19 @@ pub(super) fn engine_up(state: EngineState) -> Option<bool> {
         EngineState::Expected => None,
         EngineState::Up => Some(true),
         EngineState::Down => Some(false),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reading_takes_its_share_and_no_more_unless_entries_give_way() {
+        let ms = Duration::from_millis;
+        assert_eq!(pause(ms(1), 0), READ_INTERVAL);
+        assert_eq!(pause(ms(20), 0), ms(800));
+        assert_eq!(pause(ms(500), MANY_EVICTIONS), LONGEST_READ_INTERVAL);
+        assert_eq!(pause(ms(500), MANY_EVICTIONS + 1), READ_INTERVAL);
     }
 }
