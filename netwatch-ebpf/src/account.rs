@@ -67,9 +67,11 @@ fn uncommon<const HOOK: u8>(ctx: &TcContext) {
     }
     let (carries_message, quotes, inner_at) =
         (message::is_in(packet), packet.quoted_at != 0, packet.inner_at);
+    let header_len = packet.header_len;
     if !count_rare::<HOOK>(ctx, packet) {
         return;
     }
+    sample::draw_anew::<HOOK>(ctx, header_len);
     // All of these parse once more, into the room that this packet was parsed into.
     if carries_message {
         message::send::<HOOK>(ctx);
@@ -83,25 +85,26 @@ fn uncommon<const HOOK: u8>(ctx: &TcContext) {
 /// Counts a common packet.
 #[inline(always)]
 fn count<const HOOK: u8, const TCP: bool, const V4: bool>(ctx: &TcContext, packet: &Packet) {
-    if enter::<HOOK, TCP, V4>(ctx, packet) && message::is_in(packet) {
+    if enter::<HOOK, TCP, V4, true>(ctx, packet) && message::is_in(packet) {
         message::send::<HOOK>(ctx);
     }
 }
 
-/// Counts any other packet. Whether it was let in.
+/// Counts any other packet. Whether it was let in. What it needs of the stack is not to lie below what sampling needs.
 #[inline(never)]
 fn count_rare<const HOOK: u8>(ctx: &TcContext, packet: &Packet) -> bool {
     // A later fragment has no TCP header to follow.
     if packet.protocol == protocol::TCP && packet.fragment != fragment::LATER {
-        enter::<HOOK, true, false>(ctx, packet)
+        enter::<HOOK, true, false, false>(ctx, packet)
     } else {
-        enter::<HOOK, false, false>(ctx, packet)
+        enter::<HOOK, false, false, false>(ctx, packet)
     }
 }
 
-/// Counts a packet at its interface and in its flow, if the user has not excluded it. Whether it was let in.
+/// Counts a packet at its interface and in its flow, if the user has not excluded it, and draws a sample where that is done
+/// here. Whether it was let in.
 #[inline(always)]
-fn enter<const HOOK: u8, const TCP: bool, const V4: bool>(
+fn enter<const HOOK: u8, const TCP: bool, const V4: bool, const SAMPLE: bool>(
     ctx: &TcContext,
     packet: &Packet,
 ) -> bool {
@@ -120,7 +123,9 @@ fn enter<const HOOK: u8, const TCP: bool, const V4: bool>(
     if let Err(outcome) = flow::count::<HOOK, TCP, V4>(&seen) {
         count_outcome(ctx, outcome, packet.header_len);
     }
-    sample::draw::<HOOK>(ctx, number, interface.counters, packet.header_len);
+    if SAMPLE {
+        sample::draw::<HOOK>(ctx, number, interface.counters, packet.header_len);
+    }
     true
 }
 

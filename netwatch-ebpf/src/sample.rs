@@ -19,7 +19,7 @@ use netwatch_common::{
 };
 
 use crate::{
-    clock,
+    account, clock, interface,
     maps::{CPUS, SAMPLES},
     record, skb,
 };
@@ -43,6 +43,15 @@ pub fn draw<const HOOK: u8>(
     }
     let is_drawn = *countdown == 1;
     *countdown = next::<HOOK>(ctx, number, is_drawn, header_len);
+}
+
+/// The same for whoever does not have the interface at hand.
+#[inline(never)]
+pub fn draw_anew<const HOOK: u8>(ctx: &TcContext, header_len: u32) {
+    let number = account::cpu();
+    if let Some(interface) = interface::find(number, skb::ifindex(ctx)) {
+        draw::<HOOK>(ctx, number, interface.counters, header_len);
+    }
 }
 
 /// Takes a sample if it is due, and draws the distance to the next. Where none was drawn yet, this packet is the first of
