@@ -121,8 +121,7 @@ pub mod mark {
 pub struct Half {
     /// What was counted.
     pub tally: Tally,
-    /// `CLOCK_MONOTONIC` of the first packet: exact where it opened the entry or is one of those that are timed (SYN,
-    /// FIN, RST, ICMP); 0 = none yet.
+    /// `CLOCK_MONOTONIC` of the first packet, exact; 0 = none yet.
     pub first_ns: u64,
     /// `CLOCK_MONOTONIC` of the last packet, exact or as fresh as the kernel side's clock (about 10 ms).
     pub last_ns: u64,
@@ -148,7 +147,8 @@ const _: () = assert!(size_of::<Half>() == 64 && align_of::<Half>() == 8);
 
 /// An entry of the flow table.
 ///
-/// Written by one CPU only, between two increments of `sequence`: a reader that finds it odd or changed reads again. Three cache lines: what is looked up and changed seldom, and one for each direction.
+/// Written by one CPU only, between two increments of `sequence`: a reader that finds it odd or changed reads again.
+/// Three cache lines: what is looked up and changed seldom, and one for each direction.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct FlowEntry {

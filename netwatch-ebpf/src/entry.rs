@@ -31,12 +31,14 @@ pub fn open(entry: &mut FlowEntry, key: &[u64; WORDS]) {
 pub fn update<const HOOK: u8, const TCP: bool>(
     seen: &Sighting<'_>,
     entry: &mut FlowEntry,
-    now: u64,
+    mut now: u64,
 ) {
     let Sighting { packet, weight, .. } = seen;
     let FlowEntry { timing_ns, ended, source_mac, ingress, egress, .. } = entry;
     let (half, other) = if HOOK == INGRESS { (ingress, egress) } else { (egress, ingress) };
     if half.first_ns == 0 {
+        // The recent time may lie before what another CPU has seen exactly.
+        now = clock::exact();
         begin::<TCP>(half, packet, now);
         if other.first_ns == 0 {
             skb::source_mac(seen.ctx, source_mac);

@@ -20,7 +20,7 @@ use netwatch_common::{
 };
 
 use crate::{
-    clock, entry,
+    entry,
     maps::{CPUS, EVICTED, FLOW_SETS, FLOWS, HASH_SEEDS},
     skb::Weight,
     tcp,
@@ -50,7 +50,7 @@ pub fn count<const HOOK: u8, const TCP: bool, const V4: bool>(
     let set = set_of(&key, seen.number);
     // No set: only for a table of another size than the loader told us.
     let ways = FLOWS.get_ptr_mut(set).ok_or(Outcome::FlowTableFull)?.cast::<FlowEntry>();
-    let mut now = entry::time_of::<TCP>(seen);
+    let now = entry::time_of::<TCP>(seen);
     let known = find(ways, &key);
     let way = any_of(FLOW_WAYS, known.unwrap_or_else(|| victim(ways)), key[WORDS - 1]);
     // SAFETY: within the set.
@@ -59,7 +59,6 @@ pub fn count<const HOOK: u8, const TCP: bool, const V4: bool>(
         known.is_none() || (TCP && tcp::is_another_connection::<HOOK>(entry, seen.packet, now));
     if is_new {
         write_out(seen.number, set * FLOW_WAYS + way, entry)?;
-        now = clock::exact();
     }
     let sequence = begin_write(entry)?;
     // SAFETY: a valid element; only this CPU writes it, and it does not do so twice at a time.

@@ -108,11 +108,8 @@ impl Conversation {
         let end = if from_low { &mut self.low } else { &mut self.high };
         end.tcp_flags |= reading.tcp_flags;
         end.traits.merge(reading.traits);
-        if let Some(first) = reading.first.or(reading.last)
-            && end.first.is_none_or(|known| first < known)
-        {
-            end.first = Some(first);
-            end.icmp_type = reading.opened_by;
+        if let Some(first) = reading.first.or(reading.last) {
+            end.begins(first, self.key.protocol, reading.opened_by);
             self.first = self.first.min(first);
         }
         if let Some(last) = reading.last {

@@ -17,10 +17,29 @@ pub(super) struct End {
     pub(super) first: Option<Instant>,
     /// All flags it sent.
     pub(super) tcp_flags: u8,
+    /// It sent a SYN that acknowledges nothing.
+    pub(super) syn: bool,
+    /// It sent a SYN that answers one.
+    pub(super) syn_ack: bool,
     /// Type of its first ICMP message.
     pub(super) icmp_type: u8,
     /// How its packets were.
     pub(super) traits: Traits,
+}
+
+impl End {
+    /// Takes up the first packet that some entry has of it, with its TCP flags or ICMP type.
+    pub(super) fn begins(&mut self, first: Instant, protocol: Protocol, opened_by: u8) {
+        if protocol == Protocol::TCP {
+            let syn = opened_by & (tcp_flags::SYN | tcp_flags::ACK);
+            self.syn |= syn == tcp_flags::SYN;
+            self.syn_ack |= syn == tcp_flags::SYN | tcp_flags::ACK;
+        }
+        if self.first.is_none_or(|known| first < known) {
+            self.first = Some(first);
+            self.icmp_type = opened_by;
+        }
+    }
 }
 
 /// Whether `low` is the initiator.
@@ -43,17 +62,12 @@ fn by_packets(protocol: Protocol, low: End, high: End) -> Option<bool> {
     if protocol != Protocol::TCP {
         return None;
     }
-    let syn = |end: End| end.tcp_flags & tcp_flags::SYN != 0;
-    match (syn(low), syn(high)) {
-        // SYN and SYN-ACK: the SYN came first.
+    match (low.syn, high.syn) {
+        // Both at once (RFC 9293, section 3.5).
         (true, true) => Some(earlier(low.first, high.first)),
-        (false, false) => None,
-        (low_syn, _) => {
-            let (with, other) = if low_syn { (low, high) } else { (high, low) };
-            // Alone and acknowledging: a SYN-ACK whose SYN went another way.
-            let answers = other.first.is_none() && with.tcp_flags & tcp_flags::ACK != 0;
-            Some(low_syn != answers)
-        }
+        // A SYN-ACK may have been seen without its SYN, which went another way or came before the agent.
+        (false, false) => one_of(high.syn_ack, low.syn_ack),
+        (low_asked, _) => Some(low_asked),
     }
 }
 
@@ -88,20 +102,38 @@ mod tests {
     const SYN: u8 = tcp_flags::SYN;
     const ACK: u8 = tcp_flags::ACK;
 
-    fn end(port: u16, first: u64, tcp_flags: u8) -> End {
-        End { port, first: (first != 0).then_some(Instant(first)), tcp_flags, ..End::default() }
+    fn end(port: u16, first: u64, opened_by: u8) -> End {
+        let mut end = End { port, ..End::default() };
+        if first != 0 {
+            end.begins(Instant(first), Protocol::TCP, opened_by);
+        }
+        end
     }
 
     #[test]
     fn the_first_syn_is_the_clients_whatever_the_ports() {
-        assert!(low_began(Protocol::TCP, end(80, 1, SYN | ACK), end(40_000, 2, SYN | ACK)));
-        assert!(!low_began(Protocol::TCP, end(40_000, 2, SYN | ACK), end(80, 1, SYN | ACK)));
+        assert!(low_began(Protocol::TCP, end(80, 1, SYN), end(40_000, 2, SYN | ACK)));
+        assert!(!low_began(Protocol::TCP, end(40_000, 2, SYN | ACK), end(80, 1, SYN)));
         assert!(low_began(Protocol::TCP, end(80, 1, SYN), end(40_000, 0, 0)), "no answer");
     }
 
     #[test]
-    fn a_lone_syn_ack_is_an_answer() {
+    fn a_syn_ack_without_its_syn_is_an_answer() {
         assert!(!low_began(Protocol::TCP, end(50_000, 1, SYN | ACK), end(50_001, 0, 0)));
+        assert!(!low_began(Protocol::TCP, end(50_000, 1, SYN | ACK), end(50_001, 2, ACK)));
+    }
+
+    #[test]
+    fn what_another_cpu_saw_with_an_earlier_clock_does_not_turn_a_connection() {
+        let mut server = end(80, 5, SYN | ACK);
+        server.begins(Instant(1), Protocol::TCP, ACK);
+        assert!(!low_began(Protocol::TCP, server, end(40_000, 4, SYN)));
+    }
+
+    #[test]
+    fn of_two_syns_the_first_counts() {
+        assert!(low_began(Protocol::TCP, end(179, 1, SYN), end(179, 2, SYN)));
+        assert!(!low_began(Protocol::TCP, end(179, 2, SYN), end(179, 1, SYN)));
     }
 
     #[test]
