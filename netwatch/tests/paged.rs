@@ -9,7 +9,7 @@
 
 mod support;
 
-use std::{fs, net::IpAddr};
+use std::net::IpAddr;
 
 use etherparse::PacketBuilder;
 use netwatch::{
@@ -17,7 +17,7 @@ use netwatch::{
     model::{InterfaceKind, Observation, Tally},
 };
 use netwatch_common::outcome::Outcome;
-use support::{frames::send_paged, netns::in_new_namespace, programs::options, shell::run};
+use support::{frames::send_paged, netns::in_new_namespace, programs::options, veth};
 
 const PAYLOAD: usize = 5_000;
 
@@ -48,24 +48,11 @@ fn extended(port: u16) -> Vec<u8> {
     [ethernet, &fixed, &address(1), &address(2), &payload].concat()
 }
 
-/// Two ends of a veth pair in this namespace, up and silent.
-fn veth_pair() -> [u32; 2] {
-    fs::write("/proc/sys/net/ipv6/conf/default/disable_ipv6", "1")
-        .expect("no IPv6 of the kernel's");
-    run("ip", &["link", "add", "one", "mtu", "20000", "type", "veth", "peer", "name", "two"]);
-    run("ip", &["link", "set", "two", "mtu", "20000", "up"]);
-    run("ip", &["link", "set", "one", "up"]);
-    ["one", "two"].map(|name| {
-        let link = run("ip", &["-o", "link", "show", name]);
-        link.split(':').next().and_then(|number| number.parse().ok()).expect("an index")
-    })
-}
-
 #[test]
 #[ignore = "needs root: cargo xtask test"]
 fn headers_beyond_the_linear_part_are_read() {
     in_new_namespace(|| {
-        let [one, two] = veth_pair();
+        let [one, two] = veth::pair(["one", "two"], 20_000);
         let mut datapath = Datapath::load(&options()).expect("loads");
         datapath.attach(one, "one", InterfaceKind::Veth).expect("attaches");
         datapath.attach(two, "two", InterfaceKind::Veth).expect("attaches");

@@ -1,14 +1,22 @@
 //! Which CPU a test runs on.
 
-#![expect(unsafe_code, reason = "the standard library does not choose CPUs")]
+use rustix::thread::{CpuSet, sched_getaffinity, sched_getcpu, sched_setaffinity};
 
 /// Keeps this thread on one CPU: what the programs keep per CPU is then one thing.
 pub fn stay_on_one() {
-    // SAFETY: a set of our own, which is zeroed, filled and read within its size; thread 0 is this one.
-    let result = unsafe {
-        let mut set: libc::cpu_set_t = std::mem::zeroed();
-        libc::CPU_SET(libc::sched_getcpu().try_into().expect("a number"), &mut set);
-        libc::sched_setaffinity(0, size_of::<libc::cpu_set_t>(), &raw const set)
-    };
-    assert_eq!(result, 0, "one CPU: {}", std::io::Error::last_os_error());
+    stay_on(sched_getcpu());
+}
+
+/// Keeps this thread, and those that it starts, on this CPU.
+pub fn stay_on(cpu: usize) {
+    let mut set = CpuSet::new();
+    set.set(cpu);
+    sched_setaffinity(None, &set).expect("one CPU");
+}
+
+/// Two CPUs that this thread may run on.
+pub fn two() -> [usize; 2] {
+    let allowed = sched_getaffinity(None).expect("our CPUs");
+    let mut all = (0..CpuSet::MAX_CPU).filter(|cpu| allowed.is_set(*cpu));
+    [(); 2].map(|()| all.next().expect("a machine with two CPUs"))
 }

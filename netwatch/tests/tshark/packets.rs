@@ -74,6 +74,14 @@ pub fn all() -> Vec<(&'static str, Vec<u8>)> {
         ("TCP with options", ethernet(&[], &ipv4(0, 0x4000, 6, &tcp(10, 100)))),
         ("TCP in a padded frame", padded(ethernet(&[], &ipv4(0, 0x4000, 6, &tcp(0, 0))))),
         ("a jumbo frame", ethernet(&[], &ipv4(0, 0x4000, 6, &tcp(3, 8_934)))),
+        ("a jumbo datagram", ethernet(&[], &ipv4(0, 0, 17, &udp(50_000, &[0; 8_972])))),
+        ("a jumbo frame of IPv6", ethernet(&[], &ipv6(&[], 0, 6, &tcp(3, 8_928)))),
+        ("a tagged jumbo frame", ethernet(TAG, &ipv4(0, 0x4000, 6, &tcp(10, 8_920)))),
+        (
+            "a jumbo frame behind extension headers",
+            ethernet(&[], &ipv6(&[HOP_BY_HOP, DESTINATION], 0, 17, &udp(50_000, &[0; 8_936]))),
+        ),
+        ("a jumbo fragment", ethernet(&[], &ipv4(0, 0x2462, 17, &[0; 8_976]))),
         ("the longest IPv4 packet", ethernet(&[], &ipv4(0, 0, 17, &udp(50_000, &[0; 65_507])))),
         ("a tag", ethernet(TAG, &ipv4(0, 0, 6, &tcp(0, 20)))),
         ("a tag in front of IPv6", ethernet(TAG, &ipv6(&[], 0, 17, &udp(50_000, &[0; 9])))),
@@ -139,7 +147,12 @@ fn tunnels() -> Vec<(&'static str, Vec<u8>)> {
     let geneve = [&[2, 0, 0x65, 0x58, 0, 0, 42, 0][..], &[1, 2, 3, 1, 0, 0, 0, 0]].concat();
     let inner = ethernet(&[], &ipv6(&[DESTINATION], 0, 6, &tcp(3, 40)));
     let tagged = ethernet(TAG, &ipv4(2, 0, 1, &icmp(8, 0, &[0; 20])));
+    let jumbo = ethernet(&[], &ipv4(0, 0x4000, 6, &tcp(3, 8_868)));
     vec![
+        (
+            "a jumbo frame in VXLAN",
+            ethernet(&[], &ipv4(0, 0, 17, &udp(4789, &[&vxlan[..], &jumbo].concat()))),
+        ),
         ("VXLAN", ethernet(&[], &ipv4(0, 0, 17, &udp(4789, &[&vxlan[..], &inner].concat())))),
         (
             "VXLAN, old port",
