@@ -46,6 +46,20 @@ impl<'a> Talk<'a> {
         [(client, at_client), (server, at_server)]
     }
 
+    /// The sums over both ends and both ways: what is in flows of one way, and what the witnesses saw of another.
+    pub fn sums(&mut self, observer: &Observer, counted: Way, seen: Way) -> Result<(Tally, Tally)> {
+        let senders = [(self.client.0.outside, false), (self.server.0.outside, true)];
+        let (mut have, mut want) = (Tally::ZERO, Tally::ZERO);
+        for (node, witness) in self.ends() {
+            for (sender, is_back) in senders {
+                let way = |way: Way| if is_back { way.back() } else { way };
+                have += observer.count(node, node.outside == sender, way(counted));
+                want += witness.count(way(seen))?;
+            }
+        }
+        Ok((have, want))
+    }
+
     /// Waits until the hooks at both ends have counted exactly what the witnesses saw, both ways.
     pub fn is_exact(&mut self, observer: &mut Observer, way: Way) -> Result<Seen> {
         until(|| {

@@ -5,6 +5,7 @@
 //! it mounts, loads modules, and turns the machine off in the end.
 
 mod agent;
+mod beside;
 mod boot;
 mod exact;
 mod features;

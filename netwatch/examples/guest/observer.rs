@@ -23,15 +23,14 @@ pub struct Observer {
 
 impl Observer {
     /// The programs in the kernel, not attached yet.
-    pub fn load(attach_mode: AttachMode, flow_entries: u32) -> Result<Self> {
-        let options = Options { attach_mode, flow_entries, ..options() };
+    pub fn load(options: &Options) -> Result<Self> {
         let limits = Limits {
             idle: Duration::from_mins(1),
             active: Duration::from_mins(10),
             max_flows: 10_000,
         };
         Ok(Self {
-            datapath: Datapath::load(&options)?,
+            datapath: Datapath::load(options)?,
             tracker: Tracker::new(limits, Edges::new(100)),
             flows: HashMap::new(),
             counted: Tally::ZERO,
@@ -76,7 +75,8 @@ impl Observer {
             ];
             for (side, way, new) in sides {
                 *flows.entry((observation.ifindex, side, way)).or_default() += new;
-                *counted += new;
+                // What is in a tunnel has been counted with the tunnel.
+                *counted += if observation.is_inner { Tally::ZERO } else { new };
             }
         });
     }

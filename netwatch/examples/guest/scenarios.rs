@@ -5,11 +5,12 @@ use std::time::Instant;
 use anyhow::{Context as _, Result, ensure};
 use netwatch::{
     datapath::{AttachMode, Datapath, Options},
-    model::{FlowPhase, Tally},
+    model::{Exclusion, FlowPhase, Protocol, Tally},
 };
 use netwatch_common::outcome::Outcome;
 
 use crate::{
+    beside::{self, EXCLUDED},
     exact::{self, Talk},
     features,
     network::{Family, Network, Node},
@@ -19,7 +20,6 @@ use crate::{
     witness::{TAG, Way},
 };
 
-const ENTRIES: u32 = 1 << 14;
 /// More flows than one set of the smallest table has room for.
 const FLOWS_TO_EVICT: usize = 40;
 
@@ -35,7 +35,7 @@ pub fn run(report: &mut Report, network: &Network) -> bool {
     let mut loaded = None;
     let loads = report.check("loads", || {
         let begin = Instant::now();
-        loaded = Some(Observer::load(AttachMode::Auto, ENTRIES)?);
+        loaded = Some(Observer::load(&options())?);
         Ok(format!("yes; in {:.1} s, emulated", begin.elapsed().as_secs_f64()))
     });
     let Some(mut observer) = loaded.filter(|_| loads) else { return false };
@@ -100,16 +100,14 @@ fn observe(report: &mut Report, network: &Network, observer: &mut Observer) {
             Ok(seen.detail())
         });
     }
+    report.check("drop-reasons", || beside::drop_reasons(observer, network));
+    report.check("dns-messages", || beside::dns_messages(observer, cli, web));
+    report.check("tunnels", || beside::tunnels(observer, cli, web));
     report.check("ledger", || {
         exact::ledger(observer)?;
         Ok(format!("exact; {} packets in flows", observer.counted().packets))
     });
-    report.check("samples", || {
-        let mut samples = 0;
-        observer.datapath().read_samples(|_| samples += 1);
-        ensure!(samples > 0, "not one, at a rate of one in one");
-        Ok(format!("yes; {samples}"))
-    });
+    report.check("samples", || beside::sampling(observer, cli, web));
     report.check("each-packet-in-one-flow", || counted_once(observer, cli, web));
     report.check("detaches", || {
         for node in [cli, web, host] {
@@ -129,14 +127,7 @@ fn fragments(observer: &mut Observer, cli: &Node, web: &Node, family: Family) ->
     let mut joined = Tally::ZERO;
     exact::until(|| {
         observer.read();
-        let (mut want, mut have) = (Tally::ZERO, Tally::ZERO);
-        for (node, witness) in talk.ends() {
-            for (way, sender) in [(way, cli), (way.back(), web)] {
-                let sent = node.outside == sender.outside;
-                want += witness.count(way.without_ports())?;
-                have += observer.count(node, sent, way);
-            }
-        }
+        let (have, want) = talk.sums(observer, way, way.without_ports())?;
         joined = have;
         let later = observer.outcome(Outcome::LaterFragment).since(before);
         // Three pieces of each datagram, there and back, at both ends.
@@ -166,13 +157,20 @@ fn counted_once(observer: &mut Observer, cli: &Node, web: &Node) -> Result<Strin
     Ok("exact".into())
 }
 
-/// As on kernels without TCX, which is every kernel's other way; and with a table of one set, where nearly every flow has to
-/// give way to the next. Both in one, since it is the loading that takes long.
+/// As on kernels without TCX, which is every kernel's other way; with a filter; and with a table of one set, where nearly every
+/// flow has to give way to the next. All in one, since it is the loading that takes long.
 fn by_clsact(report: &mut Report, network: &Network) {
     let Network { cli, web, .. } = network;
     let mut attached = None;
     report.check("by-clsact", || {
-        let mut observer = Observer::load(AttachMode::Clsact, 1)?;
+        let exclusion =
+            Exclusion { ports: vec![(Some(Protocol::UDP), EXCLUDED)], ..Exclusion::default() };
+        let mut observer = Observer::load(&Options {
+            attach_mode: AttachMode::Clsact,
+            flow_entries: 1,
+            exclusion,
+            ..options()
+        })?;
         for node in [cli, web] {
             observer.attach(node)?;
         }
@@ -183,6 +181,7 @@ fn by_clsact(report: &mut Report, network: &Network) {
         Ok(seen.detail())
     });
     let Some(mut observer) = attached else { return };
+    report.check("filter", || beside::filter(&mut observer, cli, web));
     report.check("evicts-through-the-ring", || {
         for _ in 0..FLOWS_TO_EVICT {
             let mut talk = Talk::between(cli, web, Family::V4)?;

@@ -59,22 +59,45 @@ fn pass(from: &mut impl Write, to: &mut impl Read, size: usize) -> Result<()> {
 
 /// Datagrams there and back.
 pub fn udp(client: &Node, server: &Node, family: Family, size: usize) -> Result<Way> {
-    let open = |node: &Node| -> Result<UdpSocket> {
-        let at = SocketAddr::new(node.address(family), 0);
-        let socket = node.namespace.enter(|| Ok(UdpSocket::bind(at)?))?;
-        socket.set_read_timeout(Some(PATIENCE))?;
-        Ok(socket)
-    };
-    let (near, far) = (open(client)?, open(server)?);
+    datagrams(client, server, family, 0, &vec![b'n'; size])
+}
+
+/// The same message there and back, to and from a port of the server's; 0 for any.
+pub fn datagrams(
+    client: &Node,
+    server: &Node,
+    family: Family,
+    port: u16,
+    message: &[u8],
+) -> Result<Way> {
+    let (near, far) = (bind(client, family, 0)?, bind(server, family, port)?);
     let (from, to) = (near.local_addr()?, far.local_addr()?);
-    let mut got = vec![0; size + 1];
+    let mut got = vec![0; message.len() + 1];
     for _ in 0..ROUNDS {
         for (sender, receiver, address) in [(&near, &far, to), (&far, &near, from)] {
-            sender.send_to(&vec![b'n'; size], address)?;
-            ensure!(receiver.recv(&mut got).context("udp")? == size, "a datagram was cut");
+            sender.send_to(message, address)?;
+            let length = receiver.recv(&mut got).context("udp")?;
+            ensure!(length == message.len(), "a datagram was cut");
         }
     }
     Ok(way(from, to, Protocol::UDP))
+}
+
+/// Datagrams to a port where nobody listens, which is the answer.
+pub fn to_nobody(client: &Node, server: &Node, family: Family) -> Result<Socket> {
+    let to = bind(server, family, 0)?.local_addr()?;
+    for _ in 0..ROUNDS {
+        // A socket each: one that has been told that nobody listens fails at the next.
+        bind(client, family, 0)?.send_to(&[b'n'; SMALL], to)?;
+    }
+    Ok(Socket { address: to.ip(), port: to.port() })
+}
+
+fn bind(node: &Node, family: Family, port: u16) -> Result<UdpSocket> {
+    let at = SocketAddr::new(node.address(family), port);
+    let socket = node.namespace.enter(|| Ok(UdpSocket::bind(at)?))?;
+    socket.set_read_timeout(Some(PATIENCE))?;
+    Ok(socket)
 }
 
 /// Echo requests and the replies of the other's kernel.

@@ -15,7 +15,7 @@ use netwatch::{
 use netwatch_common::outcome::Outcome;
 
 use super::{
-    frame, frames, on_veth, received_at, send, sent_at,
+    FRAME, frame, frames, on_veth, received_at, send, sent_at,
     support::{
         counters,
         frames::Sender,
@@ -40,10 +40,10 @@ fn no_packet_is_lost_when_interfaces_come_and_go() {
     on_veth(1 << 14, |datapath, [one, two]| {
         let stop = Arc::new(AtomicBool::new(false));
         let steady = steady(one, &stop);
-        let mut ledger = Ledger::default();
+        let mut ledger = Ledger::of_frames(FRAME);
         let mut gone = Tally::ZERO;
         for round in 0..ROUNDS {
-            gone = gone + live_and_die(datapath, &mut ledger, round);
+            gone += live_and_die(datapath, &mut ledger, round);
         }
         stop.store(true, Ordering::Relaxed);
         let sent = steady.join().unwrap();
@@ -65,23 +65,27 @@ fn no_packet_is_lost_when_interfaces_come_and_go() {
 #[ignore = "needs root: cargo xtask test"]
 fn an_interface_may_go_in_the_middle_of_its_traffic() {
     on_veth(1 << 14, |datapath, _| {
-        let mut ledger = Ledger::default();
+        let mut ledger = Ledger::of_frames(FRAME);
         for round in 0..20 {
             make_pair(datapath, INDEX);
             let flow = 1_000 + round;
             let sender = thread::spawn(move || {
                 let mut sender = Sender::at(INDEX);
                 let frame = frame(flow);
-                (0..).take_while(|_| sender.try_send(&frame)).count()
+                let mut sent = 0;
+                while sender.try_send(&frame) {
+                    sent += 1;
+                }
+                sent
             });
             until("there is traffic", || {
                 let counters = datapath.counters(INDEX).expect("observed");
                 (counters.transmit.tally.packets > 1_000).then_some(())
             });
-            let leaves_first = round % 2 == 0;
+            let leaves_first = round.is_multiple_of(2);
             let left = leaves_first.then(|| leave(datapath, &mut ledger));
             run("ip", &["link", "delete", "come"]);
-            let sent = u64::try_from(sender.join().unwrap()).unwrap();
+            let sent: u64 = sender.join().unwrap();
             let counted = left.unwrap_or_else(|| leave(datapath, &mut ledger));
             ledger.read(datapath);
             let [_, seen] = counted;
@@ -162,7 +166,7 @@ fn live_and_die(datapath: &mut Datapath, ledger: &mut Ledger, round: u32) -> Tal
     send(&mut Sender::at(index), flows.clone());
     // Sometimes the kernel is first, as when a container ends; sometimes we are.
     let kernel = counters::of_kernel();
-    let is_gone_first = round % 2 == 0;
+    let is_gone_first = round.is_multiple_of(2);
     if is_gone_first {
         run("ip", &["link", "delete", "come"]);
     }

@@ -52,7 +52,7 @@ fn two_cpus_send_at_once_while_the_flows_are_read() {
                 }
             })
         });
-        let mut ledger = Ledger::default();
+        let mut ledger = Ledger::of_frames(FRAME);
         while writers.iter().any(|writer| !writer.is_finished()) {
             ledger.read(datapath);
         }
@@ -86,7 +86,8 @@ fn two_cpus_send_at_once_while_the_flows_are_read() {
 #[ignore = "needs root: cargo xtask test"]
 fn a_cpu_that_sends_while_it_receives_counts_both() {
     const EACH: u64 = 200_000;
-    on_veth(1 << 14, |datapath, [one, two]| {
+    // Few places are read the oftener.
+    on_veth(1, |datapath, [one, two]| {
         let [here, there] = cpu::two();
         receive_on("two", here);
         let begin = std::sync::Arc::new(Barrier::new(2));
@@ -106,7 +107,7 @@ fn a_cpu_that_sends_while_it_receives_counts_both() {
                 }
             })
         });
-        let mut ledger = Ledger::default();
+        let mut ledger = Ledger::of_frames(FRAME);
         while writers.iter().any(|writer| !writer.is_finished()) {
             ledger.read(datapath);
         }

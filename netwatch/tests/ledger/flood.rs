@@ -25,7 +25,7 @@ fn half_a_million_flows_are_told_apart() {
         // Of one end: the memory of this test is for flows.
         datapath.detach(two);
         let mut sender = Sender::at(one);
-        let mut ledger = Ledger::default();
+        let mut ledger = Ledger::of_frames(FRAME);
         for first in (0..FLOWS).step_by(STEP as usize) {
             send(&mut sender, first..first + STEP);
             ledger.read(datapath);
@@ -47,7 +47,7 @@ fn half_a_million_flows_are_told_apart() {
 fn half_a_million_flows_that_nobody_can_keep_up_with_are_accounted_for() {
     on_veth(1 << 10, |datapath, [one, two]| {
         let flood = thread::spawn(move || send(&mut Sender::at(one), 0..FLOWS));
-        let mut ledger = Ledger::default();
+        let mut ledger = Ledger::of_frames(FRAME);
         while !flood.is_finished() {
             thread::sleep(std::time::Duration::from_millis(250));
             ledger.read(datapath);
@@ -74,7 +74,7 @@ fn ten_million_packets_are_counted() {
     const ROUNDS: u32 = 10;
     const REPEAT: u32 = 50_000;
     on_veth(1 << 14, |datapath, [one, two]| {
-        let mut ledger = Ledger::default();
+        let mut ledger = Ledger::of_frames(FRAME);
         for _ in 0..ROUNDS {
             for flow in 0..FLOWS {
                 run_at(datapath, one, EGRESS, &frame(flow), REPEAT, None);

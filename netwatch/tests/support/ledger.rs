@@ -33,9 +33,17 @@ pub struct Counted {
 pub struct Ledger {
     pub flows: HashMap<Place, Counted>,
     counted: Tally,
+    /// Bytes of every frame, if they are all equal.
+    frame: Option<u64>,
 }
 
 impl Ledger {
+    /// For frames that all have this length: each portion that is handed out has to be whole frames, also while the kernel
+    /// writes what is read.
+    pub fn of_frames(bytes: u64) -> Self {
+        Self { frame: Some(bytes), ..Self::default() }
+    }
+
     /// Takes up what is new. What is accounted for has been seen, also while packets pass.
     pub fn read(&mut self, datapath: &mut Datapath) {
         datapath.read_flows(|one| {
@@ -45,12 +53,17 @@ impl Ledger {
                 remote: one.remote,
                 protocol: one.protocol,
             };
+            let new = one.ingress.new + one.egress.new;
+            if let Some(frame) = self.frame {
+                let whole = (new.segments, new.bytes) == (new.packets, new.packets * frame);
+                assert!(whole, "not frames of {frame} bytes: {one:?}");
+            }
             let counted = self.flows.entry(place).or_default();
             counted.ingress += one.ingress.new;
             counted.egress += one.egress.new;
             counted.entries += u32::from(one.fresh);
             counted.readings += 1;
-            self.counted += one.ingress.new + one.egress.new;
+            self.counted += new;
         });
         let accounted = self.accounted(datapath);
         let seen = datapath.seen();

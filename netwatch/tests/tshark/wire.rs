@@ -29,7 +29,7 @@ use super::{
 const UP: usize = 4 << 20;
 const DOWN: usize = 1 << 20;
 const SERVER: &str = "10.0.0.2:80";
-/// Datagrams without a header of their own; the last two are longer than any packet.
+/// Bytes in datagrams, of which some fill a packet of an MTU and some are cut into fragments.
 const DATAGRAMS: [usize; 5] = [0, 1_400, 1_472, 8_972, 20_000];
 
 #[test]
@@ -90,7 +90,7 @@ fn segmented(mtu: u16) {
 
 /// Until both ends have closed.
 fn exchange(link: &Link) {
-    let (listener, receiver) = in_namespace(&link.other, || {
+    let (listener, datagrams) = in_namespace(&link.other, || {
         (TcpListener::bind(SERVER).unwrap(), UdpSocket::bind(SERVER).unwrap())
     });
     let server = thread::spawn(move || {
@@ -106,10 +106,11 @@ fn exchange(link: &Link) {
     let mut received = Vec::new();
     client.read_to_end(&mut received).unwrap();
     assert_eq!((server.join().unwrap(), received.len()), (UP, DOWN));
+    let mut buffer = vec![0; 1 << 16];
     for length in DATAGRAMS {
         let sender = UdpSocket::bind("10.0.0.1:0").unwrap();
         sender.send_to(&vec![7; length], SERVER).unwrap();
-        assert_eq!(receiver.recv(&mut [0; 1 << 16]).unwrap(), length);
+        assert_eq!(datagrams.recv(&mut buffer).unwrap(), length);
     }
 }
 
