@@ -36,11 +36,10 @@ const CONVERSATIONS: u64 = 80;
 /// Nobody listens: the kernel of the receiver drops each datagram, and says why from 5.17 on.
 pub fn drop_reasons(observer: &mut Observer, network: &Network) -> Result<String> {
     let Network { cli, web, .. } = network;
-    for feature in observer.datapath().features() {
-        ensure!(feature.is_available(), "{feature:?}");
-    }
+    let datapath = observer.datapath();
+    ensure!(datapath.counts_drops(), "{:?}", datapath.features());
     let number = web.namespace.file().metadata()?.ino().try_into()?;
-    observer.datapath().observe_namespace(number, WEB)?;
+    datapath.observe_namespace(number, WEB)?;
     let to = traffic::to_nobody(cli, web, Family::V4)?;
     let mut reasons = BTreeSet::new();
     let mut told: Vec<DroppedPacket> = Vec::new();
