@@ -26,7 +26,9 @@ use netwatch::{
     datapath::{Datapath, Options},
     model::{InterfaceKind, Protocol, Socket, Tally},
 };
-use support::{frames::Sender, ledger::Place, netns::in_new_namespace, programs::options, veth};
+use support::{
+    frames::Sender, ledger::Place, netns::in_new_namespace, programs::options, serial, veth,
+};
 
 /// Bytes of each frame.
 const FRAME: u64 = 60;
@@ -35,9 +37,16 @@ const TO: Socket = Socket { address: IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 
 /// Flows of one source address.
 const PORTS: u32 = 50_000;
 
+/// Runs a test in a new namespace, and no other meanwhile. Each wants the CPUs for itself; and one that starts a program has,
+/// for a moment, a second process with all descriptors of all tests: a link that another closes then stays attached.
+fn alone(body: impl FnOnce() + Send + 'static) {
+    let _alone = serial::alone();
+    in_new_namespace(body);
+}
+
 /// Two ends of a veth pair in a new namespace, observed. Nobody there takes the frames that a test sends.
 fn on_veth(entries: u32, body: impl FnOnce(&mut Datapath, [u32; 2]) + Send + 'static) {
-    in_new_namespace(move || {
+    alone(move || {
         let ends = veth::pair(["one", "two"], 1_500);
         let mut datapath =
             Datapath::load(&Options { flow_entries: entries, ..options() }).expect("loads");

@@ -65,7 +65,8 @@ pub fn drop_reasons(observer: &mut Observer, network: &Network) -> Result<String
         if is_told { counted == ROUNDS } else { counted >= ROUNDS },
         "{counted} counted, {ROUNDS} told: {reasons:?}"
     );
-    Ok(format!("exact ({})", Vec::from_iter(reasons).join(", ")))
+    let how = if is_told { "exact" } else { "yes" };
+    Ok(format!("{how} ({})", Vec::from_iter(reasons).join(", ")))
 }
 
 /// Each message, whole, from each hook that it passes.

@@ -3,10 +3,9 @@
 use std::thread;
 
 use super::{
-    PORTS, send,
+    PORTS, alone, send,
     support::{
-        agent::Agent, counters::Quiet, cpu, frames::Sender, metrics::Metrics,
-        netns::in_new_namespace, shell::run, veth,
+        agent::Agent, counters::Quiet, cpu, frames::Sender, metrics::Metrics, shell::run, veth,
     },
 };
 
@@ -24,7 +23,7 @@ fn books(metrics: &Metrics, unit: &str) -> (u64, u64) {
 #[test]
 #[ignore = "needs root: cargo xtask test"]
 fn the_agents_books_balance_in_a_flood() {
-    in_new_namespace(|| {
+    alone(|| {
         run("ip", &["link", "set", "lo", "up"]);
         let [one, _] = veth::pair(["one", "two"], 1_500);
         let agent = Agent::start(&["--interface", "one", "--interface", "two"]);

@@ -13,12 +13,12 @@ use netwatch::{
 use netwatch_common::outcome::Outcome;
 
 use super::{
-    FRAME, frame, frames, on_veth, received_at, send, sent_at,
+    FRAME, alone, frame, frames, on_veth, received_at, send, sent_at,
     support::{
         counters, cpu,
         frames::Sender,
         ledger::{Ledger, Place, outcome},
-        netns::{in_namespace, in_new_namespace},
+        netns::in_namespace,
         programs::options,
         shell::run,
         veth,
@@ -151,7 +151,7 @@ fn until_received(ledger: &mut Ledger, datapath: &mut Datapath, interface: &str)
 #[ignore = "needs root: cargo xtask test"]
 fn an_echo_within_one_cpu_is_counted_to_the_byte() {
     const ROUNDS: u64 = 20_000;
-    in_new_namespace(|| {
+    alone(|| {
         cpu::stay_on_one();
         let link = veth::to_another_namespace(1_500);
         let mut datapath = Datapath::load(&options()).expect("loads");
