@@ -13,6 +13,7 @@ use tracing::{debug, info, warn};
 use super::{
     AgentError,
     accounts::Accounts,
+    asking::Asking,
     attaching::{Attaching, carried},
     config::{Config, Selection},
     dropping::Dropping,
@@ -55,6 +56,7 @@ pub(super) struct Core {
     pub(super) flow_log: FlowLog,
     pub(super) sizes: Sizes,
     pub(super) dns: dns::Counter,
+    pub(super) asking: Asking,
     /// Whether each sample is a line of the flow log.
     pub(super) log_samples: bool,
     pub(super) clock: Clock,
@@ -90,6 +92,7 @@ impl Core {
             flow_log,
             sizes: Sizes::default(),
             dns: dns::Counter::default(),
+            asking: Asking::default(),
             log_samples: config.log_samples,
             clock: clock(),
             selection: config.selection.clone(),

@@ -20,7 +20,7 @@ use super::{
     config::{Config, FlowFormat, FlowLogTarget},
 };
 use crate::{
-    model::{Clock, FlowEvent, Loss, SampleEvent},
+    model::{Clock, FlowEvent, Lookup, Loss, SampleEvent},
     output::{Format, Formatter},
 };
 
@@ -31,6 +31,7 @@ const QUEUE: usize = 16_384;
 pub(super) enum Line {
     Flow(Box<FlowEvent>),
     Loss(Loss),
+    Lookup(Box<Lookup>),
     Sample(Box<SampleEvent>),
 }
 
@@ -125,6 +126,7 @@ impl Writer {
             let formatted = match &line {
                 Line::Flow(event) => self.formatter.flow(event, clock, &mut buffer),
                 Line::Loss(loss) => self.formatter.loss(loss, clock, &mut buffer),
+                Line::Lookup(lookup) => self.formatter.lookup(lookup, clock, &mut buffer),
                 Line::Sample(event) => self.formatter.sample(event, clock, &mut buffer),
             };
             let written = formatted

@@ -5,6 +5,7 @@
 //! them are bounded; whoever is slow is told so or counted, and holds up nobody else.
 
 mod accounts;
+mod asking;
 mod attaching;
 pub mod config;
 mod core;
@@ -87,7 +88,7 @@ pub async fn run(config: Config) -> Result<(), AgentError> {
         info!("{name}: stopping");
         stopping.send_replace(true);
     });
-    let result = core.run(links, engine, scrapes, stopped).await;
+    let result = Box::pin(core.run(links, engine, scrapes, stopped)).await;
     stop.send_replace(true);
     for server in servers {
         // A server that panicked has said so; there is nothing left to do for it.

@@ -29,16 +29,19 @@ impl Core {
         datapath.read_messages(|message| dns.hear(&message, is_veth(directory, message.ifindex)));
     }
 
-    /// Counts the messages that need not wait any longer.
+    /// Counts the messages that need not wait any longer, and tells of the look-ups that they end.
     pub(super) fn settle_messages(&mut self) {
-        let directory = &self.directory;
-        self.dns.settle(datapath::monotonic_now(), &mut |heard| client(directory, heard));
+        let Self { directory, dns, asking, flow_log, clock, .. } = self;
+        let now = datapath::monotonic_now();
+        let heard = dns.settle(now, &mut |heard| client(directory, heard));
+        asking.tell(&heard, now, directory, flow_log, *clock);
     }
 
-    /// Counts all of them.
+    /// The same for all of them. What has no answer yet may have one later, and is not told.
     pub(super) fn finish_messages(&mut self) {
-        let directory = &self.directory;
-        self.dns.finish(&mut |heard| client(directory, heard));
+        let Self { directory, dns, asking, flow_log, clock, .. } = self;
+        let heard = dns.finish(&mut |heard| client(directory, heard));
+        asking.tell(&heard, datapath::monotonic_now(), directory, flow_log, *clock);
     }
 }
 
@@ -67,11 +70,11 @@ fn client(directory: &Directory, heard: &dns::Heard) -> Option<Arc<str>> {
     let behind = (heard.vantage == Vantage::Client).then_some(heard.ifindex);
     if let Some(behind) = behind
         && let Some(here) = directory.container_of_interface(behind)
-        && let Some(owner) = directory.container_of_address(heard.client.address)
+        && let Some(owner) = directory.container_of_address(heard.client().address)
         && owner.id != here.id
     {
         return None;
     }
-    let name = directory.name(heard.client.address, behind).into_name();
-    Some(Endpoint { socket: heard.client, name }.label().into())
+    let name = directory.name(heard.client().address, behind).into_name();
+    Some(Endpoint { socket: heard.client(), name }.label().into())
 }

@@ -7,8 +7,8 @@ use std::{
     time::Duration,
 };
 
-use super::message;
-use crate::model::{DnsCounts, EntrySide, Instant, Message, Socket};
+use super::message::{self, Content};
+use crate::model::{DnsCounts, EntrySide, Instant, Message, Protocol, Socket};
 
 /// How long a message waits: for what other hooks saw of it, and for the name of a container that has just begun.
 const PATIENCE: Duration = Duration::from_millis(300);
@@ -27,20 +27,39 @@ pub enum Vantage {
 }
 
 /// A message that waits to be counted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Heard {
     /// The interface that it passed.
     pub ifindex: u32,
     /// Where that is.
     pub vantage: Vantage,
-    /// Who asks.
-    pub client: Socket,
+    pub(super) protocol: Protocol,
+    pub(super) time: Instant,
+    pub(super) content: Arc<Content>,
     side: EntrySide,
-    time: Instant,
     /// Of its bytes: equal for what several hooks saw of one message, also after its addresses were translated.
     fingerprint: u64,
-    /// `None` for a query.
-    rcode: Option<&'static str>,
+}
+
+impl Heard {
+    /// Who asks.
+    pub fn client(&self) -> Socket {
+        self.content.client
+    }
+
+    /// The hook.
+    fn place(&self) -> (u32, EntrySide) {
+        (self.ifindex, self.side)
+    }
+}
+
+/// The best hook that saw a message.
+#[derive(Clone, Copy)]
+struct Best {
+    vantage: Vantage,
+    place: (u32, EntrySide),
+    /// When it was seen last, anywhere.
+    time: Instant,
 }
 
 /// Counts messages.
@@ -51,8 +70,8 @@ pub struct Heard {
 #[derive(Default)]
 pub struct Counter {
     waiting: VecDeque<Heard>,
-    /// The best hook that saw a message.
-    best: HashMap<u64, Heard>,
+    /// By fingerprint.
+    best: HashMap<u64, Best>,
     hasher: RandomState,
     counts: BTreeMap<Arc<str>, DnsCounts>,
     unreadable: u64,
@@ -65,7 +84,7 @@ impl Counter {
             self.unreadable += 1;
             return;
         };
-        let is_query = content.rcode.is_none();
+        let is_query = content.answer.is_none();
         let vantage = match message.side {
             _ if !is_veth => Vantage::Elsewhere,
             EntrySide::Ingress if is_query => Vantage::Client,
@@ -75,40 +94,48 @@ impl Counter {
         let heard = Heard {
             ifindex: message.ifindex,
             vantage,
-            client: content.client,
-            side: message.side,
+            protocol: message.protocol,
             time: message.time,
+            content: Arc::new(content),
+            side: message.side,
             fingerprint: self.hasher.hash_one((message.protocol, message.len, &message.bytes)),
-            rcode: content.rcode,
         };
-        let best = self.best.entry(heard.fingerprint).or_insert(heard);
-        if heard.vantage < best.vantage {
-            *best = heard;
+        let here = Best { vantage, place: heard.place(), time: heard.time };
+        let best = self.best.entry(heard.fingerprint).or_insert(here);
+        if vantage < best.vantage {
+            *best = here;
         }
         best.time = heard.time;
         self.waiting.push_back(heard);
     }
 
-    /// Counts what has waited long enough. `name` tells who asks; `None`: the message was only flooded there.
-    pub fn settle(&mut self, now: Instant, name: &mut dyn FnMut(&Heard) -> Option<Arc<str>>) {
+    /// Counts what has waited long enough, and hands it out. `name` tells who asks; `None`: the message was only flooded
+    /// there.
+    pub fn settle(
+        &mut self,
+        now: Instant,
+        name: &mut dyn FnMut(&Heard) -> Option<Arc<str>>,
+    ) -> Vec<Heard> {
+        let mut counted = Vec::new();
         let is_due = |heard: &Heard| now.since(heard.time) >= PATIENCE;
-        while let Some(heard) = self.waiting.front().copied()
-            && (is_due(&heard) || self.waiting.len() > MOST_WAITING)
-        {
-            self.waiting.pop_front();
+        let is_full = |waiting: &VecDeque<_>| waiting.len() > MOST_WAITING;
+        while self.waiting.front().is_some_and(is_due) || is_full(&self.waiting) {
+            let Some(heard) = self.waiting.pop_front() else { break };
             if self.is_counted(&heard)
                 && let Some(client) = name(&heard)
             {
-                self.count(client, heard.rcode);
+                self.count(client, heard.content.answer.as_ref().map(|answer| answer.rcode));
+                counted.push(heard);
             }
         }
         // What two CPUs saw of one message can stand in the ring a little apart.
         self.best.retain(|_, best| now.since(best.time) < 2 * PATIENCE);
+        counted
     }
 
     /// Counts everything that waits: there will be no more.
-    pub fn finish(&mut self, name: &mut dyn FnMut(&Heard) -> Option<Arc<str>>) {
-        self.settle(Instant(u64::MAX), name);
+    pub fn finish(&mut self, name: &mut dyn FnMut(&Heard) -> Option<Arc<str>>) -> Vec<Heard> {
+        self.settle(Instant(u64::MAX), name)
     }
 
     /// Counts by client.
@@ -122,7 +149,7 @@ impl Counter {
     }
 
     fn is_counted(&self, heard: &Heard) -> bool {
-        let is_best = |best: &Heard| (best.ifindex, best.side) == (heard.ifindex, heard.side);
+        let is_best = |best: &Best| best.place == heard.place();
         heard.vantage == Vantage::Client || self.best.get(&heard.fingerprint).is_none_or(is_best)
     }
 

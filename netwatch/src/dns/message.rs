@@ -1,19 +1,32 @@
-//! One message, read as far as counting it needs.
+//! One message, read.
 
-use domain::base::Message as Dns;
+use std::net::IpAddr;
 
-use crate::model::{Message, Protocol, Socket};
+use domain::{
+    base::{Message as Dns, iana::Rtype},
+    rdata::{A, Aaaa},
+};
+
+use crate::model::{Answer, Message, Protocol, Question, Socket};
 
 /// The port that answers come from and questions go to.
 const PORT: u16 = 53;
+/// Addresses that are read of one answer.
+const MOST_ADDRESSES: usize = 8;
 
-/// What counting needs to know.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// What a message says.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Content {
     /// Who asks.
     pub(super) client: Socket,
-    /// The mnemonic of the response code; `None` for a query.
-    pub(super) rcode: Option<&'static str>,
+    /// Who is asked.
+    pub(super) server: Socket,
+    /// What query and answer share.
+    pub(super) id: u16,
+    /// What is asked for.
+    pub(super) question: Option<Question>,
+    /// `None` for a query.
+    pub(super) answer: Option<Answer>,
 }
 
 /// Reads a message of which the first bytes are there. `None`: this is no DNS message, or not the beginning of one.
@@ -36,10 +49,28 @@ pub(super) fn read(message: &Message) -> Option<Content> {
     if server.port != PORT {
         return None;
     }
+    let question = dns.first_question().map(|question| Question {
+        name: question.qname().to_string().trim_end_matches('.').to_owned(),
+        kind: question.qtype().to_string(),
+    });
     // The extended code is in a record at the very end (RFC 6891, section 6.1.3); where that was cut off, the code of
     // the header remains. Codes that have no name yet share one, or hostile answers could make up label values.
-    let rcode = is_response.then(|| dns.opt_rcode().to_mnemonic_str().unwrap_or("other"));
-    Some(Content { client, rcode })
+    let answer = is_response.then(|| Answer {
+        rcode: dns.opt_rcode().to_mnemonic_str().unwrap_or("other"),
+        addresses: addresses(dns),
+    });
+    Some(Content { client, server, id: dns.header().id(), question, answer })
+}
+
+/// The addresses in an answer, up to where it was cut off or is damaged.
+fn addresses(dns: &Dns<[u8]>) -> Vec<IpAddr> {
+    let Ok(section) = dns.answer() else { return Vec::new() };
+    let address = |record: domain::base::ParsedRecord<'_, [u8]>| match record.rtype() {
+        Rtype::A => Some(IpAddr::V4(record.to_record::<A>().ok()??.data().addr())),
+        Rtype::AAAA => Some(IpAddr::V6(record.to_record::<Aaaa>().ok()??.data().addr())),
+        _ => None,
+    };
+    section.map_while(Result::ok).filter_map(address).take(MOST_ADDRESSES).collect()
 }
 
 /// The message in a segment of TCP that carries exactly one. A longer message goes on in the next segment, where
@@ -90,14 +121,15 @@ pub(super) mod tests {
 
     /// The code of an answer, or what else it is.
     fn rcode(message: &Message) -> &'static str {
-        read(message).map_or("none", |content| content.rcode.unwrap_or("query"))
+        read(message)
+            .map_or("none", |content| content.answer.map_or("query", |answer| answer.rcode))
     }
 
     #[test]
     fn queries_and_answers_know_their_client() {
         for protocol in [Protocol::UDP, Protocol::TCP] {
             let query = read(&message(protocol, 0x0100, &[])).unwrap();
-            assert_eq!((query.rcode, query.client.port), (None, 40_000));
+            assert_eq!((query.answer, query.client.port), (None, 40_000));
             for (flags, name) in [
                 (0x8180, "NOERROR"),
                 (0x8183, "NXDOMAIN"),
@@ -106,7 +138,7 @@ pub(super) mod tests {
                 (0x818f, "other"),
             ] {
                 let answer = read(&message(protocol, flags, &[])).unwrap();
-                assert_eq!((answer.rcode, answer.client.port), (Some(name), 40_000));
+                assert_eq!((answer.answer.unwrap().rcode, answer.client.port), (name, 40_000));
             }
         }
     }

@@ -10,6 +10,7 @@ mod feature;
 mod flow;
 mod histogram;
 mod interface;
+mod lookup;
 mod message;
 mod protocol;
 mod sample;
@@ -29,6 +30,7 @@ pub use flow::{
 };
 pub use histogram::SizeHistogram;
 pub use interface::{Interface, InterfaceKind, Mac};
+pub use lookup::{Answer, Hint, Lookup, Question};
 pub use message::Message;
 pub use protocol::Protocol;
 pub use sample::{Ends, Sample, SampleEvent, SampledPacket};

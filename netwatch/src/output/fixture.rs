@@ -6,15 +6,17 @@ use bytes::Bytes;
 use netwatch_common::outcome::Outcome;
 
 use crate::model::{
-    Clock, Container, Direction, DropPlace, Echoes, EndReason, Endpoint, EntrySide, FlowDrop,
-    FlowEvent, FlowKey, FlowPhase, FlowRecord, Handshake, IcmpError, Instant, Loss, Mac, Name,
-    Protocol, Repairs, Sample, SampleEvent, SampledPacket, Seen, Socket, Source, Tally, Traits,
+    Answer, Clock, Container, Direction, DropPlace, Echoes, EndReason, Endpoint, EntrySide,
+    FlowDrop, FlowEvent, FlowKey, FlowPhase, FlowRecord, Handshake, Hint, IcmpError, Instant,
+    Lookup, Loss, Mac, Name, Protocol, Question, Repairs, Sample, SampleEvent, SampledPacket, Seen,
+    Socket, Source, Tally, Traits,
 };
 
 /// An event of any kind.
 pub(super) enum Line {
     Flow(Box<FlowEvent>),
     Loss(Loss),
+    Lookup(Box<Lookup>),
     Sample(Box<SampleEvent>),
 }
 
@@ -134,6 +136,46 @@ pub(super) fn samples() -> Vec<Line> {
         line(sample(0, EntrySide::Ingress, 74, 1), Ok((Protocol::TCP, cli(), web()))),
         line(sample(2 * MS, EntrySide::Egress, 3_200, 3), Ok((Protocol::TCP, web(), cli()))),
         line(sample(3 * MS, EntrySide::Ingress, 42, 1), Err(Outcome::Arp)),
+    ]
+}
+
+/// Look-ups of all kinds.
+pub(super) fn lookups() -> Vec<Line> {
+    let web = || end(container("web", "nginx:1.27"), "172.17.0.3", 40_000);
+    let server = || end(Name::External, "9.9.9.9", 53);
+    let line = |time, name: &str, kind: &str, answer, took, queries, hint| {
+        Line::Lookup(Box::new(Lookup {
+            time: Instant(time),
+            protocol: Protocol::UDP,
+            client: web(),
+            server: server(),
+            network: Some("bridge".into()),
+            question: Some(Question { name: name.to_owned(), kind: kind.to_owned() }),
+            answer,
+            took,
+            queries,
+            hint,
+        }))
+    };
+    let answer = |rcode, addresses: &[&str]| {
+        let addresses = addresses.iter().map(|address| address.parse().unwrap()).collect();
+        Some(Answer { rcode, addresses })
+    };
+    let found = answer("NOERROR", &["192.0.2.7", "192.0.2.8"]);
+    let took = |micros| Some(Duration::from_micros(micros));
+    vec![
+        line(0, "db.example.com", "A", found, took(1_200), 1, None),
+        line(MS, "db.example.com", "TYPE65", answer("NOERROR", &[]), took(900), 1, None),
+        line(
+            2 * MS,
+            "mysql01",
+            "A",
+            answer("NXDOMAIN", &[]),
+            took(14_000),
+            1,
+            Some(Hint::DefaultBridge),
+        ),
+        line(9_000 * MS, "db.example.com", "AAAA", None, None, 2, None),
     ]
 }
 
@@ -370,6 +412,21 @@ pub(super) fn hostile() -> Vec<Line> {
         "数据库-café",
         &"long".repeat(100),
     ];
+    let asked = names.into_iter().map(|name| {
+        let (kind, question) = (name.to_owned(), name.to_owned());
+        Line::Lookup(Box::new(Lookup {
+            time: Instant(0),
+            protocol: Protocol::UDP,
+            client: end(container(name, name), "172.17.0.2", 1),
+            server: end(Name::External, "9.9.9.9", 53),
+            network: Some(name.into()),
+            question: Some(Question { name: question, kind }),
+            answer: None,
+            took: None,
+            queries: 1,
+            hint: None,
+        }))
+    });
     names
         .into_iter()
         .map(|name| {
@@ -381,5 +438,6 @@ pub(super) fn hostile() -> Vec<Line> {
                 FlowRecord { network, ..flow(1, Protocol::UDP, client, server) },
             )
         })
+        .chain(asked)
         .collect()
 }

@@ -8,6 +8,7 @@ mod escape;
 mod fixture;
 mod human;
 mod json;
+mod lookup;
 mod sample;
 #[cfg(test)]
 mod tests;
@@ -16,7 +17,7 @@ mod view;
 
 use jiff::{Timestamp, tz::TimeZone};
 
-use crate::model::{Clock, FlowEvent, Instant, Loss, SampleEvent};
+use crate::model::{Clock, FlowEvent, Instant, Lookup, Loss, SampleEvent};
 
 /// How lines are written.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -37,7 +38,7 @@ pub struct Formatter {
     pub zone: TimeZone,
     /// Text: also addresses, images and the number of the flow. JSON always has them.
     pub wide: bool,
-    /// Text: colour the words `start`, `update`, `end`, `lost`, `sample`.
+    /// Text: colour the words `start`, `update`, `end`, `lost`, `dns`, `sample`.
     pub colour: bool,
 }
 
@@ -68,6 +69,17 @@ impl Formatter {
                 Ok(())
             }
             Format::Json => json::line(&view::loss(self, loss, clock), out),
+        }
+    }
+
+    /// Appends the line of a look-up, as [`Self::flow`] does that of a flow.
+    pub fn lookup(&self, lookup: &Lookup, clock: Clock, out: &mut Vec<u8>) -> std::io::Result<()> {
+        match self.format {
+            Format::Text => {
+                out.extend_from_slice(lookup::line(self, lookup, clock).as_bytes());
+                Ok(())
+            }
+            Format::Json => json::line(&lookup::view(self, lookup, clock), out),
         }
     }
 

@@ -176,7 +176,17 @@ fn drops(drops: &[FlowDrop]) -> String {
 
 /// `web:80`, `host:22`, `8.8.8.8:53`, `[2001:db8::1]:443`, `172.17.0.3%veth12ab:80`; the port only where there is one.
 pub(super) fn end(protocol: Protocol, end: &Endpoint) -> String {
-    let (name, is_ipv6) = match &end.name {
+    let (name, is_ipv6) = name(end);
+    match (protocol.has_ports(), is_ipv6) {
+        (false, _) => name,
+        (true, false) => format!("{name}:{}", end.socket.port),
+        (true, true) => format!("[{name}]:{}", end.socket.port),
+    }
+}
+
+/// The name, or the address where there is none, and whether that is one of IPv6.
+pub(super) fn name(end: &Endpoint) -> (String, bool) {
+    match &end.name {
         Name::Container(container) => (container_name(container), false),
         Name::Host => ("host".to_owned(), false),
         Name::Interface(interface) => {
@@ -185,11 +195,6 @@ pub(super) fn end(protocol: Protocol, end: &Endpoint) -> String {
         Name::Multicast | Name::Broadcast | Name::External => {
             (end.address().to_string(), end.address().is_ipv6())
         }
-    };
-    match (protocol.has_ports(), is_ipv6) {
-        (false, _) => name,
-        (true, false) => format!("{name}:{}", end.socket.port),
-        (true, true) => format!("[{name}]:{}", end.socket.port),
     }
 }
 

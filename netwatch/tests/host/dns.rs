@@ -2,12 +2,15 @@
 
 use std::{fmt::Write as _, net::UdpSocket, time::Duration};
 
+use serde_json::{Value, json};
+
 use super::support::{
     agent::Agent,
     dns::{Counts, MISSING, Server, query},
     docker::{Container, Network, docker, unique},
     metrics::Metrics,
     serial::host,
+    wait::until,
 };
 
 /// What netwatch has counted for one who asks.
@@ -116,4 +119,63 @@ fn what_the_engines_server_asks_counts_for_its_container() {
     nslookup(&cli, &cli.name, "127.0.0.11");
     assert_eq!(server.counts().responses, before.responses);
     expect(&agent, &cli.name, &server);
+}
+
+/// The look-ups of a client in the flow log: name, and code or why there is none.
+fn look_ups(agent: &Agent, client: &str) -> Vec<(String, String)> {
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    let events = agent.events().0;
+    let of_client = |line: &&Value| line["event"] == "dns" && line["client"]["name"] == client;
+    let rcode = |line: &Value| [&line["answer"]["rcode"], &line["reason"]].map(text).concat();
+    events
+        .iter()
+        .filter(of_client)
+        .map(|line| (text(&line["question"]["name"]), rcode(line)))
+        .collect()
+}
+
+#[test]
+#[ignore = "needs root and Docker: cargo xtask test"]
+fn a_look_up_is_a_line_with_its_answer() {
+    let _host = host();
+    let agent = Agent::start(&[]);
+    let cli = Container::idle(&unique("asks"), &[]);
+    // On the default bridge, where nobody resolves it.
+    let other = Container::idle(&format!("{MISSING}-{}", unique("name")), &[]);
+    agent.until_named(&cli.name);
+    let gateway = cli.gateway("bridge");
+    let server = Server::at(&gateway);
+    nslookup(&cli, "web.example", &gateway);
+    let found = agent.until_event("web.example", |line| {
+        line["event"] == "dns"
+            && line["question"] == json!({"name": "web.example", "type": "A"})
+            && line["client"]["name"] == cli.name.as_str()
+    });
+    assert_eq!(found["answer"], json!({"rcode": "NOERROR", "addresses": ["192.0.2.1"]}));
+    assert_eq!((&found["server"]["name"], &found["queries"]), (&json!("host"), &json!(1)));
+    assert!(found["answered_ns"].as_u64().unwrap() > 0, "{found}");
+
+    for _ in 0..2 {
+        nslookup(&cli, &other.name, &gateway);
+    }
+    let expected = server.counts();
+    let all = until("each look-up", || {
+        let all = look_ups(&agent, &cli.name);
+        (all.len() as u64 >= expected.queries).then_some(all)
+    });
+    let answers = |code: &str| all.iter().filter(|(_, rcode)| rcode == code).count() as u64;
+    for (rcode, count) in &expected.responses {
+        assert_eq!(answers(rcode), *count, "{rcode} once each: {all:?}");
+    }
+    let events = agent.events().0;
+    let hints: Vec<&Value> = events.iter().filter(|line| line["hint"].is_string()).collect();
+    let [hint] = hints[..] else { panic!("the hint once: {hints:?}") };
+    assert_eq!(hint["hint"], "no-container-names-on-default-bridge");
+    assert_eq!(hint["question"]["name"], other.name.as_str());
+
+    // Nobody answers any more.
+    drop(server);
+    nslookup(&cli, "late.example", &gateway);
+    let lost = agent.until_event("late.example", |line| line["question"]["name"] == "late.example");
+    assert_eq!((&lost["reason"], &lost["answer"]), (&json!("no-answer"), &Value::Null));
 }
