@@ -46,16 +46,16 @@ impl Asking {
             socket,
             name: directory.name(socket.address, behind).into_name(),
         };
-        let client = end(asked.client, behind);
+        let client = end(asked.exchange.client, behind);
         let network = directory.network_of_interface(asked.ifindex);
         let hint = client
             .container()
             .and_then(|container| self.hint(&asked, container, network.as_deref(), directory));
         Lookup {
             time: asked.time,
-            protocol: asked.protocol,
+            protocol: asked.exchange.protocol,
             client,
-            server: end(asked.server, None),
+            server: end(asked.exchange.server, None),
             network,
             question: asked.question,
             answer: asked.answer,

@@ -25,7 +25,7 @@ use crate::{
     datapath::{AttachError, Datapath, monotonic_now},
     dns,
     flow::{Edges, Limits, Naming, Tracker, Unnamed},
-    identity::{Directory, EngineEvent, EngineState, LinkEvent, namespace_id_of_pid},
+    identity::{Directory, Domains, EngineEvent, EngineState, LinkEvent, namespace_id_of_pid},
     model::{Clock, FlowEvent, Instant, Interface, Loss, Snapshot, Tally},
     serve::Readiness,
 };
@@ -57,6 +57,7 @@ pub(super) struct Core {
     pub(super) sizes: Sizes,
     pub(super) dns: dns::Counter,
     pub(super) asking: Asking,
+    pub(super) domains: Domains,
     /// Whether each sample is a line of the flow log.
     pub(super) log_samples: bool,
     pub(super) clock: Clock,
@@ -93,6 +94,7 @@ impl Core {
             sizes: Sizes::default(),
             dns: dns::Counter::default(),
             asking: Asking::default(),
+            domains: Domains::default(),
             log_samples: config.log_samples,
             clock: clock(),
             selection: config.selection.clone(),
@@ -325,6 +327,7 @@ impl Core {
         self.tell(now, Tracker::tick);
         self.tell_losses(now);
         self.directory.expire(now);
+        self.domains.expire(now);
     }
 
     /// Lets the tracker report to the flow log, with names from the directory.
@@ -338,15 +341,14 @@ impl Core {
             &mut dyn FnMut(FlowEvent),
         ),
     ) {
-        let (directory, flow_log, clock) = (&self.directory, &self.flow_log, self.clock);
+        let Self { tracker, directory, domains, flow_log, clock, .. } = self;
         let mut events = Vec::new();
-        step(&mut self.tracker, now, &mut |flow| naming::name(directory, flow), &mut |event| {
-            events.push(event);
-        });
+        let mut name = |flow: &Unnamed<'_>| naming::name(directory, domains, flow);
+        step(tracker, now, &mut name, &mut |event| events.push(event));
         // Flows are walked in no order; a reader expects time's.
         events.sort_by_key(|event: &FlowEvent| event.time);
         for event in events {
-            flow_log.write(Line::Flow(Box::new(event)), clock);
+            flow_log.write(Line::Flow(Box::new(event)), *clock);
         }
     }
 

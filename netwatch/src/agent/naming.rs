@@ -4,21 +4,32 @@ use std::net::IpAddr;
 
 use crate::{
     flow::{Names, Naming, Unnamed},
-    identity::{Directory, Lookup},
+    identity::{Directory, Domains, Lookup},
     model::{Endpoint, EntrySide, InterfaceKind, Name, Seen, Socket},
 };
 
 /// Names both ends.
-pub(super) fn name(directory: &Directory, flow: &Unnamed<'_>) -> Naming {
+pub(super) fn name(directory: &Directory, domains: &Domains, flow: &Unnamed<'_>) -> Naming {
     let client = end(directory, flow.client, flow.seen, true);
     let server = end(directory, flow.server, flow.seen, false);
     let pending = client.is_pending() || server.is_pending();
+    let server = match server.into_name() {
+        Name::External => looked_up(domains, flow),
+        name => name,
+    };
     let names = Names {
         client: Endpoint { socket: flow.client, name: client.into_name() },
-        server: Endpoint { socket: flow.server, name: server.into_name() },
+        server: Endpoint { socket: flow.server, name: server },
         network: flow.seen.iter().find_map(|seen| directory.network_of_interface(seen.ifindex)),
     };
     if pending { Naming::Provisional(names) } else { Naming::Final(names) }
+}
+
+/// A server outside, under the name by which the client looked it up.
+fn looked_up(domains: &Domains, flow: &Unnamed<'_>) -> Name {
+    let from_client = |seen: &&Seen| seen.from_client && seen.side == EntrySide::Ingress;
+    let behind = flow.seen.iter().filter(from_client).map(|seen| seen.ifindex);
+    domains.name(behind, flow.server.address).map_or(Name::External, Name::Domain)
 }
 
 /// Names source and destination of one packet that one hook saw.

@@ -10,14 +10,15 @@ use super::{
 use crate::{
     datapath,
     dns::{self, Vantage},
-    identity::Directory,
+    identity::{Directory, Domains},
     model::{Clock, Endpoint, InterfaceKind, Sample, SampleEvent, SampledPacket},
 };
 
 impl Core {
     /// Takes up the samples and messages that have come. Each belongs to an interface that the directory may soon forget.
     pub(super) fn read_rings(&mut self) {
-        let Self { datapath, directory, sizes, flow_log, log_samples, clock, dns, .. } = self;
+        let Self { datapath, directory, sizes, flow_log, log_samples, clock, dns, domains, .. } =
+            self;
         datapath.read_samples(|sample| {
             if is_veth(directory, sample.ifindex) {
                 sizes.add(&sample);
@@ -26,7 +27,13 @@ impl Core {
                 tell(directory, flow_log, *clock, sample);
             }
         });
-        datapath.read_messages(|message| dns.hear(&message, is_veth(directory, message.ifindex)));
+        datapath.read_messages(|message| {
+            let heard = dns.hear(&message, is_veth(directory, message.ifindex));
+            // At once: the flow that goes to the address begins as soon as the container has it.
+            if let Some(heard) = heard.filter(|heard| heard.vantage == Vantage::Client) {
+                learn(domains, heard);
+            }
+        });
     }
 
     /// Counts the messages that need not wait any longer, and tells of the look-ups that they end.
@@ -42,6 +49,17 @@ impl Core {
         let Self { directory, dns, asking, flow_log, clock, .. } = self;
         let heard = dns.finish(&mut |heard| client(directory, heard));
         asking.tell(&heard, datapath::monotonic_now(), directory, flow_log, *clock);
+    }
+}
+
+fn learn(domains: &mut Domains, heard: &dns::Heard) {
+    let (ifindex, exchange, time) = (heard.ifindex, heard.exchange(), heard.time);
+    match heard.answer() {
+        Some((question, answer)) => {
+            let name = question.name.as_str().into();
+            domains.learn(ifindex, exchange, &name, &answer.addresses, time);
+        }
+        None => domains.ask(ifindex, exchange, time),
     }
 }
 
@@ -70,11 +88,11 @@ fn client(directory: &Directory, heard: &dns::Heard) -> Option<Arc<str>> {
     let behind = (heard.vantage == Vantage::Client).then_some(heard.ifindex);
     if let Some(behind) = behind
         && let Some(here) = directory.container_of_interface(behind)
-        && let Some(owner) = directory.container_of_address(heard.client().address)
+        && let Some(owner) = directory.container_of_address(heard.exchange().client.address)
         && owner.id != here.id
     {
         return None;
     }
-    let name = directory.name(heard.client().address, behind).into_name();
-    Some(Endpoint { socket: heard.client(), name }.label().into())
+    let name = directory.name(heard.exchange().client.address, behind).into_name();
+    Some(Endpoint { socket: heard.exchange().client, name }.label().into())
 }

@@ -8,7 +8,7 @@ use std::{
 };
 
 use super::message::{self, Content};
-use crate::model::{DnsCounts, EntrySide, Instant, Message, Protocol, Socket};
+use crate::model::{Answer, DnsCounts, EntrySide, Exchange, Instant, Message, Question};
 
 /// How long a message waits: for what other hooks saw of it, and for the name of a container that has just begun.
 const PATIENCE: Duration = Duration::from_millis(300);
@@ -33,8 +33,8 @@ pub struct Heard {
     pub ifindex: u32,
     /// Where that is.
     pub vantage: Vantage,
-    pub(super) protocol: Protocol,
-    pub(super) time: Instant,
+    /// When it passed.
+    pub time: Instant,
     pub(super) content: Arc<Content>,
     side: EntrySide,
     /// Of its bytes: equal for what several hooks saw of one message, also after its addresses were translated.
@@ -42,9 +42,14 @@ pub struct Heard {
 }
 
 impl Heard {
-    /// Who asks.
-    pub fn client(&self) -> Socket {
-        self.content.client
+    /// What query and answer share.
+    pub fn exchange(&self) -> Exchange {
+        self.content.exchange
+    }
+
+    /// What was asked for and the answer, if it is one.
+    pub fn answer(&self) -> Option<(&Question, &Answer)> {
+        self.content.question.as_ref().zip(self.content.answer.as_ref())
     }
 
     /// The hook.
@@ -78,11 +83,11 @@ pub struct Counter {
 }
 
 impl Counter {
-    /// Takes up a message that passed an interface.
-    pub fn hear(&mut self, message: &Message, is_veth: bool) {
+    /// Takes up a message that passed an interface. Answers with what it was, if it can be read.
+    pub fn hear(&mut self, message: &Message, is_veth: bool) -> Option<&Heard> {
         let Some(content) = message::read(message) else {
             self.unreadable += 1;
-            return;
+            return None;
         };
         let is_query = content.answer.is_none();
         let vantage = match message.side {
@@ -94,7 +99,6 @@ impl Counter {
         let heard = Heard {
             ifindex: message.ifindex,
             vantage,
-            protocol: message.protocol,
             time: message.time,
             content: Arc::new(content),
             side: message.side,
@@ -107,6 +111,7 @@ impl Counter {
         }
         best.time = heard.time;
         self.waiting.push_back(heard);
+        self.waiting.back()
     }
 
     /// Counts what has waited long enough, and hands it out. `name` tells who asks; `None`: the message was only flooded

@@ -1,9 +1,9 @@
 //! Joins queries and answers.
 
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{collections::HashMap, time::Duration};
 
-use super::{Heard, Vantage, message::Content};
-use crate::model::{Answer, Instant, Protocol, Question, Socket};
+use super::{Heard, Vantage};
+use crate::model::{Answer, Exchange, Instant, Question};
 
 /// So long a query waits for its answer: as long as resolvers do (`resolv.conf(5)`, `timeout`).
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -15,12 +15,8 @@ const MOST_WAITING: usize = 16_384;
 pub struct Asked {
     /// Of the answer; where none came, of the last query.
     pub time: Instant,
-    /// UDP or TCP.
-    pub protocol: Protocol,
-    /// Who asks.
-    pub client: Socket,
-    /// Who is asked.
-    pub server: Socket,
+    /// Who asks whom.
+    pub exchange: Exchange,
     /// The interface at which the look-up was seen.
     pub ifindex: u32,
     /// Where that is.
@@ -35,15 +31,8 @@ pub struct Asked {
     pub queries: u32,
 }
 
-/// What query and answer have in common. Over TCP too: a connection may carry several look-ups.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-struct Key {
-    protocol: Protocol,
-    client: Socket,
-    server: Socket,
-    id: u16,
-    question: Option<Question>,
-}
+/// What query and answer have in common. The question too: a connection may carry several look-ups.
+type Key = (Exchange, Option<Question>);
 
 /// A query that has no answer yet.
 #[derive(Debug)]
@@ -64,27 +53,20 @@ pub struct Lookups {
 impl Lookups {
     /// Takes up a message that counts. An answer ends a look-up.
     pub fn hear(&mut self, heard: &Heard) -> Option<Asked> {
-        let content: &Arc<Content> = &heard.content;
-        let key = Key {
-            protocol: heard.protocol,
-            client: content.client,
-            server: content.server,
-            id: content.id,
-            question: content.question.clone(),
-        };
+        let content = &heard.content;
+        let key = (content.exchange, content.question.clone());
         let Some(answer) = &content.answer else {
             self.query(key, heard);
             return None;
         };
         let query = self.waiting.remove(&key);
+        let (exchange, question) = key;
         Some(Asked {
             time: heard.time,
-            protocol: key.protocol,
-            client: key.client,
-            server: key.server,
+            exchange,
             ifindex: heard.ifindex,
             vantage: heard.vantage,
-            question: key.question,
+            question,
             answer: Some(answer.clone()),
             took: query.as_ref().map(|query| heard.time.since(query.first)),
             queries: query.map_or(0, |query| query.queries),
@@ -113,14 +95,12 @@ impl Lookups {
         let mut asked: Vec<Asked> = self
             .waiting
             .extract_if(is_due)
-            .map(|(key, waiting)| Asked {
+            .map(|((exchange, question), waiting)| Asked {
                 time: waiting.last,
-                protocol: key.protocol,
-                client: key.client,
-                server: key.server,
+                exchange,
                 ifindex: waiting.ifindex,
                 vantage: waiting.vantage,
-                question: key.question,
+                question,
                 answer: None,
                 took: None,
                 queries: waiting.queries,
@@ -136,8 +116,9 @@ mod tests {
     use super::*;
     use crate::{
         dns::{Counter, message::tests::message},
-        model::{EntrySide, Message},
+        model::{EntrySide, Message, Protocol},
     };
+    use std::sync::Arc;
 
     const QUERY: u16 = 0x0100;
     const ANSWER: u16 = 0x8180;
@@ -169,7 +150,7 @@ mod tests {
         let answer = Answer { rcode: "NOERROR", addresses: vec![[192, 0, 2, 1].into()] };
         assert_eq!(asked.answer, Some(answer));
         assert_eq!((asked.took, asked.queries), (Some(Duration::from_millis(2)), 1));
-        assert_eq!((asked.client.port, asked.server.port), (40_000, 53));
+        assert_eq!((asked.exchange.client.port, asked.exchange.server.port), (40_000, 53));
         assert_eq!(lookups.give_up(Instant(u64::MAX)), []);
     }
 
@@ -202,7 +183,7 @@ mod tests {
         let mut lookups = Lookups::default();
         for id in 0..=u16::MAX {
             let mut heard = heard(QUERY, &[], 0);
-            Arc::make_mut(&mut heard.content).id = id;
+            Arc::make_mut(&mut heard.content).exchange.id = id;
             lookups.hear(&heard);
         }
         assert_eq!(lookups.give_up(Instant(u64::MAX)).len(), MOST_WAITING);

@@ -7,7 +7,7 @@ use domain::{
     rdata::{A, Aaaa},
 };
 
-use crate::model::{Answer, Message, Protocol, Question, Socket};
+use crate::model::{Answer, Exchange, Message, Protocol, Question};
 
 /// The port that answers come from and questions go to.
 const PORT: u16 = 53;
@@ -17,12 +17,7 @@ const MOST_ADDRESSES: usize = 8;
 /// What a message says.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Content {
-    /// Who asks.
-    pub(super) client: Socket,
-    /// Who is asked.
-    pub(super) server: Socket,
-    /// What query and answer share.
-    pub(super) id: u16,
+    pub(super) exchange: Exchange,
     /// What is asked for.
     pub(super) question: Option<Question>,
     /// `None` for a query.
@@ -59,7 +54,8 @@ pub(super) fn read(message: &Message) -> Option<Content> {
         rcode: dns.opt_rcode().to_mnemonic_str().unwrap_or("other"),
         addresses: addresses(dns),
     });
-    Some(Content { client, server, id: dns.header().id(), question, answer })
+    let exchange = Exchange { protocol: message.protocol, client, server, id: dns.header().id() };
+    Some(Content { exchange, question, answer })
 }
 
 /// The addresses in an answer, up to where it was cut off or is damaged.
@@ -87,7 +83,7 @@ pub(super) mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::model::{EntrySide, Instant};
+    use crate::model::{EntrySide, Instant, Socket};
 
     /// `web.example. IN A?` (RFC 2606), as a resolver writes it.
     const QUESTION: &[u8] = b"\x03web\x07example\0\0\x01\0\x01";
@@ -129,7 +125,7 @@ pub(super) mod tests {
     fn queries_and_answers_know_their_client() {
         for protocol in [Protocol::UDP, Protocol::TCP] {
             let query = read(&message(protocol, 0x0100, &[])).unwrap();
-            assert_eq!((query.answer, query.client.port), (None, 40_000));
+            assert_eq!((query.answer, query.exchange.client.port), (None, 40_000));
             for (flags, name) in [
                 (0x8180, "NOERROR"),
                 (0x8183, "NXDOMAIN"),
@@ -138,7 +134,10 @@ pub(super) mod tests {
                 (0x818f, "other"),
             ] {
                 let answer = read(&message(protocol, flags, &[])).unwrap();
-                assert_eq!((answer.answer.unwrap().rcode, answer.client.port), (name, 40_000));
+                assert_eq!(
+                    (answer.answer.unwrap().rcode, answer.exchange.client.port),
+                    (name, 40_000)
+                );
             }
         }
     }

@@ -4,12 +4,14 @@
 
 pub mod directory;
 pub mod docker;
+mod domains;
 mod host;
 pub mod netlink;
 mod network;
 
 pub use directory::{Directory, EngineState, GRACE, Lookup};
 pub use docker::{DockerWatcher, EngineCounters, EngineEvent};
+pub use domains::Domains;
 pub use host::HostAddress;
 pub use netlink::{
     LinkCounters, LinkEvent, LinkMonitor, LinkStats, NetlinkError, named_namespaces,

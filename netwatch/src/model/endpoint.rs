@@ -19,6 +19,8 @@ pub enum Name {
     Interface(String),
     /// None of ours: outside this host.
     External,
+    /// The same, under the name by which the container at the other end looked it up.
+    Domain(Arc<str>),
 }
 
 /// One end of a flow.
@@ -47,7 +49,7 @@ impl Endpoint {
             Name::Multicast => "multicast",
             Name::Broadcast => "broadcast",
             Name::Interface(name) => name,
-            Name::External => "external",
+            Name::External | Name::Domain(_) => "external",
         }
     }
 

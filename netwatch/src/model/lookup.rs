@@ -2,7 +2,20 @@
 
 use std::{net::IpAddr, sync::Arc, time::Duration};
 
-use super::{Endpoint, Instant, Protocol};
+use super::{Endpoint, Instant, Protocol, Socket};
+
+/// What an answer has in common with its query, beside the question.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Exchange {
+    /// UDP or TCP.
+    pub protocol: Protocol,
+    /// Who asks.
+    pub client: Socket,
+    /// Who is asked.
+    pub server: Socket,
+    /// The number that the client gave it.
+    pub id: u16,
+}
 
 /// What is asked for.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]

@@ -30,7 +30,7 @@ pub use flow::{
 };
 pub use histogram::SizeHistogram;
 pub use interface::{Interface, InterfaceKind, Mac};
-pub use lookup::{Answer, Hint, Lookup, Question};
+pub use lookup::{Answer, Exchange, Hint, Lookup, Question};
 pub use message::Message;
 pub use protocol::Protocol;
 pub use sample::{Ends, Sample, SampleEvent, SampledPacket};

@@ -10,10 +10,13 @@ pub(super) fn value(word: &str) -> String {
     escape(word, |c| matches!(c, ' ' | '=' | '"' | '\'' | '\\' | ','))
 }
 
-/// The name of an end, which stands before `:port`, or behind an address and `%`.
+/// The name of an end, which stands before `:port` or `(address)`, or behind an address and `%`.
 pub(super) fn end(word: &str) -> String {
     escape(word, |c| {
-        matches!(c, ' ' | '=' | '"' | '\'' | '\\' | ',' | ':' | '%' | '[' | ']' | '<' | '>')
+        matches!(
+            c,
+            ' ' | '=' | '"' | '\'' | '\\' | ',' | ':' | '%' | '[' | ']' | '<' | '>' | '(' | ')'
+        )
     })
 }
 

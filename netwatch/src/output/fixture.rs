@@ -239,6 +239,8 @@ pub(super) fn example() -> Vec<Line> {
         end(container("shop-db-1", "postgres:17"), "172.18.0.3", 5_432),
     );
     let dns = flow(4, Protocol::UDP, web(), end(Name::External, "9.9.9.9", 53));
+    let domain = || Name::Domain("db.example.com".into());
+    let looked_up = flow(6, Protocol::TCP, web(), end(domain(), "192.0.2.7", 5_432));
     let ssh = flow(
         5,
         Protocol::TCP,
@@ -282,6 +284,10 @@ pub(super) fn example() -> Vec<Line> {
                 last: Instant(9_112 * MS),
                 ..dns
             },
+        ),
+        event(
+            FlowPhase::Start,
+            FlowRecord { sent: tally(1, 1, 74), first: Instant(9_113 * MS), ..looked_up },
         ),
         event(
             FlowPhase::Update,
@@ -418,7 +424,7 @@ pub(super) fn hostile() -> Vec<Line> {
             time: Instant(0),
             protocol: Protocol::UDP,
             client: end(container(name, name), "172.17.0.2", 1),
-            server: end(Name::External, "9.9.9.9", 53),
+            server: end(Name::Domain(name.into()), "9.9.9.9", 53),
             network: Some(name.into()),
             question: Some(Question { name: question, kind }),
             answer: None,

@@ -174,7 +174,7 @@ fn drops(drops: &[FlowDrop]) -> String {
     places.into_iter().map(one).collect::<Vec<_>>().join(",")
 }
 
-/// `web:80`, `host:22`, `8.8.8.8:53`, `[2001:db8::1]:443`, `172.17.0.3%veth12ab:80`; the port only where there is one.
+/// `web:80`, `host:22`, `8.8.8.8:53`, `db.example.com(192.0.2.7):443`, `[2001:db8::1]:443`, `172.17.0.3%veth12ab:80`; the port only where there is one.
 pub(super) fn end(protocol: Protocol, end: &Endpoint) -> String {
     let (name, is_ipv6) = name(end);
     match (protocol.has_ports(), is_ipv6) {
@@ -192,6 +192,7 @@ pub(super) fn name(end: &Endpoint) -> (String, bool) {
         Name::Interface(interface) => {
             (format!("{}%{}", end.address(), escape::end(interface)), end.address().is_ipv6())
         }
+        Name::Domain(domain) => (format!("{}({})", escape::end(domain), end.address()), false),
         Name::Multicast | Name::Broadcast | Name::External => {
             (end.address().to_string(), end.address().is_ipv6())
         }

@@ -61,6 +61,8 @@ pub(super) struct EndView<'a> {
     name: &'a str,
     kind: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
+    domain: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     container_id: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     image: Option<&'a str>,
@@ -278,7 +280,11 @@ pub(super) fn end(protocol: Protocol, end: &Endpoint) -> EndView<'_> {
             Name::Multicast => "multicast",
             Name::Broadcast => "broadcast",
             Name::Interface(_) => "interface",
-            Name::External => "external",
+            Name::External | Name::Domain(_) => "external",
+        },
+        domain: match &end.name {
+            Name::Domain(domain) => Some(domain),
+            _ => None,
         },
         container_id: container.map(|container| container.id.as_str()),
         image: container

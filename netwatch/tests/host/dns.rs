@@ -9,7 +9,9 @@ use super::support::{
     dns::{Counts, MISSING, Server, query},
     docker::{Container, Network, docker, unique},
     metrics::Metrics,
+    outside::Outside,
     serial::host,
+    shell::run,
     wait::until,
 };
 
@@ -178,4 +180,39 @@ fn a_look_up_is_a_line_with_its_answer() {
     nslookup(&cli, "late.example", &gateway);
     let lost = agent.until_event("late.example", |line| line["question"]["name"] == "late.example");
     assert_eq!((&lost["reason"], &lost["answer"]), (&json!("no-answer"), &Value::Null));
+}
+
+/// What a container talks to outside has the name that it asked for; what another one talks to has not.
+#[test]
+#[ignore = "needs root and Docker: cargo xtask test"]
+fn an_outside_end_is_named_as_it_was_looked_up() {
+    let _host = host();
+    let outside = Outside::create();
+    // The address that the name server answers with. The route goes with the interface.
+    run("ip", &["-n", &outside.namespace, "address", "add", "192.0.2.1/32", "dev", "eth0"]);
+    run("ip", &["route", "add", "192.0.2.1/32", "dev", "nwt-out0"]);
+    let agent = Agent::start(&["--exclude", "nwt-out0", "--flow-idle-timeout", "2s"]);
+    let other = Container::idle(&unique("other"), &[]);
+    let gateway = other.gateway("bridge");
+    let cli = Container::idle(&unique("asks"), &["--dns", &gateway]);
+    agent.until_named(&cli.name);
+    agent.until_named(&other.name);
+    let _server = Server::at(&gateway);
+    cli.ping("web.example", 1);
+    other.ping("192.0.2.1", 1);
+    let start = |client: &Container| {
+        agent.until_event("a ping", |line| {
+            line["event"] == "start"
+                && line["protocol"] == "icmp"
+                && line["client"]["name"] == client.name.as_str()
+                && line["server"]["address"] == "192.0.2.1"
+        })
+    };
+    let named = start(&cli);
+    assert_eq!(named["server"]["domain"], "web.example", "{named}");
+    assert_eq!(
+        (&named["server"]["name"], &named["server"]["kind"]),
+        (&json!("external"), &json!("external"))
+    );
+    assert_eq!(start(&other)["server"].get("domain"), None);
 }
