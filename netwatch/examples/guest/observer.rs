@@ -5,8 +5,8 @@ use std::{collections::HashMap, time::Duration};
 use anyhow::{Context as _, Result, ensure};
 use netwatch::{
     datapath::{AttachMode, Datapath, Options, monotonic_now},
-    flow::{Edges, Limits, Names, Naming, Tracker, Unnamed},
-    model::{Endpoint, EntrySide, FlowEvent, InterfaceKind, Name, Socket, Tally},
+    flow::{Edges, Limits, Names, Naming, Report, Tracker, Unnamed},
+    model::{EntrySide, FlowEvent, InterfaceKind, Name, Tally},
 };
 use netwatch_common::outcome::Outcome;
 
@@ -112,7 +112,7 @@ impl Observer {
     pub fn finish(&mut self) -> Vec<FlowEvent> {
         self.read();
         let mut events = Vec::new();
-        let mut report = |event| events.push(event);
+        let mut report = |report: &Report<'_>| events.push(report.event());
         self.tracker.finish(monotonic_now(), &mut nameless, &mut report);
         events
     }
@@ -136,7 +136,6 @@ pub fn options() -> Options {
     }
 }
 
-fn nameless(flow: &Unnamed<'_>) -> Naming {
-    let end = |socket: Socket| Endpoint { socket, name: Name::External };
-    Naming::Final(Names { client: end(flow.client), server: end(flow.server), network: None })
+fn nameless(_: &Unnamed<'_>) -> Naming {
+    Naming::Final(Names { client: Name::External, server: Name::External, network: None })
 }

@@ -24,7 +24,7 @@ use super::{
 use crate::{
     datapath::{AttachError, Datapath, monotonic_now},
     dns,
-    flow::{Edges, Limits, Naming, Tracker, Unnamed},
+    flow::{Edges, Limits, Naming, Report, Tracker, Unnamed},
     identity::{Directory, Domains, EngineEvent, EngineState, LinkEvent, namespace_id_of_pid},
     model::{Clock, FlowEvent, Instant, Interface, Loss, Snapshot, Tally},
     serve::Readiness,
@@ -338,13 +338,18 @@ impl Core {
             &mut Tracker,
             Instant,
             &mut dyn FnMut(&Unnamed<'_>) -> Naming,
-            &mut dyn FnMut(FlowEvent),
+            &mut dyn FnMut(&Report<'_>),
         ),
     ) {
         let Self { tracker, directory, domains, flow_log, clock, .. } = self;
+        let has_reader = flow_log.has_reader();
         let mut events = Vec::new();
         let mut name = |flow: &Unnamed<'_>| naming::name(directory, domains, flow);
-        step(tracker, now, &mut name, &mut |event| events.push(event));
+        step(tracker, now, &mut name, &mut |report| {
+            if has_reader {
+                events.push(report.event());
+            }
+        });
         // Flows are walked in no order; a reader expects time's.
         events.sort_by_key(|event: &FlowEvent| event.time);
         for event in events {

@@ -82,6 +82,11 @@ impl FlowLog {
         Ok(Self { writer: Some((lines, task)), counts })
     }
 
+    /// Whether lines go anywhere. Where they do not, nobody need make any.
+    pub(super) fn has_reader(&self) -> bool {
+        self.writer.is_some()
+    }
+
     /// Hands a line to the task, or counts it as lost if the task is too far behind. Samples never fill the queue to the
     /// end: there is always room for flows.
     pub(super) fn write(&self, line: Line, clock: Clock) {

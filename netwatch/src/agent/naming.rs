@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use crate::{
     flow::{Names, Naming, Unnamed},
     identity::{Directory, Domains, Lookup},
-    model::{Endpoint, EntrySide, InterfaceKind, Name, Seen, Socket},
+    model::{EntrySide, InterfaceKind, Name, Seen, Socket},
 };
 
 /// Names both ends.
@@ -18,8 +18,8 @@ pub(super) fn name(directory: &Directory, domains: &Domains, flow: &Unnamed<'_>)
         name => name,
     };
     let names = Names {
-        client: Endpoint { socket: flow.client, name: client.into_name() },
-        server: Endpoint { socket: flow.server, name: server },
+        client: client.into_name(),
+        server,
         network: flow.seen.iter().find_map(|seen| directory.network_of_interface(seen.ifindex)),
     };
     if pending { Naming::Provisional(names) } else { Naming::Final(names) }

@@ -1,9 +1,9 @@
 //! Who talks to whom, in all.
 
-use std::collections::HashMap;
-use std::sync::Arc;
+use std::{collections::HashMap, sync::Arc};
 
-use crate::model::{Edge, EdgeTraffic, FlowRecord, Tally};
+use super::names::Names;
+use crate::model::{Edge, EdgeTraffic, Protocol, Tally};
 
 /// Ports from here on are handed out to clients: never a label. A server that listens there has the label 0.
 const FIRST_EPHEMERAL: u16 = 32_768;
@@ -12,44 +12,75 @@ const FIRST_EPHEMERAL: u16 = 32_768;
 /// a name of its own keeps it, so no sum ever decreases.
 #[derive(Debug)]
 pub struct Edges {
-    named: HashMap<Edge, EdgeTraffic>,
+    named: HashMap<Edge, EdgeId>,
     limit: usize,
-    other: EdgeTraffic,
+    /// By [`EdgeId`].
+    traffic: Vec<EdgeTraffic>,
     folded: u64,
 }
+
+/// An edge, for as long as there are edges.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct EdgeId(u32);
+
+/// What all edges beyond the limit share.
+const OTHER: EdgeId = EdgeId(0);
 
 impl Edges {
     /// At most `limit` edges with names of their own.
     pub fn new(limit: usize) -> Self {
-        Self { named: HashMap::new(), limit, other: EdgeTraffic::default(), folded: 0 }
+        Self { named: HashMap::new(), limit, traffic: vec![EdgeTraffic::default()], folded: 0 }
+    }
+
+    /// The edge between two ends, the server's with its port.
+    pub(super) fn find(&mut self, names: &Names, protocol: Protocol, port: u16) -> EdgeId {
+        let labelled = protocol.has_ports() && port < FIRST_EPHEMERAL;
+        let edge = Edge {
+            client: names.client.label().into(),
+            server: names.server.label().into(),
+            protocol: Some(protocol),
+            port: if labelled { port } else { 0 },
+        };
+        if let Some(known) = self.named.get(&edge) {
+            return *known;
+        }
+        match u32::try_from(self.traffic.len()) {
+            Ok(next) if self.named.len() < self.limit => {
+                self.traffic.push(EdgeTraffic::default());
+                self.named.insert(edge, EdgeId(next));
+                EdgeId(next)
+            }
+            _ => OTHER,
+        }
+    }
+
+    /// Adds a flow.
+    pub(super) fn connect(&mut self, edge: EdgeId) {
+        self.folded += u64::from(edge == OTHER);
+        if let Some(traffic) = self.traffic.get_mut(edge.0 as usize) {
+            traffic.connections += 1;
+        }
     }
 
     /// Adds what a flow has counted since the last time.
-    pub fn add(&mut self, flow: &FlowRecord, sent: Tally, received: Tally, new_connection: bool) {
-        let edge = edge_of(flow);
-        let has_room = self.named.len() < self.limit;
-        let traffic = match self.named.get_mut(&edge) {
-            Some(traffic) => traffic,
-            None if has_room => self.named.entry(edge).or_default(),
-            None => {
-                self.folded += u64::from(new_connection);
-                &mut self.other
-            }
-        };
-        traffic.sent += sent;
-        traffic.received += received;
-        traffic.connections += u64::from(new_connection);
+    pub(super) fn add(&mut self, edge: EdgeId, sent: Tally, received: Tally) {
+        if let Some(traffic) = self.traffic.get_mut(edge.0 as usize) {
+            traffic.sent += sent;
+            traffic.received += received;
+        }
     }
 
     /// All edges; the folded ones as one without a protocol.
     pub fn snapshot(&self) -> Vec<(Edge, EdgeTraffic)> {
+        let traffic = |id: EdgeId| self.traffic.get(id.0 as usize).copied().unwrap_or_default();
         let mut edges: Vec<_> =
-            self.named.iter().map(|(edge, traffic)| (edge.clone(), *traffic)).collect();
-        if self.other != EdgeTraffic::default() {
+            self.named.iter().map(|(edge, id)| (edge.clone(), traffic(*id))).collect();
+        let other = traffic(OTHER);
+        if other != EdgeTraffic::default() {
             let name: Arc<str> = "other".into();
             edges.push((
                 Edge { client: name.clone(), server: name, protocol: None, port: 0 },
-                self.other,
+                other,
             ));
         }
         edges
@@ -58,16 +89,5 @@ impl Edges {
     /// Flows that were folded.
     pub fn folded(&self) -> u64 {
         self.folded
-    }
-}
-
-fn edge_of(flow: &FlowRecord) -> Edge {
-    let port = flow.server.socket.port;
-    let labelled = flow.protocol.has_ports() && port < FIRST_EPHEMERAL;
-    Edge {
-        client: flow.client.label().into(),
-        server: flow.server.label().into(),
-        protocol: Some(flow.protocol),
-        port: if labelled { port } else { 0 },
     }
 }

@@ -13,8 +13,10 @@ const FIRST_USER_PORT: u16 = 1024;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct End {
     pub(super) port: u16,
-    /// Its first packet.
-    pub(super) first: Option<Instant>,
+    /// Whether it sent anything.
+    pub(super) spoke: bool,
+    /// Its first packet, if it did.
+    began: Instant,
     /// All flags it sent.
     pub(super) tcp_flags: u8,
     /// It sent a SYN that acknowledges nothing.
@@ -28,6 +30,11 @@ pub(super) struct End {
 }
 
 impl End {
+    /// One that has sent nothing yet.
+    pub(super) fn silent(port: u16) -> Self {
+        Self { port, ..Self::default() }
+    }
+
     /// Takes up the first packet that some entry has of it, with its TCP flags or ICMP type.
     pub(super) fn begins(&mut self, first: Instant, protocol: Protocol, opened_by: u8) {
         if protocol == Protocol::TCP {
@@ -35,10 +42,16 @@ impl End {
             self.syn |= syn == tcp_flags::SYN;
             self.syn_ack |= syn == tcp_flags::SYN | tcp_flags::ACK;
         }
-        if self.first.is_none_or(|known| first < known) {
-            self.first = Some(first);
+        if !self.spoke || first < self.began {
+            self.spoke = true;
+            self.began = first;
             self.icmp_type = opened_by;
         }
+    }
+
+    /// Its first packet.
+    pub(super) fn first(&self) -> Option<Instant> {
+        self.spoke.then_some(self.began)
     }
 }
 
@@ -49,14 +62,12 @@ impl End {
 pub(super) fn low_began(protocol: Protocol, low: End, high: End) -> bool {
     by_packets(protocol, low, high)
         .or_else(|| by_ports(protocol, low.port, high.port))
-        .unwrap_or_else(|| earlier(low.first, high.first))
+        .unwrap_or_else(|| earlier(low.first(), high.first()))
 }
 
 fn by_packets(protocol: Protocol, low: End, high: End) -> Option<bool> {
     if protocol.is_icmp() {
-        let asks = |end: End| {
-            end.first.is_some() && matches!(end.icmp_type, ECHO_REQUEST | ECHO_REQUEST_V6)
-        };
+        let asks = |end: End| end.spoke && matches!(end.icmp_type, ECHO_REQUEST | ECHO_REQUEST_V6);
         return one_of(asks(low), asks(high));
     }
     if protocol != Protocol::TCP {
@@ -64,7 +75,7 @@ fn by_packets(protocol: Protocol, low: End, high: End) -> Option<bool> {
     }
     match (low.syn, high.syn) {
         // Both at once (RFC 9293, section 3.5).
-        (true, true) => Some(earlier(low.first, high.first)),
+        (true, true) => Some(earlier(low.first(), high.first())),
         // A SYN-ACK may have been seen without its SYN, which went another way or came before the agent.
         (false, false) => one_of(high.syn_ack, low.syn_ack),
         (low_asked, _) => Some(low_asked),
@@ -103,7 +114,7 @@ mod tests {
     const ACK: u8 = tcp_flags::ACK;
 
     fn end(port: u16, first: u64, opened_by: u8) -> End {
-        let mut end = End { port, ..End::default() };
+        let mut end = End::silent(port);
         if first != 0 {
             end.begins(Instant(first), Protocol::TCP, opened_by);
         }

@@ -5,8 +5,17 @@
 
 mod conversation;
 mod edges;
+mod hooks;
 mod initiator;
+mod lifecycle;
+mod names;
+mod opening;
+mod report;
+mod table;
 mod tracker;
 
 pub use edges::Edges;
-pub use tracker::{Limits, Names, Naming, Tracker, Unnamed};
+pub use lifecycle::Limits;
+pub use names::{Names, Naming, Unnamed};
+pub use report::Report;
+pub use tracker::Tracker;

@@ -1,9 +1,16 @@
 //! Conversations as the hooks hand them over, piece by piece.
 
+use std::time::Duration;
+
 use netwatch_common::parse::tcp_flags::{ACK, FIN, RST, SYN};
 
 use super::*;
-use crate::model::{DropSite, Echoes, EntrySide, Name, SideReading};
+use crate::{
+    flow::Names,
+    model::{
+        DropSite, Echoes, EntrySide, FlowEvent, FlowPhase, Name, Protocol, SideReading, Socket,
+    },
+};
 
 const VETH_A: u32 = 4;
 const VETH_B: u32 = 6;
@@ -54,14 +61,13 @@ fn observation(
     }
 }
 
-fn named(flow: &Unnamed<'_>) -> Naming {
-    let end = |socket| Endpoint { socket, name: Name::External };
-    Naming::Final(Names { client: end(flow.client), server: end(flow.server), network: None })
+fn named(_: &Unnamed<'_>) -> Naming {
+    Naming::Final(Names { client: Name::External, server: Name::External, network: None })
 }
 
 fn tick(tracker: &mut Tracker, now: u64) -> Vec<FlowEvent> {
     let mut events = Vec::new();
-    tracker.tick(Instant(now), &mut |flow| named(flow), &mut |event| events.push(event));
+    tracker.tick(Instant(now), &mut |flow| named(flow), &mut |report| events.push(report.event()));
     events
 }
 
@@ -209,9 +215,14 @@ fn whoever_gets_the_address_next_is_somebody_else() {
     tick(&mut tracker, SECOND + MS);
     let mut events = Vec::new();
     let gone = |tracker: &mut Tracker, index, events: &mut Vec<FlowEvent>| {
-        tracker.interface_gone(index, Instant(2 * SECOND), &mut |flow| named(flow), &mut |event| {
-            events.push(event);
-        });
+        tracker.interface_gone(
+            index,
+            Instant(2 * SECOND),
+            &mut |flow| named(flow),
+            &mut |report| {
+                events.push(report.event());
+            },
+        );
     };
     gone(&mut tracker, VETH_B, &mut events);
     assert!(events.is_empty(), "nothing was sent into that one");
@@ -230,14 +241,73 @@ fn names_are_waited_for_but_not_for_long() {
         Naming::Final(names) | Naming::Provisional(names) => Naming::Provisional(names),
     };
     let mut events = Vec::new();
-    tracker.tick(Instant(SECOND + 100 * MS), &mut |flow| provisional(flow), &mut |event| {
-        events.push(event);
+    tracker.tick(Instant(SECOND + 100 * MS), &mut |flow| provisional(flow), &mut |report| {
+        events.push(report.event());
     });
     assert!(events.is_empty());
-    tracker.tick(Instant(SECOND + 200 * MS), &mut |flow| provisional(flow), &mut |event| {
-        events.push(event);
+    tracker.tick(Instant(SECOND + 200 * MS), &mut |flow| provisional(flow), &mut |report| {
+        events.push(report.event());
     });
     assert_eq!(phases(&events), [FlowPhase::Start]);
+}
+
+#[test]
+fn better_names_that_come_late_have_what_is_counted_from_then_on() {
+    let mut tracker = tracker();
+    let (client, server) = (socket(2, 40_000), socket(3, 80));
+    let tick = |tracker: &mut Tracker, now, server: Name, is_final| {
+        let mut name = |_: &Unnamed<'_>| {
+            let names = Names { client: Name::Host, server: server.clone(), network: None };
+            if is_final { Naming::Final(names) } else { Naming::Provisional(names) }
+        };
+        let mut events = Vec::new();
+        tracker
+            .tick(Instant(now), &mut name, &mut |report| events.push(phases(&[report.event()])[0]));
+        events
+    };
+    let observe = |tracker: &mut Tracker, packets, at| {
+        let none = SideReading::default();
+        tracker.observe(&observation(VETH_A, client, server, reading(packets, at, at, ACK), none));
+    };
+    let sent = |tracker: &Tracker| {
+        let edges = tracker.edges().snapshot().into_iter();
+        let sent = edges.map(|(edge, traffic)| (edge.server.to_string(), traffic.sent.packets));
+        sent.collect::<std::collections::BTreeMap<_, _>>()
+    };
+    let all = |edges: &[(&str, u64)]| {
+        edges.iter().map(|(server, packets)| ((*server).to_string(), *packets)).collect()
+    };
+    let before = Name::External;
+    observe(&mut tracker, 1, SECOND);
+    assert_eq!(tick(&mut tracker, 2 * SECOND, before.clone(), false), [FlowPhase::Start]);
+    assert_eq!(sent(&tracker), all(&[]), "names may come still");
+    tick(&mut tracker, 4 * SECOND, before, false);
+    assert_eq!(sent(&tracker), all(&[("external", 1)]));
+    observe(&mut tracker, 2, 5 * SECOND);
+    assert_eq!(sent(&tracker), all(&[("external", 3)]), "at once");
+    tick(&mut tracker, 7 * SECOND, Name::Interface("web".into()), true);
+    observe(&mut tracker, 4, 8 * SECOND);
+    assert_eq!(sent(&tracker), all(&[("external", 3), ("web", 4)]));
+    let connections: u64 =
+        tracker.edges().snapshot().iter().map(|(_, traffic)| traffic.connections).sum();
+    assert_eq!(connections, 1);
+}
+
+#[test]
+fn an_open_connection_ends_as_soon_as_its_packets_say_so() {
+    let mut tracker = tracker();
+    let (client, server) = (socket(2, 40_000), socket(3, 80));
+    let observe = |tracker: &mut Tracker, at, flags| {
+        let both = reading(1, at, at, flags);
+        tracker.observe(&observation(VETH_A, client, server, both, both));
+    };
+    observe(&mut tracker, SECOND, ACK);
+    assert_eq!(phases(&tick(&mut tracker, 2 * SECOND)), [FlowPhase::Start]);
+    observe(&mut tracker, 3 * SECOND, ACK | FIN);
+    assert!(tick(&mut tracker, 3 * SECOND + 299 * MS).is_empty());
+    let events = tick(&mut tracker, 3 * SECOND + 300 * MS);
+    assert_eq!(phases(&events), [FlowPhase::End(EndReason::Fin)]);
+    assert_eq!(tracker.totals().active, 0);
 }
 
 #[test]
@@ -269,7 +339,9 @@ fn stopping_ends_everything_once() {
     ));
     let mut events = Vec::new();
     for _ in 0..2 {
-        tracker.finish(Instant(SECOND), &mut |flow| named(flow), &mut |event| events.push(event));
+        tracker.finish(Instant(SECOND), &mut |flow| named(flow), &mut |report| {
+            events.push(report.event())
+        });
     }
     assert_eq!(phases(&events), [FlowPhase::Start, FlowPhase::End(EndReason::Shutdown)]);
     assert_eq!(tracker.totals().active, 0);

@@ -23,6 +23,20 @@ pub enum Name {
     Domain(Arc<str>),
 }
 
+impl Name {
+    /// The bounded name for metric labels: never an address.
+    pub fn label(&self) -> &str {
+        match self {
+            Self::Container(container) => &container.name,
+            Self::Host => "host",
+            Self::Multicast => "multicast",
+            Self::Broadcast => "broadcast",
+            Self::Interface(name) => name,
+            Self::External | Self::Domain(_) => "external",
+        }
+    }
+}
+
 /// One end of a flow.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Endpoint {
@@ -43,14 +57,7 @@ impl Endpoint {
 
     /// The bounded name for metric labels: never an address.
     pub fn label(&self) -> &str {
-        match &self.name {
-            Name::Container(container) => &container.name,
-            Name::Host => "host",
-            Name::Multicast => "multicast",
-            Name::Broadcast => "broadcast",
-            Name::Interface(name) => name,
-            Name::External | Name::Domain(_) => "external",
-        }
+        self.name.label()
     }
 
     /// The address.

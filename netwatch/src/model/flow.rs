@@ -206,8 +206,4 @@ pub struct Seen {
     pub from_client: bool,
     /// How many.
     pub tally: Tally,
-    /// TCP: what was sent again or came late.
-    pub repairs: Repairs,
-    /// TCP: when the SYN or SYN-ACK passed.
-    pub opened: Option<Instant>,
 }

@@ -11,6 +11,12 @@ impl Instant {
     pub fn since(self, earlier: Self) -> Duration {
         Duration::from_nanos(self.0.saturating_sub(earlier.0))
     }
+
+    /// So long after this; the end of time where it is beyond that.
+    #[must_use]
+    pub fn after(self, duration: Duration) -> Self {
+        Self(u64::try_from(duration.as_nanos()).map_or(u64::MAX, |ns| self.0.saturating_add(ns)))
+    }
 }
 
 /// Nanoseconds since the Unix epoch.

@@ -181,14 +181,7 @@ pub(super) fn lookups() -> Vec<Line> {
 
 /// The same flow when it is over, with everything that can be known of it.
 fn finished(started: &FlowRecord) -> FlowRecord {
-    let seen = |ifindex, side, from_client, tally| Seen {
-        ifindex,
-        side,
-        from_client,
-        tally,
-        repairs: Repairs::default(),
-        opened: None,
-    };
+    let seen = |ifindex, side, from_client, tally| Seen { ifindex, side, from_client, tally };
     let (sent, received) = (tally(6, 6, 420), tally(3, 4, 1_214));
     FlowRecord {
         sent,
@@ -334,8 +327,6 @@ pub(super) fn corners() -> Vec<Line> {
             side: EntrySide::Egress,
             from_client: false,
             tally: huge,
-            repairs: Repairs { retransmitted: u64::MAX, out_of_order: u64::MAX },
-            opened: Some(Instant(u64::MAX)),
         }],
         drops: vec![
             dropped(DropPlace::Interface("veth12ab".into()), true, u64::MAX - 1),

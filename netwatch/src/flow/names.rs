@@ -1,0 +1,87 @@
+//! Names of the ends of conversations. Many have the same two, so they share them.
+
+use std::{
+    collections::HashSet,
+    hash::{Hash, Hasher},
+    sync::Arc,
+};
+
+use crate::model::{Name, Seen, Socket};
+
+/// A conversation that asks for its names.
+#[derive(Debug)]
+pub struct Unnamed<'a> {
+    /// Who began.
+    pub client: Socket,
+    /// The other one.
+    pub server: Socket,
+    /// Where its packets were seen.
+    pub seen: &'a [Seen],
+}
+
+/// The names of both ends.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Names {
+    /// Who began.
+    pub client: Name,
+    /// The other one.
+    pub server: Name,
+    /// The network they talk over.
+    pub network: Option<Arc<str>>,
+}
+
+/// The answer to [`Unnamed`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Naming {
+    /// These names will not change.
+    Final(Names),
+    /// The best so far: better ones may come.
+    Provisional(Names),
+}
+
+impl Hash for Names {
+    /// Equal names have equal labels, and a container has much besides.
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        (self.client.label(), self.server.label(), &self.network).hash(state);
+    }
+}
+
+/// All names that some conversation has, each once.
+#[derive(Debug, Default)]
+pub(super) struct NamesInUse(HashSet<Arc<Names>>);
+
+impl NamesInUse {
+    /// The one copy of these names.
+    pub(super) fn share(&mut self, names: Names) -> Arc<Names> {
+        if let Some(known) = self.0.get(&names) {
+            return Arc::clone(known);
+        }
+        if self.0.len() == self.0.capacity() {
+            self.0.retain(|names| Arc::strong_count(names) > 1);
+        }
+        let names = Arc::new(names);
+        self.0.insert(Arc::clone(&names));
+        names
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn names(interface: usize) -> Names {
+        let client = Name::Interface(format!("veth{interface}"));
+        Names { client, server: Name::Host, network: None }
+    }
+
+    #[test]
+    fn equal_names_are_shared_and_those_that_nobody_has_are_dropped() {
+        let mut all = NamesInUse::default();
+        let kept = all.share(names(0));
+        for interface in 1..1000 {
+            assert!(!Arc::ptr_eq(&kept, &all.share(names(interface))));
+        }
+        assert!(Arc::ptr_eq(&kept, &all.share(names(0))));
+        assert!(all.0.len() < 10, "{} of 1,000", all.0.len());
+    }
+}
