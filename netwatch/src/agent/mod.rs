@@ -88,6 +88,7 @@ pub async fn run(config: Config) -> Result<(), AgentError> {
         info!("{name}: stopping");
         stopping.send_replace(true);
     });
+    // It owns everything: 16 kB, which are moved around where a future is awaited as it is.
     let result = Box::pin(core.run(links, engine, scrapes, stopped)).await;
     stop.send_replace(true);
     for server in servers {

@@ -14,7 +14,7 @@ use crate::model::{FlowKey, Instant};
 /// All conversations. Each has a place, which is another's once it is gone.
 ///
 /// The key stands in the conversation only: what finds it by key holds nothing but places.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Table {
     conversations: Slab<Conversation>,
     by_key: HashTable<usize>,
@@ -25,6 +25,17 @@ pub(super) struct Table {
 }
 
 impl Table {
+    /// Sets the room aside for so many: it costs no memory until it is used, while outgrown room stays with the
+    /// allocator.
+    pub(super) fn with_capacity(most: usize) -> Self {
+        Self {
+            conversations: Slab::with_capacity(most),
+            by_key: HashTable::new(),
+            hasher: RandomState::new(),
+            deadlines: BTreeSet::new(),
+        }
+    }
+
     pub(super) fn len(&self) -> usize {
         self.conversations.len()
     }
@@ -126,7 +137,7 @@ mod tests {
 
     #[test]
     fn each_conversation_is_found_and_due_once_whatever_became_of_its_place() {
-        let mut table = Table::default();
+        let mut table = Table::with_capacity(1);
         let places: Vec<_> = (1..=100).map(|port| table.insert(conversation(port))).collect();
         for (second, place) in (1..).zip(&places) {
             table.set_deadline(*place, Instant(second));

@@ -30,7 +30,7 @@ impl Tracker {
     /// An empty tracker.
     pub fn new(limits: Limits, edges: Edges) -> Self {
         Self {
-            table: Table::default(),
+            table: Table::with_capacity(limits.max_flows),
             lifecycle: Lifecycle::new(limits, edges),
             next_id: 1,
             counted: Tally::ZERO,

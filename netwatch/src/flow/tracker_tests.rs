@@ -340,7 +340,7 @@ fn stopping_ends_everything_once() {
     let mut events = Vec::new();
     for _ in 0..2 {
         tracker.finish(Instant(SECOND), &mut |flow| named(flow), &mut |report| {
-            events.push(report.event())
+            events.push(report.event());
         });
     }
     assert_eq!(phases(&events), [FlowPhase::Start, FlowPhase::End(EndReason::Shutdown)]);
