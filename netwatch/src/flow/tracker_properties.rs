@@ -32,24 +32,24 @@ struct Side {
     opened_by: u8,
 }
 
-#[derive(Clone, Debug)]
+/// What one interface saw.
+#[derive(Clone, Copy, Debug)]
+struct Passing {
+    ifindex: u32,
+    hosts: (u8, u8),
+    server_is_local: bool,
+    protocol: Protocol,
+    ingress: Side,
+    egress: Side,
+    fresh: bool,
+    is_inner: bool,
+}
+
+#[derive(Clone, Copy, Debug)]
 enum Action {
-    Observe {
-        ifindex: u32,
-        hosts: (u8, u8),
-        server_is_local: bool,
-        protocol: Protocol,
-        ingress: Side,
-        egress: Side,
-        fresh: bool,
-        is_inner: bool,
-    },
-    Tick {
-        after_ms: u64,
-    },
-    Gone {
-        ifindex: u32,
-    },
+    Observe(Passing),
+    Tick { after_ms: u64 },
+    Gone { ifindex: u32 },
 }
 
 fn side() -> impl Strategy<Value = Side> {
@@ -69,7 +69,7 @@ fn observe(protocols: Vec<Protocol>) -> impl Strategy<Value = Action> {
     let which = (1..4_u32, (1..4_u8, 4..7_u8), any::<bool>(), prop::sample::select(protocols));
     (which, side(), side(), any::<bool>(), prop::bool::weighted(0.1)).prop_map(
         |((ifindex, hosts, server_is_local, protocol), ingress, egress, fresh, is_inner)| {
-            Action::Observe {
+            Action::Observe(Passing {
                 ifindex,
                 hosts,
                 server_is_local,
@@ -78,7 +78,7 @@ fn observe(protocols: Vec<Protocol>) -> impl Strategy<Value = Action> {
                 egress,
                 fresh,
                 is_inner,
-            }
+            })
         },
     )
 }
@@ -124,11 +124,11 @@ impl Run {
 
     fn take(&mut self, action: &Action) {
         match *action {
-            Action::Observe { is_inner, .. } => {
-                let observation = self.observation(action);
+            Action::Observe(passing) => {
+                let observation = self.observation(&passing);
                 let new = observation.ingress.new + observation.egress.new;
                 self.offered.1 += new;
-                if !is_inner {
+                if !passing.is_inner {
                     self.offered.0 += new;
                 }
                 self.tracker.observe(&observation);
@@ -143,23 +143,12 @@ impl Run {
         }
     }
 
-    fn observation(&self, action: &Action) -> Observation {
-        let Action::Observe {
-            ifindex,
-            hosts,
-            server_is_local,
-            protocol,
-            ingress,
-            egress,
-            fresh,
-            is_inner,
-        } = *action
-        else {
-            panic!("{action:?} is none");
-        };
+    fn observation(&self, passing: &Passing) -> Observation {
+        let Passing { ifindex, hosts, protocol, fresh, is_inner, .. } = *passing;
         let socket = |host, port| Socket { address: [172, 17, 0, host].into(), port };
         let (client, server) = (socket(hosts.0, 40_000), socket(hosts.1, 80));
-        let (local, remote) = if server_is_local { (server, client) } else { (client, server) };
+        let (local, remote) =
+            if passing.server_is_local { (server, client) } else { (client, server) };
         let before = |ms: u64| Instant(self.now.0 - ms * 1_000_000);
         let reading = |side: Side| SideReading {
             new: Tally {
@@ -179,8 +168,8 @@ impl Run {
             remote,
             protocol,
             is_inner,
-            ingress: reading(ingress),
-            egress: reading(egress),
+            ingress: reading(passing.ingress),
+            egress: reading(passing.egress),
             fresh,
             acknowledged: None,
             echoes: Echoes::default(),
@@ -312,8 +301,9 @@ proptest! {
         let mut open = BTreeMap::<(u8, u8), (Instant, Instant)>::new();
         for action in &actions {
             run.events.clear();
-            if let Action::Observe { hosts, .. } = action {
-                let seen = run.observation(action);
+            if let Action::Observe(passing) = action {
+                let hosts = &passing.hosts;
+                let seen = run.observation(passing);
                 let sides = [seen.ingress, seen.egress];
                 let last = sides.iter().filter_map(|side| side.last).max();
                 let first = sides.iter().filter_map(|side| side.first.or(side.last)).min();
