@@ -9,6 +9,7 @@ use super::{
     hooks::{Hook, Hooks},
     initiator::{End, low_began},
     names::Names,
+    oddities::Oddities,
     opening::Opening,
 };
 use crate::model::{
@@ -67,15 +68,6 @@ pub(super) struct Conversation {
 
 const _: () = assert!(size_of::<Conversation>() <= 320);
 
-/// What few conversations have.
-#[derive(Debug, Default)]
-struct Oddities {
-    echoes: Echoes,
-    repairs: Vec<(Hook, Repairs)>,
-    /// By reason, place and direction (`from_client` stands for "from low" here).
-    drops: Vec<FlowDrop>,
-}
-
 impl Conversation {
     /// One of which nothing has been taken up yet. It is due at once.
     pub(super) fn new(id: u64, key: FlowKey, observation: &Observation) -> Self {
@@ -112,9 +104,7 @@ impl Conversation {
             self.opening.get_or_insert_default().acknowledge(at);
         }
         if observation.echoes != Echoes::default() {
-            let echoes = &mut self.oddities.get_or_insert_default().echoes;
-            echoes.timed += observation.echoes.timed;
-            echoes.total += observation.echoes.total;
+            self.oddities.get_or_insert_default().add_echoes(observation.echoes);
         }
         self.error = observation.error.or(self.error);
         self.source_mac = self.source_mac.or(observation.source_mac.map(|(mac, _)| mac));
@@ -139,43 +129,20 @@ impl Conversation {
             self.opening.get_or_insert_default().passes(hook, first);
         }
         if reading.repairs != Repairs::default() {
-            let repairs = &mut self.oddities.get_or_insert_default().repairs;
-            match repairs.iter_mut().find(|(known, _)| *known == hook) {
-                Some((_, sum)) => *sum += reading.repairs,
-                None => repairs.push((hook, reading.repairs)),
-            }
+            self.oddities.get_or_insert_default().add_repairs(hook, reading.repairs);
         }
     }
 
     /// Takes up that one of its packets was dropped.
     pub(super) fn observe_drop(&mut self, packet: &DroppedPacket, place: &DropPlace) {
         let from_low = packet.source == self.key.low;
-        let (reason, ifindex) = (&packet.reason, packet.site.ifindex());
-        let same = |known: &&mut FlowDrop| {
-            (&known.reason, &known.place, known.ifindex, known.from_client)
-                == (reason, place, ifindex, from_low)
-        };
-        let drops = &mut self.oddities.get_or_insert_default().drops;
-        match drops.iter_mut().find(same) {
-            Some(known) => known.packets += 1,
-            None => drops.push(FlowDrop {
-                reason: Arc::clone(reason),
-                place: place.clone(),
-                ifindex,
-                from_client: from_low,
-                packets: 1,
-            }),
-        }
+        self.oddities.get_or_insert_default().add_drop(packet, place, from_low);
     }
 
     /// Its packets that were dropped.
     pub(super) fn drops(&self) -> Vec<FlowDrop> {
-        let low_is_client = self.low_is_client();
-        let turned = |known: &FlowDrop| FlowDrop {
-            from_client: known.from_client == low_is_client,
-            ..known.clone()
-        };
-        self.oddities.iter().flat_map(|odd| &odd.drops).map(turned).collect()
+        let drops = self.oddities.as_ref().map(|odd| odd.drops(self.low_is_client()));
+        drops.unwrap_or_default()
     }
 
     /// Whether an observation is of another connection between the same ports, begun after this one was over.
@@ -237,17 +204,10 @@ impl Conversation {
         let low_is_client = self.low_is_client();
         let direction = |end: &End, from_low| Direction {
             tcp_flags: end.tcp_flags,
-            repairs: self.repairs(from_low),
+            repairs: self.oddities.as_ref().map(|odd| odd.repairs(from_low)).unwrap_or_default(),
             traits: end.traits,
         };
         (direction(self.client(), low_is_client), direction(self.server(), !low_is_client))
-    }
-
-    /// What went wrong with the segments of one direction, counted as [`Hooks::counted`] does.
-    fn repairs(&self, from_low: bool) -> Repairs {
-        let hooks = self.oddities.iter().flat_map(|odd| &odd.repairs);
-        let hooks = hooks.filter(|(hook, _)| hook.from_low == from_low);
-        hooks.fold(Repairs::default(), |most, (_, repairs)| most.max(*repairs))
     }
 
     /// How the TCP connection was set up.
@@ -257,7 +217,7 @@ impl Conversation {
 
     /// ICMP echoes that were timed.
     pub(super) fn echoes(&self) -> Echoes {
-        self.oddities.as_ref().map(|odd| odd.echoes).unwrap_or_default()
+        self.oddities.as_ref().map(|odd| odd.echoes()).unwrap_or_default()
     }
 
     /// How the TCP connection ended, if its packets say that it did.

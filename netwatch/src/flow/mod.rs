@@ -9,6 +9,7 @@ mod hooks;
 mod initiator;
 mod lifecycle;
 mod names;
+mod oddities;
 mod opening;
 mod report;
 mod table;

@@ -231,8 +231,6 @@ fn largest(seen: &[Seen], from_client: bool) -> Tally {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(512))]
-
     #[test]
     fn every_packet_is_in_one_flow_and_every_flow_starts_and_ends_once(
         (has_tcp, actions) in actions(),

@@ -1,0 +1,65 @@
+//! What few conversations have.
+
+use std::sync::Arc;
+
+use super::hooks::Hook;
+use crate::model::{DropPlace, DroppedPacket, Echoes, FlowDrop, Repairs};
+
+/// What went wrong with a conversation, and ICMP echoes that were timed.
+#[derive(Debug, Default)]
+pub(super) struct Oddities {
+    echoes: Echoes,
+    repairs: Vec<(Hook, Repairs)>,
+    /// By reason, place and direction (`from_client` stands for "from low" here).
+    drops: Vec<FlowDrop>,
+}
+
+impl Oddities {
+    pub(super) fn add_echoes(&mut self, new: Echoes) {
+        self.echoes.timed += new.timed;
+        self.echoes.total += new.total;
+    }
+
+    pub(super) fn add_repairs(&mut self, hook: Hook, new: Repairs) {
+        match self.repairs.iter_mut().find(|(known, _)| *known == hook) {
+            Some((_, repairs)) => *repairs += new,
+            None => self.repairs.push((hook, new)),
+        }
+    }
+
+    pub(super) fn add_drop(&mut self, packet: &DroppedPacket, place: &DropPlace, from_low: bool) {
+        let (reason, ifindex) = (&packet.reason, packet.site.ifindex());
+        let same = |known: &&mut FlowDrop| {
+            (&known.reason, &known.place, known.ifindex, known.from_client)
+                == (reason, place, ifindex, from_low)
+        };
+        match self.drops.iter_mut().find(same) {
+            Some(known) => known.packets += 1,
+            None => self.drops.push(FlowDrop {
+                reason: Arc::clone(reason),
+                place: place.clone(),
+                ifindex,
+                from_client: from_low,
+                packets: 1,
+            }),
+        }
+    }
+
+    pub(super) fn echoes(&self) -> Echoes {
+        self.echoes
+    }
+
+    /// What went wrong with the segments of one direction, each once: as `Hooks::counted` counts.
+    pub(super) fn repairs(&self, from_low: bool) -> Repairs {
+        let hooks = self.repairs.iter().filter(|(hook, _)| hook.from_low == from_low);
+        hooks.fold(Repairs::default(), |most, (_, repairs)| most.max(*repairs))
+    }
+
+    pub(super) fn drops(&self, low_is_client: bool) -> Vec<FlowDrop> {
+        let turned = |known: &FlowDrop| FlowDrop {
+            from_client: known.from_client == low_is_client,
+            ..known.clone()
+        };
+        self.drops.iter().map(turned).collect()
+    }
+}
