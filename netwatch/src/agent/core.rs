@@ -16,6 +16,7 @@ use super::{
     asking::Asking,
     attaching::{Attaching, carried},
     config::{Config, Selection},
+    delivery::Delivery,
     dropping::Dropping,
     flow_log::{FlowLog, Line},
     naming,
@@ -58,6 +59,7 @@ pub(super) struct Core {
     pub(super) dns: dns::Counter,
     pub(super) asking: Asking,
     pub(super) domains: Domains,
+    delivery: Delivery,
     /// Whether each sample is a line of the flow log.
     pub(super) log_samples: bool,
     pub(super) clock: Clock,
@@ -95,6 +97,7 @@ impl Core {
             dns: dns::Counter::default(),
             asking: Asking::default(),
             domains: Domains::default(),
+            delivery: Delivery::default(),
             log_samples: config.log_samples,
             clock: clock(),
             selection: config.selection.clone(),
@@ -252,6 +255,7 @@ impl Core {
         match self.datapath.attach(interface.index, &interface.name, interface.kind) {
             Ok(()) => {
                 debug!(interface = interface.name, index = interface.index, "attached");
+                self.delivery.attached(interface.index, monotonic_now());
                 true
             }
             // The kernel's next message says what became of it.
@@ -278,6 +282,7 @@ impl Core {
         self.accounts.settle(index, counters, container.as_deref(), network.as_ref());
         self.accounts.close(index);
         self.sizes.close(index);
+        self.delivery.detached(index);
         debug!(index, ?counters, "detached");
     }
 
@@ -324,8 +329,8 @@ impl Core {
         self.read_rings();
         self.settle_messages();
         self.settle_drops();
-        self.tell(now, Tracker::tick);
         self.tell_losses(now);
+        self.tell(now, Tracker::tick);
         self.directory.expire(now);
         self.domains.expire(now);
     }
@@ -341,13 +346,15 @@ impl Core {
             &mut dyn FnMut(&Report<'_>),
         ),
     ) {
-        let Self { tracker, directory, domains, flow_log, clock, .. } = self;
+        let Self { tracker, directory, domains, delivery, flow_log, clock, .. } = self;
         let has_reader = flow_log.has_reader();
         let mut events = Vec::new();
         let mut name = |flow: &Unnamed<'_>| naming::name(directory, domains, flow);
         step(tracker, now, &mut name, &mut |report| {
             if has_reader {
-                events.push(report.event());
+                let mut event = report.event();
+                event.flow.undelivered = delivery.undelivered(&event, directory);
+                events.push(event);
             }
         });
         // Flows are walked in no order; a reader expects time's.
@@ -365,6 +372,7 @@ impl Core {
             let new = tally.since(self.told.get(&outcome).copied().unwrap_or_default());
             if !new.is_zero() {
                 self.told.insert(outcome, tally);
+                self.delivery.is_incomplete(now);
                 self.flow_log
                     .write(Line::Loss(Loss { time: now, outcome, tally: new }), self.clock);
             }

@@ -9,6 +9,7 @@ mod asking;
 mod attaching;
 pub mod config;
 mod core;
+mod delivery;
 mod dropping;
 mod error;
 mod flow_log;

@@ -59,6 +59,7 @@ impl<'a> Report<'a> {
             source_mac: conversation.source_mac,
             seen: conversation.seen(),
             drops: conversation.drops(),
+            undelivered: None,
         }
     }
 }

@@ -102,3 +102,14 @@ pub struct DropTotal {
     /// How many, as the kernel counts them.
     pub packets: u64,
 }
+
+/// Packets of a flow that were sent and did not arrive.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Undelivered {
+    /// Packets on the wire that the server was not handed.
+    pub from_client: u64,
+    /// Packets on the wire that the client was not handed.
+    pub from_server: u64,
+    /// The bridge in which they went missing: in front of the receiver's veth. `None` where it has none.
+    pub place: Option<String>,
+}

@@ -6,7 +6,7 @@ use netwatch_common::outcome::Outcome;
 
 use super::{
     Echoes, Endpoint, FlowDrop, FlowKey, Handshake, IcmpError, Instant, Mac, Protocol, Repairs,
-    Seen, Tally, Traits,
+    Seen, Tally, Traits, Undelivered,
 };
 
 /// Why a flow ended.
@@ -121,6 +121,8 @@ pub struct FlowRecord {
     pub seen: Vec<Seen>,
     /// Its packets that were dropped, as far as they were told.
     pub drops: Vec<FlowDrop>,
+    /// What did not arrive, of a flow that has ended; `None`: nothing, or that cannot be told.
+    pub undelivered: Option<Undelivered>,
 }
 
 /// What is known of one direction, apart from how many packets there were.

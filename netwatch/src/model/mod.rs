@@ -19,7 +19,7 @@ mod time;
 
 pub use container::{Attachment, Container, Source};
 pub use counters::{InterfaceCounters, InterfaceTally, Tally};
-pub use drop::{DropCount, DropPlace, DropSite, DropTotal, DroppedPacket, FlowDrop};
+pub use drop::{DropCount, DropPlace, DropSite, DropTotal, DroppedPacket, FlowDrop, Undelivered};
 pub use endpoint::{Endpoint, Name};
 pub use event::{Direction, EndReason, FlowEvent, FlowPhase, FlowRecord, Loss};
 pub use exclusion::Exclusion;

@@ -9,7 +9,7 @@ use crate::model::{
     Answer, Clock, Container, Direction, DropPlace, Echoes, EndReason, Endpoint, EntrySide,
     FlowDrop, FlowEvent, FlowKey, FlowPhase, FlowRecord, Handshake, Hint, IcmpError, Instant,
     Lookup, Loss, Mac, Name, Protocol, Question, Repairs, Sample, SampleEvent, SampledPacket, Seen,
-    Socket, Source, Tally, Traits,
+    Socket, Source, Tally, Traits, Undelivered,
 };
 
 /// An event of any kind.
@@ -78,6 +78,7 @@ fn flow(id: u64, protocol: Protocol, client: Endpoint, server: Endpoint) -> Flow
         source_mac: None,
         seen: Vec::new(),
         drops: Vec::new(),
+        undelivered: None,
     }
 }
 
@@ -263,6 +264,11 @@ pub(super) fn example() -> Vec<Line> {
                 sent: tally(3, 3, 222),
                 from_client: sent_with(0x02),
                 drops: vec![dropped(DropPlace::Interface("veth12ab".into()), true, 3)],
+                undelivered: Some(Undelivered {
+                    from_client: 3,
+                    from_server: 0,
+                    place: Some("br-799426d70aa2".into()),
+                }),
                 first: Instant(2_000 * MS),
                 last: Instant(9_004 * MS),
                 ..unanswered

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, fmt::Write as _, sync::Arc, time::Duration};
 use super::{Formatter, escape, human, timestamp};
 use crate::model::{
     Clock, Container, DropPlace, EndReason, Endpoint, FlowDrop, FlowEvent, FlowPhase, FlowRecord,
-    IcmpError, Instant, Loss, Name, Protocol, Tally,
+    IcmpError, Instant, Loss, Name, Protocol, Tally, Undelivered,
 };
 
 /// Width of `start tcp`, `end   icmp`, `update tcp`: names begin in one column.
@@ -48,6 +48,12 @@ pub(super) fn flow(formatter: &Formatter, event: &FlowEvent, clock: Clock) -> St
     }
     if *phase != FlowPhase::Start && !flow.drops.is_empty() {
         let _ = write!(line, " dropped={}", drops(&flow.drops));
+    }
+    if let Some(Undelivered { from_client, from_server, place }) = &flow.undelivered {
+        let _ = write!(line, " undelivered={}", from_client + from_server);
+        if let Some(place) = place {
+            let _ = write!(line, "@{}", escape::value(place));
+        }
     }
     // Without a handshake every flow ends by being idle, so that says nothing.
     if let FlowPhase::End(reason) = phase

@@ -44,6 +44,15 @@ pub(super) struct FlowView<'a> {
     seen: Vec<SeenView>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     drops: Vec<DropView<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    undelivered: Option<UndeliveredView<'a>>,
+}
+
+#[derive(Serialize)]
+struct UndeliveredView<'a> {
+    from_client: u64,
+    from_server: u64,
+    place: Option<&'a str>,
 }
 
 /// A loss.
@@ -217,6 +226,11 @@ pub(super) fn flow<'a>(formatter: &Formatter, event: &'a FlowEvent, clock: Clock
                 packets: known.packets,
             })
             .collect(),
+        undelivered: flow.undelivered.as_ref().map(|missing| UndeliveredView {
+            from_client: missing.from_client,
+            from_server: missing.from_server,
+            place: missing.place.as_deref(),
+        }),
     }
 }
 

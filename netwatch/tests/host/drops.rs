@@ -101,6 +101,14 @@ fn a_rule_of_iptables_is_told() {
     assert_eq!(ended["reason"], "no-answer");
     expect_told(&agent, &from, &to, "tcp", &drops(packets, "netfilter-drop", &veth));
     expect_counted(&agent, &mysql.name, "netfilter-drop", "veth", packets);
+    let missing = json!({ "from_client": packets, "from_server": 0, "place": "docker0" });
+    assert_eq!(ended["undelivered"], missing, "{ended}");
+
+    // What arrives is not missing, whatever becomes of it.
+    drop(rule);
+    centos.try_exec(&["/bin/nc", "-w", "3", &to, "3307"]).unwrap_err();
+    let refused = agent.until_event("a refusal", |line| line["reason"] == "refused");
+    assert_eq!(refused.get("undelivered"), None, "{refused}");
 }
 
 /// `icc=false` is a rule that Docker makes.

@@ -1,0 +1,116 @@
+//! Which packets did not arrive: sent into one interface, and not seen at the receiver's.
+
+use std::collections::HashMap;
+
+use crate::{
+    identity::Directory,
+    model::{
+        EndReason, Endpoint, EntrySide, FlowEvent, FlowPhase, FlowRecord, Instant, Interface,
+        InterfaceKind, Protocol, Seen, Tally, Undelivered,
+    },
+};
+
+/// What has to be known before a packet may be called lost.
+#[derive(Debug, Default)]
+pub(super) struct Delivery {
+    /// Since when each interface is observed.
+    since: HashMap<u32, Instant>,
+    /// When packets were last found to be in no flow: they may be those that are missing.
+    incomplete: Option<Instant>,
+}
+
+impl Delivery {
+    pub(super) fn attached(&mut self, index: u32, now: Instant) {
+        self.since.insert(index, now);
+    }
+
+    pub(super) fn detached(&mut self, index: u32) {
+        self.since.remove(&index);
+    }
+
+    /// Figures of flows may lack packets.
+    pub(super) fn is_incomplete(&mut self, now: Instant) {
+        self.incomplete = Some(now);
+    }
+
+    /// The packets of a flow that has ended, whose last ones every hook has told by now.
+    pub(super) fn undelivered(
+        &self,
+        event: &FlowEvent,
+        directory: &Directory,
+    ) -> Option<Undelivered> {
+        use EndReason::{Fin, Idle, NoAnswer, Refused, Reset};
+        let flow = &event.flow;
+        if !matches!(event.phase, FlowPhase::End(Fin | Reset | Refused | NoAnswer | Idle))
+            || flow.protocol == Protocol::ARP
+            || self.incomplete.is_some_and(|at| at >= flow.first)
+        {
+            return None;
+        }
+        let to_server = self.missing(flow, &flow.server, true, flow.sent, directory);
+        let to_client = self.missing(flow, &flow.client, false, flow.received, directory);
+        let place = to_server.or(to_client)?.1;
+        Some(Undelivered {
+            from_client: to_server.map_or(0, |(packets, _)| packets),
+            from_server: to_client.map_or(0, |(packets, _)| packets),
+            place: directory
+                .interface(place)
+                .and_then(|veth| directory.interface(veth.master?))
+                .map(|bridge| bridge.name.clone()),
+        })
+    }
+
+    /// Packets of one direction that did not come out of the receiver's veth, and that veth. `None`: none, or that cannot
+    /// be told, because the receiver's is no veth that is observed, or was not from the beginning.
+    fn missing(
+        &self,
+        flow: &FlowRecord,
+        receiver: &Endpoint,
+        from_client: bool,
+        sent: Tally,
+        directory: &Directory,
+    ) -> Option<(u64, u32)> {
+        let came_out = |veth: u32| {
+            let hooks = flow.seen.iter().filter(|seen| {
+                (seen.ifindex, seen.side, seen.from_client)
+                    == (veth, EntrySide::Egress, from_client)
+            });
+            hooks.map(|seen| seen.tally.segments).sum::<u64>()
+        };
+        // Of nearly all flows nothing is missing: then nobody need be looked up.
+        let is_veth = |index: u32| is_veth(directory.interface(index));
+        let all_came =
+            |seen: &Seen| is_veth(seen.ifindex) && came_out(seen.ifindex) >= sent.segments;
+        if flow.seen.iter().any(all_came) {
+            return None;
+        }
+        let veth = receiving_veth(receiver, flow.network.as_deref(), directory)?;
+        if *self.since.get(&veth)? > flow.first {
+            return None;
+        }
+        let missing = sent.segments.saturating_sub(came_out(veth));
+        (missing != 0).then_some((missing, veth))
+    }
+}
+
+/// The veth of a container in a network, if it is the only one.
+fn receiving_veth(
+    receiver: &Endpoint,
+    network: Option<&str>,
+    directory: &Directory,
+) -> Option<u32> {
+    let id = &receiver.container().filter(|container| !container.host_network)?.id;
+    let is_its = |index: u32| {
+        directory.container_of_interface(index).is_some_and(|container| container.id == *id)
+            && directory.network_of_interface(index).as_deref() == network
+    };
+    let mut veths = directory
+        .interfaces()
+        .filter(|link| is_veth(Some(link)) && is_its(link.index))
+        .map(|link| link.index);
+    veths.next().filter(|_| veths.next().is_none())
+}
+
+fn is_veth(link: Option<&Interface>) -> bool {
+    link.is_some_and(|link| link.kind == InterfaceKind::Veth)
+}
