@@ -40,9 +40,15 @@ pub enum Naming {
 }
 
 impl Hash for Names {
-    /// Equal names have equal labels, and a container has much besides.
+    /// By what tells them apart: a container has much besides its label, and all outside share theirs.
     fn hash<H: Hasher>(&self, state: &mut H) {
-        (self.client.label(), self.server.label(), &self.network).hash(state);
+        let domain = |name: &Name| match name {
+            Name::Domain(domain) => Some(Arc::clone(domain)),
+            _ => None,
+        };
+        (self.client.label(), domain(&self.client)).hash(state);
+        (self.server.label(), domain(&self.server)).hash(state);
+        self.network.hash(state);
     }
 }
 
@@ -83,5 +89,16 @@ mod tests {
         }
         assert!(Arc::ptr_eq(&kept, &all.share(names(0))));
         assert!(all.0.len() < 10, "{} of 1,000", all.0.len());
+    }
+    #[test]
+    fn names_of_the_outside_do_not_all_collide() {
+        let outside = |domain: &str| {
+            let server = Name::Domain(domain.into());
+            Names { client: Name::Host, server, network: None }
+        };
+        let hasher = std::hash::RandomState::new();
+        let hash = |names: &Names| std::hash::BuildHasher::hash_one(&hasher, names);
+        assert_eq!(hash(&outside("a.example")), hash(&outside("a.example")));
+        assert_ne!(hash(&outside("a.example")), hash(&outside("b.example")));
     }
 }
