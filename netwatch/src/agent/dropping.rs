@@ -9,7 +9,10 @@ use super::core::Core;
 use crate::{
     datapath::Datapath,
     identity::{Directory, namespace_inode},
-    model::{Container, DropCount, DropPlace, DropSite, DropTotal, Feature, InterfaceKind, Source},
+    model::{
+        Container, DropCount, DropPlace, DropSite, DropTotal, DroppedPacket, Feature,
+        InterfaceKind, Source,
+    },
 };
 
 /// The feature that is lacking where containers' namespaces cannot be looked up.
@@ -212,9 +215,15 @@ impl Core {
         let dropped = self.datapath.read_dropped_packets();
         let tracker = &mut self.tracker;
         self.datapath.read_flows(|observation| tracker.observe(&observation));
-        for packet in &dropped {
+        for packet in dropped.iter().filter(|packet| !is_spent(packet)) {
             let place = self.dropping.place(packet.site, &self.directory);
             self.tracker.observe_drop(packet, &place);
         }
     }
+}
+
+/// The kernel's own copy of an ICMP message, which it gives up for want of a "ping socket" when raw sockets, such as those
+/// of most pings, have had theirs.
+fn is_spent(packet: &DroppedPacket) -> bool {
+    packet.protocol.is_icmp() && &*packet.reason == "no-socket"
 }
