@@ -5,16 +5,16 @@ use std::path::PathBuf;
 use clap::{Arg, ArgAction, ArgMatches, Command};
 use jiff::{SignedDuration, Timestamp};
 
-use super::super::{
-    Failure, environment,
-    option::{DEFAULT_SOCKET, Key, Spec},
-    terminal,
-    value::{self, Wrong},
+use super::{
+    super::{
+        Failure, environment,
+        option::{DEFAULT_SOCKET, Key, Spec},
+        terminal,
+        value::{self, Wrong},
+    },
+    filters,
 };
-use crate::{
-    model::Protocol,
-    serve::flows::{self, Criterion, Filter, Format, Kind, Request, Style, Term},
-};
+use crate::serve::flows::{self, Format, Request, Style};
 
 /// Past events that are shown unless told otherwise: a screenful, and with `--follow` enough to see where one is.
 const LAST: usize = 20;
@@ -36,49 +36,6 @@ Filters of the same kind are alternatives, those of different kinds have to hold
 all, and of those behind --not none may hold. Quote a pattern, so that the shell
 leaves it alone.";
 
-/// A filter's flag, its value, its help, and what makes a criterion of the text.
-type Row = (&'static str, &'static str, &'static str, fn(&str) -> Result<Criterion, Wrong>);
-
-/// The filters, in the order of the help.
-const FILTERS: [Row; 8] = [
-    ("container", "GLOB", "Only flows from or to a container with such a name", |text| {
-        Ok(Criterion::Container(value::name(text)?.into()))
-    }),
-    ("from", "GLOB", "Only flows that one with such a name or address began", |text| {
-        Ok(Criterion::From(value::name(text)?.into()))
-    }),
-    ("to", "GLOB", "Only flows to one with such a name or address", |text| {
-        Ok(Criterion::To(value::name(text)?.into()))
-    }),
-    ("network", "GLOB", "Only flows in a network with such a name", |text| {
-        Ok(Criterion::Network(value::name(text)?.into()))
-    }),
-    ("proto", "NAME|NUMBER", "Only flows of this protocol: tcp, udp, icmp, arp, …", |text| {
-        Ok(Criterion::Protocol(protocol(text)?.0))
-    }),
-    ("port", "[PROTO/]PORT", "Only flows with this port at either end", |text| {
-        let (of, port) = value::port(text)?;
-        Ok(Criterion::Port(of.map(|protocol| protocol.0), port))
-    }),
-    ("ip", "CIDR", "Only flows with an address of this network at either end", |text| {
-        Ok(Criterion::Ip(value::network(text)?))
-    }),
-    ("events", "WORD,…", "Only these events: start, update, end, lost, sample", |text| {
-        text.split(',')
-            .map(|word| value::choice(word.trim(), &Kind::WORDS))
-            .collect::<Result<_, _>>()
-            .map(Criterion::Events)
-    }),
-];
-
-/// As the filter of `run` has it, and what is not over IP.
-fn protocol(text: &str) -> Result<Protocol, Wrong> {
-    if text.eq_ignore_ascii_case(&Protocol::ARP.to_string()) {
-        return Ok(Protocol::ARP);
-    }
-    value::protocol(text)
-}
-
 /// `netwatch flows`.
 pub(in super::super) fn command() -> Command {
     let flows = Command::new("flows")
@@ -91,10 +48,15 @@ pub(in super::super) fn command() -> Command {
                 .long("follow")
                 .action(ArgAction::SetTrue)
                 .help("Go on with events as they come, until Ctrl-C"),
-            Arg::new("last").long("last").short('n').value_name("N").help(
-                "Only the last N events that pass the filters \
+            Arg::new("last")
+                .long("last")
+                .short('n')
+                .value_name("N")
+                .allow_negative_numbers(true)
+                .help(
+                    "Only the last N events that pass the filters \
                  [default: 20; with --follow 10; with --since all]",
-            ),
+                ),
             Arg::new("since")
                 .long("since")
                 .value_name("TIME")
@@ -114,24 +76,7 @@ pub(in super::super) fn command() -> Command {
                 variable()
             )),
         ]);
-    let filters = FILTERS.iter().map(|(name, value, help, _)| {
-        Arg::new(*name)
-            .long(*name)
-            .value_name(*value)
-            .help_heading("Filters")
-            .action(ArgAction::Append)
-            .allow_negative_numbers(true)
-            .help(*help)
-    });
-    flows.args(filters).arg(
-        Arg::new("not")
-            .long("not")
-            .help_heading("Filters")
-            .action(ArgAction::Append)
-            .num_args(0)
-            .default_missing_value("true")
-            .help("Negate the filter that follows"),
-    )
+    flows.args(filters::arguments())
 }
 
 fn variable() -> String {
@@ -157,7 +102,7 @@ pub(super) fn parse(matches: &ArgMatches) -> Result<(PathBuf, Request), Failure>
         since_ns,
         until_ns: one(matches, "until", |text| time(text, now))?,
         style: Style { format, colour: terminal::colour_on_stdout() },
-        filter: filter(matches)?,
+        filter: filters::parse(matches)?,
     };
     Ok((socket(matches)?, request))
 }
@@ -189,36 +134,6 @@ fn time(text: &str, now: Timestamp) -> Result<i64, Wrong> {
     Ok(i64::try_from(time.as_nanosecond()).unwrap_or(if time < now { i64::MIN } else { i64::MAX }))
 }
 
-/// The filters in the order in which they were given, each with whether `--not` stood before it.
-fn filter(matches: &ArgMatches) -> Result<Filter, Failure> {
-    let mut given: Vec<(usize, Option<(&Row, &String)>)> =
-        matches.indices_of("not").into_iter().flatten().map(|at| (at, None)).collect();
-    for row in &FILTERS {
-        let places = matches.indices_of(row.0).into_iter().flatten();
-        let texts = matches.get_many::<String>(row.0).into_iter().flatten();
-        given.extend(places.zip(texts).map(|(at, text)| (at, Some((row, text)))));
-    }
-    given.sort_by_key(|(at, _)| *at);
-    let mut terms = Vec::new();
-    let mut not = false;
-    for (_, filter) in given {
-        let Some(((name, _, _, parse), text)) = filter else {
-            if not {
-                return Err(Failure::usage("--not --not: one of them is too much"));
-            }
-            not = true;
-            continue;
-        };
-        let is = parse(text).map_err(|wrong| refusal(&format!("--{name}"), text, wrong))?;
-        terms.push(Term { is, not: std::mem::take(&mut not) });
-    }
-    if not {
-        return Err(Failure::usage("--not: no filter follows")
-            .hint("it negates the filter behind it: --not --proto udp"));
-    }
-    Ok(Filter(terms))
-}
-
 /// The value of an argument that may be left out.
 fn one<T>(
     matches: &ArgMatches,
@@ -230,6 +145,61 @@ fn one<T>(
         .transpose()
 }
 
-fn refusal(place: &str, text: &str, Wrong { what, hint }: Wrong) -> Failure {
+pub(super) fn refusal(place: &str, text: &str, Wrong { what, hint }: Wrong) -> Failure {
     Failure::usage(format!("{place}: '{text}' {what}")).hint(hint)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn asked(arguments: &[&str]) -> Result<Request, Failure> {
+        let all = ["flows", "--socket", "/x"].iter().chain(arguments);
+        let matches = command().try_get_matches_from(all).expect("arguments");
+        parse(&matches).map(|(_, request)| request)
+    }
+
+    #[test]
+    fn how_many() {
+        let last = |arguments: &[&str]| asked(arguments).expect("valid").last;
+        assert_eq!(last(&[]), Some(20));
+        assert_eq!(last(&["-f"]), Some(10));
+        assert_eq!(last(&["--since", "5m"]), None);
+        assert_eq!(last(&["-f", "--since", "5m"]), None);
+        assert_eq!(last(&["-n", "3", "--since", "5m"]), Some(3));
+        assert_eq!(last(&["-f", "--last", "0"]), Some(0));
+    }
+
+    #[test]
+    fn times() {
+        let now: Timestamp = "2026-11-24T19:00:00Z".parse().expect("a time");
+        let at =
+            |text: &str| time(text, now).map(|ns| (ns - 1_795_546_800_000_000_000) / 1_000_000);
+        assert_eq!(at("2026-11-24T19:00:00Z"), Ok(0));
+        assert_eq!(at("2026-11-24T20:00:01.5+01:00"), Ok(1_500));
+        assert_eq!(at("500ms"), Ok(-500));
+        assert_eq!(at("1h"), Ok(-3_600_000));
+        assert!(at("yesterday").is_err());
+    }
+
+    #[test]
+    fn what_is_wrong_is_named() {
+        for (arguments, message) in [
+            (&["--not"] as &[&str], "--not: no filter follows"),
+            (&["--to", "a", "--not", "-f"], "--not: no filter follows"),
+            (&["--not", "--not", "--to", "a"], "--not --not: one of them is too much"),
+            (&["--to", ""], "--to: '' is empty"),
+            (&["--proto", "tpc"], "--proto: 'tpc' is not a known protocol"),
+            (&["--port", "53/udp"], "--port: '53/udp' has the protocol behind the port"),
+            (&["--ip", "10.1.2.3/8"], "--ip: '10.1.2.3/8' is an address in the network 10.0.0.0/8"),
+            (&["--events", "start,stop"], "--events: 'start,stop' is not known"),
+            (&["--last", "-1"], "--last: '-1' is not a whole number"),
+            (&["--since", "5"], "--since: '5' has no unit"),
+            (&["-o", "xml"], "--output: 'xml' is not known"),
+        ] {
+            let failure = asked(arguments).map(|_| ()).expect_err("wrong");
+            assert_eq!(failure.message(), message, "{arguments:?}");
+            assert_eq!(failure.code().code(), 2, "{arguments:?}");
+        }
+    }
 }

@@ -1,6 +1,7 @@
 //! `netwatch flows`: asks a running agent for its flow events, and shows them.
 
 mod arguments;
+mod filters;
 mod show;
 
 use clap::ArgMatches;
