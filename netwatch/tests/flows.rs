@@ -128,10 +128,9 @@ fn a_follower_sees_what_comes_and_says_in_the_end_how_much() {
             .spawn()
             .unwrap();
         let mut lines = BufReader::new(follower.stdout.take().unwrap()).lines();
-        let first = lines.next().unwrap().unwrap();
-        assert_eq!([first.clone()], *log(&agent, "\"start\""), "it follows from now on");
+        let mut seen = vec![lines.next().unwrap().unwrap()];
+        assert_eq!(seen, log(&agent, "\"start\""), "it follows from now on");
         send(&agent, &mut sender, 2_000..2_300);
-        let mut seen = vec![first];
         seen.extend(lines.by_ref().take(300).map(Result::unwrap));
         assert_eq!(seen, log(&agent, "\"start\""));
         signal(follower.id(), libc::SIGINT);

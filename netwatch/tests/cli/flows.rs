@@ -35,6 +35,20 @@ fn help_has_the_vocabulary() {
 }
 
 #[test]
+fn the_page_has_every_flag() {
+    let page = std::fs::read_to_string(super::pages::page("flows.md")).expect("docs/flows.md");
+    let help = succeed(&mut netwatch(&["flows", "-h"]));
+    let flags: Vec<&str> = help
+        .split(|c: char| !(c.is_ascii_lowercase() || c == '-'))
+        .filter(|word| word.starts_with("--") && *word != "--help")
+        .collect();
+    assert!(flags.len() >= 15, "{flags:?}");
+    for flag in flags {
+        assert!(page.contains(&format!("`{flag}")), "docs/flows.md has no {flag}");
+    }
+}
+
+#[test]
 fn no_agent_is_said_with_the_socket_and_the_remedy() {
     let hint = "hint: start one with 'netwatch run' as root, or name its socket with --socket\n";
     let text = fail(&mut netwatch(&["flows", "--socket", "/nonexistent/s"]), 1);

@@ -41,7 +41,7 @@ const FILTERS: [Row; 8] = [
     ("ip", "CIDR", "Only flows with an address of this network at either end", |text| {
         Ok(Criterion::Ip(value::network(text)?))
     }),
-    ("events", "WORD,…", "Only these events: start, update, end, lost, sample", |text| {
+    ("events", "WORD,…", "Only these events: start, update, end, lost, dns, sample", |text| {
         text.split(',')
             .map(|word| value::choice(word.trim(), &Kind::WORDS))
             .collect::<Result<_, _>>()

@@ -9,7 +9,7 @@ use globset::{GlobBuilder, GlobMatcher};
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
-use crate::model::{Endpoint, Protocol, WallTime};
+use crate::model::{Endpoint, Name, Protocol, WallTime};
 
 /// What an event is about.
 #[derive(Clone, Copy, Debug)]
@@ -38,17 +38,20 @@ pub enum Kind {
     End,
     /// Packets that are in no flow.
     Lost,
+    /// A look-up of a name.
+    Dns,
     /// A sampled packet.
     Sample,
 }
 
 impl Kind {
     /// All kinds, each with its word.
-    pub const WORDS: [(&'static str, Self); 5] = [
+    pub const WORDS: [(&'static str, Self); 6] = [
         ("start", Self::Start),
         ("update", Self::Update),
         ("end", Self::End),
         ("lost", Self::Lost),
+        ("dns", Self::Dns),
         ("sample", Self::Sample),
     ];
 }
@@ -63,9 +66,11 @@ impl Pattern {
         self.0.is_match(text)
     }
 
-    /// An end by its name in metrics (`web`, `host`, `external`), or by its address.
+    /// An end by its name in metrics (`web`, `host`, `external`), by the name that it was looked up by, or by its address.
     fn fits_end(&self, end: &Endpoint) -> bool {
-        self.fits(end.label()) || self.fits(&end.address().to_string())
+        self.fits(end.label())
+            || matches!(&end.name, Name::Domain(name) if self.fits(name))
+            || self.fits(&end.address().to_string())
     }
 }
 

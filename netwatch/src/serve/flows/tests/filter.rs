@@ -32,8 +32,10 @@ fn named(name: Name, address: &str, port: u16) -> Endpoint {
 
 /// Whether a filter admits the end of a TCP connection from web-1 to the outside.
 fn admits(terms: Value) -> bool {
-    let ends =
-        [container("web-1", "172.17.0.2", 40_000), named(Name::External, "2001:db8::7", 443)];
+    let ends = [
+        container("web-1", "172.17.0.2", 40_000),
+        named(Name::Domain("db.example.com".into()), "2001:db8::7", 443),
+    ];
     let facts = Facts {
         kind: Kind::End,
         time: WallTime(0),
@@ -62,6 +64,7 @@ fn each_word() {
         (json!({"from": "172.17.*"}), true),
         (json!({"from": "external"}), false),
         (json!({"to": "external"}), true),
+        (json!({"to": "*.example.com"}), true),
         (json!({"to": "2001:db8::7"}), true),
         (json!({"to": "web-*"}), false),
         (json!({"network": "sh*"}), true),
@@ -76,7 +79,7 @@ fn each_word() {
         (json!({"ip": "2001:db8::/32"}), true),
         (json!({"ip": "10.0.0.0/8"}), false),
         (json!({"events": ["start", "end"]}), true),
-        (json!({"events": ["update", "lost", "sample"]}), false),
+        (json!({"events": ["update", "lost", "dns", "sample"]}), false),
     ] {
         assert_eq!(admits(json!([{"is": criterion}])), expected, "{criterion}");
         assert_eq!(admits(json!([{"is": criterion, "not": true}])), !expected, "not {criterion}");
