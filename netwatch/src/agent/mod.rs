@@ -19,7 +19,7 @@ mod sizes;
 mod snapshot;
 mod told;
 
-use std::{sync::Arc, time::Duration};
+use std::{path::Path, sync::Arc, time::Duration};
 
 use tokio::{
     signal::unix::{SignalKind, signal},
@@ -93,7 +93,7 @@ pub async fn run(config: Config) -> Result<(), AgentError> {
         version = env!("CARGO_PKG_VERSION"),
         revision = option_env!("NETWATCH_REVISION").unwrap_or("unknown"),
         listen = ?config.listen,
-        socket = ?config.socket.as_ref().map(|socket| &socket.path),
+        socket = %config.socket.as_ref().map_or(Path::new("none"), |socket| &socket.path).display(),
         "netwatch started"
     );
 
