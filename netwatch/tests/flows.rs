@@ -52,14 +52,19 @@ fn observed(body: impl FnOnce(Agent, Sender) + Send + 'static) {
 fn send(agent: &Agent, sender: &mut Sender, ports: Range<u16>) {
     let all = log(agent, "start").len() + ports.len();
     for port in ports {
-        let step = PacketBuilder::ethernet2([2, 0, 0, 0, 0, 1], [2, 0, 0, 0, 0, 2])
-            .ipv4([192, 0, 2, 2], [192, 0, 2, 1], 64)
-            .udp(port, 9);
-        let mut bytes = Vec::new();
-        step.write(&mut bytes, &[0; 18]).unwrap();
-        sender.send(&bytes);
+        sender.send(&frame(port));
     }
     until("all flows in the log", || (log(agent, "start").len() == all).then_some(()));
+}
+
+/// A UDP packet from a port of 192.0.2.2.
+fn frame(port: u16) -> Vec<u8> {
+    let step = PacketBuilder::ethernet2([2, 0, 0, 0, 0, 1], [2, 0, 0, 0, 0, 2])
+        .ipv4([192, 0, 2, 2], [192, 0, 2, 1], 64)
+        .udp(port, 9);
+    let mut bytes = Vec::new();
+    step.write(&mut bytes, &[0; 18]).unwrap();
+    bytes
 }
 
 /// Lines of the flow log with a word in them.
@@ -111,6 +116,41 @@ fn filtered_flows_are_exactly_those_of_the_flow_log() {
         let text = flows(&agent, &["--port", "1007"]);
         assert_eq!(text.len(), 1);
         assert!(text[0].contains(" start udp ") && !text[0].contains('\u{1b}'), "{text:?}");
+    });
+}
+
+/// Nothing else asks the agent to make lines.
+#[test]
+#[ignore = "needs root: cargo xtask test"]
+fn without_a_flow_log_there_are_flows_all_the_same() {
+    let _alone = serial::alone();
+    in_new_namespace(|| {
+        run("ip", &["link", "set", "lo", "up"]);
+        let [one, _] = veth::pair(["one", "two"], 1_500);
+        let folder = tempfile::TempDir::new().unwrap();
+        let socket = folder.path().join("socket");
+        let mut agent = netwatch()
+            .args(["run", "--interface", "one", "--flow-active-timeout", "1s", "--socket"])
+            .arg(&socket)
+            .stdin(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let mut sender = Sender::at(one);
+        let flows = || {
+            let mut command = netwatch();
+            let output =
+                command.args(["flows", "--port", "1000", "--socket"]).arg(&socket).output();
+            String::from_utf8(output.unwrap().stdout).unwrap()
+        };
+        let seen = until("a flow that begins and goes on", || {
+            sender.send(&frame(1_000));
+            let text = flows();
+            text.contains(" update udp ").then_some(text)
+        });
+        signal(agent.id(), libc::SIGTERM);
+        assert_eq!(end_of(&mut agent).code(), Some(0));
+        assert!(seen.contains(" start udp "), "{seen}");
     });
 }
 

@@ -92,7 +92,7 @@ impl FlowLog {
 
     /// Whether lines go anywhere. Where they do not, nobody need make any.
     pub(super) fn has_reader(&self) -> bool {
-        self.writer.is_some()
+        self.writer.is_some() || self.history.is_some()
     }
 
     /// Hands a line to the task, or counts it as lost if the task is too far behind. Samples never fill the queue to the

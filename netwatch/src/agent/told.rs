@@ -84,6 +84,11 @@ impl Event for Told {
                 boxed(size_of::<FlowEvent>())
                     + boxed(flow.seen.capacity() * size_of::<Seen>())
                     + boxed(flow.drops.capacity() * size_of::<FlowDrop>())
+                    + flow
+                        .undelivered
+                        .as_ref()
+                        .and_then(|known| known.place.as_ref())
+                        .map_or(0, owned)
                     + name(&flow.client)
                     + name(&flow.server)
             }
@@ -91,9 +96,7 @@ impl Event for Told {
             Line::Lookup(lookup) => {
                 let question = lookup.question.as_ref();
                 boxed(size_of::<Lookup>())
-                    + question.map_or(0, |asked| {
-                        boxed(asked.name.capacity()) + boxed(asked.kind.capacity())
-                    })
+                    + question.map_or(0, |asked| owned(&asked.name) + owned(&asked.kind))
                     + lookup.answer.as_ref().map_or(0, |answer| {
                         boxed(answer.addresses.capacity() * size_of::<IpAddr>())
                     })
@@ -103,7 +106,7 @@ impl Event for Told {
             Line::Sample(event) => {
                 boxed(size_of::<SampleEvent>())
                     + boxed(event.sample.bytes.len())
-                    + event.interface.as_ref().map_or(0, |name| boxed(name.capacity()))
+                    + event.interface.as_ref().map_or(0, owned)
                     + event
                         .packet
                         .as_ref()
@@ -124,10 +127,15 @@ impl Event for Told {
     }
 }
 
+/// What a text takes.
+fn owned(text: &String) -> usize {
+    text.capacity() + PER_ALLOCATION
+}
+
 /// What a name owns.
 fn name(end: &Endpoint) -> usize {
     match &end.name {
-        Name::Interface(name) => name.capacity() + PER_ALLOCATION,
+        Name::Interface(name) => owned(name),
         // Shared as long as it is believed; then its last flows are all that keep it.
         Name::Domain(name) => name.len() + PER_ALLOCATION,
         _ => 0,
