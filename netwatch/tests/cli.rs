@@ -3,6 +3,8 @@
 
 #![expect(clippy::expect_used, reason = "a test that cannot start netwatch has failed")]
 
+#[path = "cli/flows.rs"]
+mod flows;
 #[path = "cli/pages.rs"]
 mod pages;
 #[path = "cli/refusals.rs"]
@@ -87,6 +89,7 @@ fn help_has_examples_and_headings() {
         "Flow log:",
         "Flows:",
         "Docker:",
+        "Socket:",
         "Web:",
         "Logging:",
         "Configuration:",
@@ -101,7 +104,13 @@ fn help_has_examples_and_headings() {
 
 #[test]
 fn help_fits_the_terminal() {
-    for arguments in [&["--help"] as &[&str], &["run", "--help"], &["run", "-h"]] {
+    for arguments in [
+        &["--help"] as &[&str],
+        &["run", "--help"],
+        &["run", "-h"],
+        &["flows", "--help"],
+        &["flows", "-h"],
+    ] {
         let help = succeed(netwatch(arguments).env("COLUMNS", "80"));
         let longest = help.lines().map(|line| line.chars().count()).max().unwrap_or(0);
         assert!(longest <= 80, "{longest} columns in\n{help}");

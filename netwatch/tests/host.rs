@@ -28,6 +28,8 @@ mod packets;
 mod prometheus;
 #[path = "host/refusals.rs"]
 mod refusals;
+#[path = "host/socket.rs"]
+mod socket;
 #[path = "host/stopping.rs"]
 mod stopping;
 

@@ -44,6 +44,9 @@ impl Agent {
         let mut command = Command::new(program);
         command
             .arg("run")
+            // A namespace of our own has ports of its own, but no files: the host's agent has the usual place.
+            .arg("--socket")
+            .arg(log.with_extension("socket"))
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(File::create(log).context("making a file for the agent's log")?);

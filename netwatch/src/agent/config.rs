@@ -6,7 +6,7 @@ use globset::GlobMatcher;
 
 use crate::model::{Exclusion, Interface, InterfaceKind};
 
-pub use crate::datapath::AttachMode;
+pub use crate::{datapath::AttachMode, serve::flows::SocketPlace};
 
 /// Which interfaces to observe.
 #[derive(Clone, Debug, Default)]
@@ -85,6 +85,8 @@ pub struct Config {
     pub max_flows: u32,
     /// `--docker-host`: `unix:///path`, `tcp://host:port`; `None`: `DOCKER_HOST` was unset too, use the default socket.
     pub docker_host: Option<String>,
+    /// `--socket`, `--socket-group`; `None`: no socket and no history.
+    pub socket: Option<SocketPlace>,
     /// `--web.listen-address`.
     pub listen: Vec<SocketAddr>,
     /// `--web.telemetry-path`.

@@ -1,4 +1,5 @@
-//! The flow log: a task that formats and writes lines, so that a slow disk or terminal never holds up the core.
+//! The flow log: a task that formats and writes lines, so that a slow disk or terminal never holds up the core. What it
+//! writes is in the history too, whether or not there is a file.
 
 use std::{
     fs::{File, OpenOptions},
@@ -7,6 +8,7 @@ use std::{
         Arc,
         atomic::{AtomicU64, Ordering},
     },
+    time::Instant,
 };
 
 use tokio::{
@@ -18,10 +20,12 @@ use tracing::{info, warn};
 use super::{
     AgentError,
     config::{Config, FlowFormat, FlowLogTarget},
+    told::Told,
 };
 use crate::{
     model::{Clock, FlowEvent, Lookup, Loss, SampleEvent},
     output::{Format, Formatter},
+    serve::flows::History,
 };
 
 /// Lines that may wait to be written. More are counted as lost.
@@ -35,13 +39,14 @@ pub(super) enum Line {
     Sample(Box<SampleEvent>),
 }
 
-/// Writes lines; without a target it swallows them.
+/// Writes lines, and hands them to the history; without either it swallows them.
 pub(super) struct FlowLog {
+    history: Option<Arc<History<Told>>>,
     writer: Option<Running>,
     counts: Arc<Counts>,
 }
 
-type Running = (mpsc::Sender<(Line, Clock)>, JoinHandle<()>);
+type Running = (mpsc::Sender<Arc<Told>>, JoinHandle<()>);
 
 #[derive(Default)]
 struct Counts {
@@ -53,10 +58,13 @@ impl FlowLog {
     /// Opens the file, and starts the task. `stop` is told when standard output has no reader any more.
     pub(super) fn open(
         config: &Config,
+        history: Option<Arc<History<Told>>>,
         stop: Arc<watch::Sender<bool>>,
     ) -> Result<Self, AgentError> {
         let counts = Arc::new(Counts::default());
-        let Some(target) = &config.flow_log else { return Ok(Self { writer: None, counts }) };
+        let Some(target) = &config.flow_log else {
+            return Ok(Self { history, writer: None, counts });
+        };
         let format = match config.flow_format {
             FlowFormat::Text => Format::Text,
             FlowFormat::Json => Format::Json,
@@ -79,20 +87,24 @@ impl FlowLog {
         let writer =
             Writer { output: BufWriter::new(output), formatter, counts: Arc::clone(&counts), stop };
         let task = tokio::task::spawn_blocking(move || writer.run(queue));
-        Ok(Self { writer: Some((lines, task)), counts })
+        Ok(Self { history, writer: Some((lines, task)), counts })
     }
 
     /// Whether lines go anywhere. Where they do not, nobody need make any.
     pub(super) fn has_reader(&self) -> bool {
-        self.writer.is_some()
+        self.writer.is_some() || self.history.is_some()
     }
 
     /// Hands a line to the task, or counts it as lost if the task is too far behind. Samples never fill the queue to the
     /// end: there is always room for flows.
     pub(super) fn write(&self, line: Line, clock: Clock) {
-        let Some((lines, _)) = &self.writer else { return };
         let kept_free = if matches!(line, Line::Sample(_)) { QUEUE / 2 } else { 0 };
-        if lines.capacity() <= kept_free || lines.try_send((line, clock)).is_err() {
+        let told = Arc::new(Told { line, clock });
+        if let Some(history) = &self.history {
+            history.publish(Arc::clone(&told), Instant::now());
+        }
+        let Some((lines, _)) = &self.writer else { return };
+        if lines.capacity() <= kept_free || lines.try_send(told).is_err() {
             self.counts.lost.fetch_add(1, Ordering::Relaxed);
         }
     }
@@ -102,8 +114,11 @@ impl FlowLog {
         (self.counts.written.load(Ordering::Relaxed), self.counts.lost.load(Ordering::Relaxed))
     }
 
-    /// Waits until everything is written.
+    /// Ends the history, and waits until everything is written.
     pub(super) async fn close(self) {
+        if let Some(history) = &self.history {
+            history.close();
+        }
         if let Some((lines, task)) = self.writer {
             drop(lines);
             if let Err(error) = task.await {
@@ -121,20 +136,15 @@ struct Writer {
 }
 
 impl Writer {
-    fn run(mut self, mut queue: mpsc::Receiver<(Line, Clock)>) {
+    fn run(mut self, mut queue: mpsc::Receiver<Arc<Told>>) {
         let mut buffer = Vec::new();
         let mut unflushed = 0;
         let mut failing = false;
-        while let Some((line, clock)) = queue.blocking_recv() {
+        while let Some(told) = queue.blocking_recv() {
             buffer.clear();
             unflushed += 1;
-            let formatted = match &line {
-                Line::Flow(event) => self.formatter.flow(event, clock, &mut buffer),
-                Line::Loss(loss) => self.formatter.loss(loss, clock, &mut buffer),
-                Line::Lookup(lookup) => self.formatter.lookup(lookup, clock, &mut buffer),
-                Line::Sample(event) => self.formatter.sample(event, clock, &mut buffer),
-            };
-            let written = formatted
+            let written = told
+                .format(&self.formatter, &mut buffer)
                 .and_then(|()| self.output.write_all(&buffer))
                 .and_then(|()| if queue.is_empty() { self.output.flush() } else { Ok(()) });
             match written {

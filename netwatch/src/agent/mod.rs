@@ -1,6 +1,6 @@
 //! The agent: the one place that joins the rooms.
 //!
-//! [`run`] starts what has tasks of its own (link monitor, engine watcher, flow log, HTTP side) and then the
+//! [`run`] starts what has tasks of its own (link monitor, engine watcher, flow log, HTTP side, socket) and then the
 //! [`core::Core`], which owns the kernel side, the flows and the names, and does one thing at a time. Channels between
 //! them are bounded; whoever is slow is told so or counted, and holds up nobody else.
 
@@ -17,8 +17,9 @@ mod naming;
 mod rings;
 mod sizes;
 mod snapshot;
+mod told;
 
-use std::sync::Arc;
+use std::{path::Path, sync::Arc, time::Duration};
 
 use tokio::{
     signal::unix::{SignalKind, signal},
@@ -34,7 +35,10 @@ use crate::{
     identity::{DockerWatcher, LinkMonitor},
     metrics,
     model::Snapshot,
-    serve::{self, Limits, Readiness, Site},
+    serve::{
+        self, Limits, Readiness, Site,
+        flows::{self, History},
+    },
 };
 
 /// Link and engine events that may wait for the core.
@@ -44,13 +48,18 @@ const SCRAPES: usize = 16;
 /// Entries of the kernel's flow table for each flow: between two containers it stands at the veths of both.
 const ENTRIES_PER_FLOW: u32 = 2;
 
+/// What `netwatch flows` can look back on.
+const HISTORY: flows::Limits = flows::Limits { bytes: 64 << 20, age: Duration::from_hours(1) };
+
 /// Observes until SIGINT or SIGTERM. Whatever can fail fails before anything is attached.
 pub async fn run(config: Config) -> Result<(), AgentError> {
     let signals = Signals::new()?;
     let (stop, stopped) = watch::channel(false);
     let stop = Arc::new(stop);
     let listeners = serve::bind(&config.listen).await?;
-    let flow_log = FlowLog::open(&config, Arc::clone(&stop))?;
+    // Without a socket nobody could ask for it.
+    let history = config.socket.is_some().then(|| Arc::new(History::new(HISTORY)));
+    let flow_log = FlowLog::open(&config, history.clone(), Arc::clone(&stop))?;
     let mut datapath = Datapath::load(&Options {
         flow_entries: config.max_flows.saturating_mul(ENTRIES_PER_FLOW),
         sample_rate: config.sample_rate,
@@ -60,6 +69,8 @@ pub async fn run(config: Config) -> Result<(), AgentError> {
         attach_mode: config.attach_mode,
         messages: config.kernel_messages,
     })?;
+    // Not before: who may not observe is not to hear of a directory first.
+    let socket = config.socket.as_ref().map(flows::bind).transpose()?;
     let messages = config.kernel_messages.then(|| datapath.messages()).transpose()?;
 
     let (link_events, links) = mpsc::channel(EVENTS);
@@ -75,10 +86,14 @@ pub async fn run(config: Config) -> Result<(), AgentError> {
         let router = serve::router(site(&config, scrape.clone(), ready.clone()), limits)?;
         servers.push(tokio::spawn(serve::serve(listener, router, limits, stopped.clone())));
     }
+    if let (Some(socket), Some(history)) = (socket, history) {
+        servers.push(tokio::spawn(flows::serve(socket, history)));
+    }
     info!(
         version = env!("CARGO_PKG_VERSION"),
         revision = option_env!("NETWATCH_REVISION").unwrap_or("unknown"),
         listen = ?config.listen,
+        socket = %config.socket.as_ref().map_or(Path::new("none"), |socket| &socket.path).display(),
         "netwatch started"
     );
 

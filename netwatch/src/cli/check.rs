@@ -12,7 +12,7 @@ use super::{
     value::{self, Wrong},
 };
 use crate::{
-    agent::config::{AttachMode, Config, FlowFormat, FlowLogTarget, Selection},
+    agent::config::{AttachMode, Config, FlowFormat, FlowLogTarget, Selection, SocketPlace},
     model::Exclusion,
 };
 
@@ -73,6 +73,7 @@ pub(super) fn check(raw: &Raw) -> Result<Checked, Failure> {
             .required(Key::MaxFlows, |text| value::number(text, LEAST_FLOWS, MOST_FLOWS))?
             .next_power_of_two(),
         docker_host: values.one(Key::DockerHost, value::docker_host)?,
+        socket: socket(&values)?,
         listen: listen(&values)?,
         telemetry_path: values.required(Key::TelemetryPath, value::telemetry_path)?,
         max_series: usize::try_from(
@@ -117,6 +118,13 @@ fn samples(config: &Config) -> Result<(), Failure> {
         }
         Config { .. } => Ok(()),
     }
+}
+
+/// The socket, if there is to be one. A group that there is not is wrong all the same.
+fn socket(values: &Values<'_>) -> Result<Option<SocketPlace>, Failure> {
+    let group = values.one(Key::SocketGroup, value::group)?;
+    let path = values.required(Key::Socket, value::socket)?;
+    Ok(path.map(|path| SocketPlace { path, group }))
 }
 
 /// The addresses to listen at: at least one, none twice.

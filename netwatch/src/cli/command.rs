@@ -5,7 +5,7 @@ use std::{fmt::Write as _, sync::LazyLock};
 use clap::{Arg, ArgAction, ArgMatches, Command, builder::Styles, builder::styling::AnsiColor};
 
 use super::{
-    Failure,
+    Failure, flows,
     option::{OPTIONS, Spec},
     raw::{Origin, Raw},
 };
@@ -29,6 +29,7 @@ Examples:
   netwatch run                      observe every container of this host
   netwatch run --flow-log -         and print each flow as it starts and ends
   netwatch run --check              show the effective configuration
+  netwatch flows -f                 the flows that a running agent sees, as they come
 
 Exit codes: 0 done, 1 failed, 2 usage, 3 not permitted or not supported here,
 4 partly.";
@@ -61,6 +62,7 @@ pub(super) fn command() -> Command {
         .arg_required_else_help(true)
         .after_help(EXAMPLES)
         .subcommand(run())
+        .subcommand(flows::command())
 }
 
 /// `netwatch run`.

@@ -75,6 +75,11 @@ fn value(key: Key, checked: &Checked) -> Option<String> {
         Key::FlowActiveTimeout => string(&show_duration(config.active_timeout)),
         Key::MaxFlows => config.max_flows.to_string(),
         Key::DockerHost => string(config.docker_host.as_ref()?),
+        Key::Socket => match &config.socket {
+            Some(socket) => string(&socket.path.to_string_lossy()),
+            None => string("none"),
+        },
+        Key::SocketGroup => string(&config.socket.as_ref()?.group?.to_string()),
         Key::ListenAddress => shown(config.listen.iter().map(ToString::to_string)),
         Key::TelemetryPath => string(&config.telemetry_path),
         Key::MaxSeries => config.max_series.to_string(),

@@ -12,6 +12,7 @@ mod environment;
 mod exit;
 mod failure;
 mod file;
+mod flows;
 mod log;
 mod nearest;
 mod option;
@@ -47,6 +48,7 @@ fn dispatch(arguments: impl IntoIterator<Item = OsString>) -> Result<(), Failure
     };
     match matches.subcommand() {
         Some(("run", matches)) => run::run(matches),
+        Some(("flows", matches)) => flows::run(matches),
         _ => Err(Failure::usage("no command given").hint("see 'netwatch --help'")),
     }
 }

@@ -19,6 +19,8 @@ pub(super) enum Key {
     FlowActiveTimeout,
     MaxFlows,
     DockerHost,
+    Socket,
+    SocketGroup,
     ListenAddress,
     TelemetryPath,
     MaxSeries,
@@ -84,12 +86,16 @@ impl Spec {
 /// the same host; this one is outside of that list and below the ephemeral ports.
 pub(super) const DEFAULT_LISTEN: &str = "127.0.0.1:19733";
 
+/// Where an agent and its clients look for each other unless told otherwise.
+pub(super) const DEFAULT_SOCKET: &str = "/run/netwatch/netwatch.sock";
+
 const INTERFACES: &str = "Interfaces";
 const FILTER: &str = "Filter";
 const FLOW_LOG: &str = "Flow log";
 const PACKETS: &str = "Packets";
 const FLOWS: &str = "Flows";
 const DOCKER: &str = "Docker";
+const SOCKET: &str = "Socket";
 const WEB: &str = "Web";
 const LOGGING: &str = "Logging";
 
@@ -279,6 +285,28 @@ pub(super) const OPTIONS: &[Spec] = &[
         list: ONE,
         help: "Where to ask for container names",
         more: "unix:///path or tcp://host:port. Without an engine, interfaces and addresses are shown instead of names.",
+    },
+    Spec {
+        key: Key::Socket,
+        name: "socket",
+        value: "PATH|none",
+        heading: SOCKET,
+        default: &[DEFAULT_SOCKET],
+        without: "",
+        list: ONE,
+        help: "Answer netwatch flows at this Unix socket",
+        more: "Its directory is made if it is not there. none: no socket, and no memory of past events.",
+    },
+    Spec {
+        key: Key::SocketGroup,
+        name: "socket-group",
+        value: "NAME|GID",
+        heading: SOCKET,
+        default: &[],
+        without: "the agent's own",
+        list: ONE,
+        help: "Let members of this group use the socket, besides root and the agent's user",
+        more: "A name of /etc/group, or a number.",
     },
     Spec {
         key: Key::ListenAddress,

@@ -20,6 +20,11 @@ pub(super) fn report(failure: &Failure) {
     let _ = io::stderr().lock().write_all(failure.lines().as_bytes());
 }
 
+/// Writes a remark to standard error, which nobody has to read.
+pub(super) fn note(text: &str) {
+    let _ = io::stderr().lock().write_all(format!("netwatch: {text}\n").as_bytes());
+}
+
 /// Whether to colour what goes to standard output.
 pub(super) fn colour_on_stdout() -> bool {
     io::stdout().is_terminal() && colour_allowed()

@@ -3,15 +3,18 @@
 //! Promises: it answers whatever the clients do (bounded connections, headers and time), it answers even when the agent
 //! does not (503 with the reason), and it stops within two seconds. Knows nothing of metrics: the agent hands in a
 //! [`Provider`].
+//!
+//! And the socket of `netwatch flows`: [`flows`].
 
 mod bind;
 mod connections;
+pub mod flows;
 mod http;
 mod page;
 #[cfg(test)]
 mod tests;
 
-use std::{net::SocketAddr, time::Duration};
+use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 pub use bind::bind;
 pub use connections::serve;
@@ -29,6 +32,16 @@ pub enum ServeError {
         cause: String,
         /// What to do.
         remedy: String,
+    },
+    /// The socket of `netwatch flows` cannot be had.
+    #[error("cannot listen at the socket {}: {cause}; {remedy}", path.display())]
+    Socket {
+        /// Its file.
+        path: PathBuf,
+        /// What is wrong with it.
+        cause: String,
+        /// What to do.
+        remedy: &'static str,
     },
     /// The path of the metrics cannot be one.
     #[error(

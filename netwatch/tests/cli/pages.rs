@@ -8,7 +8,7 @@ use std::{
 use netwatch::cli::{Exit, docs::configuration_page};
 
 /// A page of docs/.
-fn page(name: &str) -> PathBuf {
+pub(crate) fn page(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs").join(name)
 }
 

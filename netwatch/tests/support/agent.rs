@@ -59,6 +59,8 @@ impl Agent {
             .args(["run", "--flow-format", "json", "--web.listen-address", &address.to_string()])
             .arg("--flow-log")
             .arg(folder.path().join("flows.jsonl"))
+            .arg("--socket")
+            .arg(folder.path().join("socket"))
             .args(arguments)
             .stdin(Stdio::null())
             .stdout(Stdio::null())
@@ -107,6 +109,11 @@ impl Agent {
 
     pub fn log(&self) -> PathBuf {
         self.folder.path().join("flows.jsonl")
+    }
+
+    /// Where `netwatch flows` finds it.
+    pub fn socket(&self) -> PathBuf {
+        self.folder.path().join("socket")
     }
 
     pub fn events(&self) -> Events {
@@ -161,7 +168,7 @@ impl Drop for Agent {
     }
 }
 
-/// The program without settings from the environment. It does not outlive the thread that starts it.
+/// The program without settings from the environment, and without a socket unless it is told of one. It does not outlive the thread that starts it.
 pub fn netwatch() -> Command {
     program(env!("CARGO_BIN_EXE_netwatch"))
 }
@@ -174,6 +181,8 @@ pub fn program(path: &str) -> Command {
             command.env_remove(name);
         }
     }
+    // Where the host's own agent may have its socket.
+    command.env("NETWATCH_SOCKET", "none");
     die_with_us(&mut command);
     command
 }
@@ -188,7 +197,7 @@ pub fn end_of(child: &mut Child) -> ExitStatus {
 }
 
 #[expect(unsafe_code, reason = "std sends no signals but SIGKILL")]
-fn send(pid: u32, signal: i32) {
+pub fn send(pid: u32, signal: i32) {
     let pid = libc::pid_t::try_from(pid).expect("a process id");
     // SAFETY: a child that has not been waited for, so the number is still its own.
     unsafe { libc::kill(pid, signal) };

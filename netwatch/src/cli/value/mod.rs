@@ -5,6 +5,7 @@ mod address;
 mod duration;
 mod exclusion;
 mod place;
+mod socket;
 
 use globset::{GlobBuilder, GlobMatcher};
 
@@ -12,6 +13,7 @@ pub(super) use address::{address, all_addresses};
 pub(super) use duration::{duration, show_duration};
 pub(super) use exclusion::{network, port, protocol, show_port};
 pub(super) use place::{docker_host, flow_log, telemetry_path};
+pub(super) use socket::{group, socket};
 
 /// What is wrong with a value, and what to do.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,7 +25,7 @@ pub(super) struct Wrong {
 }
 
 impl Wrong {
-    fn new(what: impl Into<String>, hint: impl Into<String>) -> Self {
+    pub(super) fn new(what: impl Into<String>, hint: impl Into<String>) -> Self {
         Self { what: what.into(), hint: hint.into() }
     }
 }
@@ -52,13 +54,21 @@ pub(super) fn choice<T: Copy>(text: &str, choices: &[(&str, T)]) -> Result<T, Wr
 
 /// A pattern for interface names.
 pub(super) fn glob(text: &str) -> Result<GlobMatcher, Wrong> {
-    const HINT: &str = "give a pattern such as 'veth*', 'br-?????' or '{docker0,br-*}'";
+    pattern(text, "give a pattern such as 'veth*', 'br-?????' or '{docker0,br-*}'")
+}
+
+/// A pattern for names of containers and networks, and for addresses.
+pub(super) fn name(text: &str) -> Result<GlobMatcher, Wrong> {
+    pattern(text, "give a name, or a pattern such as 'web*', 'shop-?' or '{web,db}'")
+}
+
+fn pattern(text: &str, hint: &str) -> Result<GlobMatcher, Wrong> {
     if text.is_empty() {
-        return Err(Wrong::new("is empty", HINT));
+        return Err(Wrong::new("is empty", hint));
     }
     match GlobBuilder::new(text).build() {
         Ok(glob) => Ok(glob.compile_matcher()),
-        Err(error) => Err(Wrong::new(format!("is not a valid pattern: {}", error.kind()), HINT)),
+        Err(error) => Err(Wrong::new(format!("is not a valid pattern: {}", error.kind()), hint)),
     }
 }
 

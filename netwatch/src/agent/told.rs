@@ -1,0 +1,143 @@
+//! What the agent tells of: an event with the clock that was right when it was made, shared by the flow log and the
+//! history.
+
+use std::{io, net::IpAddr};
+
+use jiff::tz::TimeZone;
+
+use super::flow_log::Line;
+use crate::{
+    model::{
+        Clock, Endpoint, FlowDrop, FlowEvent, FlowPhase, Lookup, Loss, Name, SampleEvent, Seen,
+    },
+    output::{Format, Formatter},
+    serve::flows::{self, Event, Facts, Kind, Style},
+};
+
+/// What the allocator keeps for itself of each piece of memory.
+const PER_ALLOCATION: usize = 16;
+
+pub(super) struct Told {
+    pub(super) line: Line,
+    pub(super) clock: Clock,
+}
+
+impl Told {
+    /// Appends the line. An error leaves `out` as it was.
+    pub(super) fn format(&self, formatter: &Formatter, out: &mut Vec<u8>) -> io::Result<()> {
+        match &self.line {
+            Line::Flow(event) => formatter.flow(event, self.clock, out),
+            Line::Loss(loss) => formatter.loss(loss, self.clock, out),
+            Line::Lookup(lookup) => formatter.lookup(lookup, self.clock, out),
+            Line::Sample(event) => formatter.sample(event, self.clock, out),
+        }
+    }
+}
+
+impl Event for Told {
+    fn facts(&self) -> Facts<'_> {
+        match &self.line {
+            Line::Flow(event) => Facts {
+                kind: match event.phase {
+                    FlowPhase::Start => Kind::Start,
+                    FlowPhase::Update => Kind::Update,
+                    FlowPhase::End(_) => Kind::End,
+                },
+                time: self.clock.wall(event.time),
+                protocol: Some(event.flow.protocol),
+                ends: Some((&event.flow.client, &event.flow.server)),
+                network: event.flow.network.as_deref(),
+            },
+            Line::Loss(Loss { time, .. }) => Facts {
+                kind: Kind::Lost,
+                time: self.clock.wall(*time),
+                protocol: None,
+                ends: None,
+                network: None,
+            },
+            Line::Lookup(lookup) => Facts {
+                kind: Kind::Dns,
+                time: self.clock.wall(lookup.time),
+                protocol: Some(lookup.protocol),
+                ends: Some((&lookup.client, &lookup.server)),
+                network: lookup.network.as_deref(),
+            },
+            Line::Sample(event) => {
+                let packet = event.packet.as_ref().ok();
+                Facts {
+                    kind: Kind::Sample,
+                    time: self.clock.wall(event.sample.time),
+                    protocol: packet.map(|packet| packet.protocol),
+                    ends: packet.map(|packet| (&packet.source, &packet.destination)),
+                    network: event.network.as_deref(),
+                }
+            }
+        }
+    }
+
+    /// Names of containers, networks and reasons are shared with others, and not counted.
+    fn bytes(&self) -> usize {
+        let boxed = |size: usize| size + PER_ALLOCATION;
+        let more = match &self.line {
+            Line::Flow(event) => {
+                let flow = &event.flow;
+                boxed(size_of::<FlowEvent>())
+                    + boxed(flow.seen.capacity() * size_of::<Seen>())
+                    + boxed(flow.drops.capacity() * size_of::<FlowDrop>())
+                    + flow
+                        .undelivered
+                        .as_ref()
+                        .and_then(|known| known.place.as_ref())
+                        .map_or(0, owned)
+                    + name(&flow.client)
+                    + name(&flow.server)
+            }
+            Line::Loss(_) => 0,
+            Line::Lookup(lookup) => {
+                let question = lookup.question.as_ref();
+                boxed(size_of::<Lookup>())
+                    + question.map_or(0, |asked| owned(&asked.name) + owned(&asked.kind))
+                    + lookup.answer.as_ref().map_or(0, |answer| {
+                        boxed(answer.addresses.capacity() * size_of::<IpAddr>())
+                    })
+                    + name(&lookup.client)
+                    + name(&lookup.server)
+            }
+            Line::Sample(event) => {
+                boxed(size_of::<SampleEvent>())
+                    + boxed(event.sample.bytes.len())
+                    + event.interface.as_ref().map_or(0, owned)
+                    + event
+                        .packet
+                        .as_ref()
+                        .map_or(0, |packet| name(&packet.source) + name(&packet.destination))
+            }
+        };
+        boxed(size_of::<Self>()) + more
+    }
+
+    fn write(&self, style: Style, out: &mut Vec<u8>) -> io::Result<()> {
+        let format = match style.format {
+            flows::Format::Text => Format::Text,
+            flows::Format::Json => Format::Json,
+        };
+        let mut formatter = Formatter::new(format, TimeZone::system());
+        formatter.colour = style.colour;
+        self.format(&formatter, out)
+    }
+}
+
+/// What a text takes.
+fn owned(text: &String) -> usize {
+    text.capacity() + PER_ALLOCATION
+}
+
+/// What a name owns.
+fn name(end: &Endpoint) -> usize {
+    match &end.name {
+        Name::Interface(name) => owned(name),
+        // Shared as long as it is believed; then its last flows are all that keep it.
+        Name::Domain(name) => name.len() + PER_ALLOCATION,
+        _ => 0,
+    }
+}

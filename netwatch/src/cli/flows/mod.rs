@@ -1,0 +1,38 @@
+//! `netwatch flows`: asks a running agent for its flow events, and shows them.
+
+mod arguments;
+mod filters;
+mod show;
+
+use clap::ArgMatches;
+
+pub(super) use arguments::command;
+
+use super::{Exit, Failure};
+use crate::serve::flows::{ClientError, Reader};
+
+/// Runs the subcommand.
+pub(super) fn run(matches: &ArgMatches) -> Result<(), Failure> {
+    let (path, request) = arguments::parse(matches)?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.map_err(|error| Failure::caused(Exit::Failed, &error))?;
+    runtime.block_on(async {
+        let reader = Reader::connect(&path, &request).await.map_err(|error| failure(&error))?;
+        show::show(reader, &request).await
+    })
+}
+
+fn failure(error: &ClientError) -> Failure {
+    let (code, hint) = match error {
+        ClientError::NoAgent { .. } => (
+            Exit::Failed,
+            "start one with 'netwatch run' as root, or name its socket with --socket",
+        ),
+        ClientError::NotPermitted { .. } => (
+            Exit::NotPermitted,
+            "run it as root, or as a member of the group of 'netwatch run --socket-group'",
+        ),
+        ClientError::Broken { .. } => (Exit::Failed, "look whether the agent still runs"),
+    };
+    Failure::caused(code, error).hint(hint)
+}

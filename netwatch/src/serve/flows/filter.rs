@@ -1,0 +1,176 @@
+//! Which events a reader wants. Pure.
+//!
+//! Criteria of the same kind are alternatives, those of different kinds have to hold all, and of those that are negated
+//! none may hold. What an event does not have (a `lost` line has no ends) does not fit any pattern.
+
+use std::mem::discriminant;
+
+use globset::{GlobBuilder, GlobMatcher};
+use ipnet::IpNet;
+use serde::{Deserialize, Serialize};
+
+use crate::model::{Endpoint, Name, Protocol, WallTime};
+
+/// What an event is about.
+#[derive(Clone, Copy, Debug)]
+pub struct Facts<'a> {
+    /// Which event it is.
+    pub kind: Kind,
+    /// When it happened.
+    pub time: WallTime,
+    /// Transport protocol.
+    pub protocol: Option<Protocol>,
+    /// Who began, and with whom.
+    pub ends: Option<(&'a Endpoint, &'a Endpoint)>,
+    /// The network's name.
+    pub network: Option<&'a str>,
+}
+
+/// Kinds of events, by the words of the flow log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Kind {
+    /// A flow's first packet.
+    Start,
+    /// A flow that goes on.
+    Update,
+    /// A flow that is over.
+    End,
+    /// Packets that are in no flow.
+    Lost,
+    /// A look-up of a name.
+    Dns,
+    /// A sampled packet.
+    Sample,
+}
+
+impl Kind {
+    /// All kinds, each with its word.
+    pub const WORDS: [(&'static str, Self); 6] = [
+        ("start", Self::Start),
+        ("update", Self::Update),
+        ("end", Self::End),
+        ("lost", Self::Lost),
+        ("dns", Self::Dns),
+        ("sample", Self::Sample),
+    ];
+}
+
+/// A glob for names, as it was written.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Pattern(GlobMatcher);
+
+impl Pattern {
+    fn fits(&self, text: &str) -> bool {
+        self.0.is_match(text)
+    }
+
+    /// An end by its name in metrics (`web`, `host`, `external`), by the name that it was looked up by, or by its address.
+    fn fits_end(&self, end: &Endpoint) -> bool {
+        self.fits(end.label())
+            || matches!(&end.name, Name::Domain(name) if self.fits(name))
+            || self.fits(&end.address().to_string())
+    }
+}
+
+impl From<GlobMatcher> for Pattern {
+    fn from(glob: GlobMatcher) -> Self {
+        Self(glob)
+    }
+}
+
+impl TryFrom<String> for Pattern {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        match GlobBuilder::new(&text).build() {
+            Ok(glob) => Ok(Self(glob.compile_matcher())),
+            Err(error) => Err(format!("'{text}' is not a valid pattern: {}", error.kind())),
+        }
+    }
+}
+
+impl From<Pattern> for String {
+    fn from(pattern: Pattern) -> Self {
+        pattern.0.glob().glob().to_owned()
+    }
+}
+
+/// One thing to ask of an event.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Criterion {
+    /// The name of a container at either end.
+    Container(Pattern),
+    /// Name or address of who began.
+    From(Pattern),
+    /// Name or address of the other one.
+    To(Pattern),
+    /// The network's name.
+    Network(Pattern),
+    /// The protocol's number.
+    Protocol(u16),
+    /// A port of either end; with a protocol's number, only of that one.
+    Port(Option<u16>, u16),
+    /// An address of either end.
+    Ip(IpNet),
+    /// The kind of the event.
+    Events(Vec<Kind>),
+}
+
+impl Criterion {
+    fn holds(&self, facts: &Facts<'_>) -> bool {
+        let either = |fits: &dyn Fn(&Endpoint) -> bool| {
+            facts.ends.is_some_and(|(client, server)| fits(client) || fits(server))
+        };
+        match self {
+            Self::Container(pattern) => either(&|end| {
+                end.container().is_some_and(|container| pattern.fits(&container.name))
+            }),
+            Self::From(pattern) => facts.ends.is_some_and(|(client, _)| pattern.fits_end(client)),
+            Self::To(pattern) => facts.ends.is_some_and(|(_, server)| pattern.fits_end(server)),
+            Self::Network(pattern) => facts.network.is_some_and(|network| pattern.fits(network)),
+            Self::Protocol(number) => facts.protocol == Some(Protocol(*number)),
+            Self::Port(of, port) => facts.protocol.is_some_and(|protocol| {
+                protocol.has_ports()
+                    && of.is_none_or(|number| protocol == Protocol(number))
+                    && either(&|end| end.socket.port == *port)
+            }),
+            Self::Ip(network) => either(&|end| network.contains(&end.address())),
+            Self::Events(kinds) => kinds.contains(&facts.kind),
+        }
+    }
+}
+
+/// A criterion, or that it must not hold.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Term {
+    /// The criterion.
+    pub is: Criterion,
+    /// Whether it is negated.
+    #[serde(default)]
+    pub not: bool,
+}
+
+/// All that is asked of an event; nothing lets everything pass.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Filter(pub Vec<Term>);
+
+impl Filter {
+    /// Whether an event is wanted.
+    pub fn admits(&self, facts: &Facts<'_>) -> bool {
+        self.0.iter().all(|Term { is, not }| {
+            if *not {
+                return !is.holds(facts);
+            }
+            let alternatives = self
+                .0
+                .iter()
+                .filter(|other| !other.not && discriminant(&other.is) == discriminant(is));
+            alternatives.into_iter().any(|other| other.is.holds(facts))
+        })
+    }
+}

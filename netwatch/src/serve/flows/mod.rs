@@ -1,0 +1,52 @@
+//! The socket: `netwatch flows` asks a running agent for its flow events, past and coming.
+//!
+//! Promises: whoever publishes an event never waits for a reader, and no reader for another one. The [`History`] is the
+//! one place where events are kept; a reader is a position in it, so that a slow one costs nothing and misses what has
+//! gone meanwhile, which it is told. Knows nothing of how an event looks: the agent's events are [`Event`]s.
+//!
+//! The protocol: the client sends one [`Request`], a line of JSON, and gets lines. Those that begin with `{"event":` are
+//! [`Notice`]s about the stream, the others are events in the format that was asked for.
+
+mod client;
+mod filter;
+mod history;
+mod peer;
+mod reader;
+mod request;
+mod server;
+mod socket;
+#[cfg(test)]
+mod tests;
+
+use std::{io, path::PathBuf};
+
+pub use client::{Answer, ClientError, Reader};
+pub use filter::{Criterion, Facts, Filter, Kind, Pattern, Term};
+pub use history::{History, Limits};
+pub use request::{Command, Format, Notice, Request, Style};
+pub use server::serve;
+pub use socket::{Socket, bind};
+
+/// Readers at a time. One more is told so.
+pub const READERS: usize = 64;
+
+/// Where the socket is, and who may use it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SocketPlace {
+    /// Its file.
+    pub path: PathBuf,
+    /// The group whose members may use it, besides root and the agent's own user; `None`: the agent's own.
+    pub group: Option<u32>,
+}
+
+/// What the history keeps.
+pub trait Event: Send + Sync + 'static {
+    /// What filters ask for.
+    fn facts(&self) -> Facts<'_>;
+
+    /// The memory that it takes, whatever it owns included.
+    fn bytes(&self) -> usize;
+
+    /// Appends its line. An error leaves `out` as it was.
+    fn write(&self, style: Style, out: &mut Vec<u8>) -> io::Result<()>;
+}

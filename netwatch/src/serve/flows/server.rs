@@ -1,0 +1,68 @@
+//! Takes connections at the socket: as many as may be, and no waiting for any of them.
+
+use std::{sync::Arc, time::Duration};
+
+use tokio::{
+    io::AsyncWriteExt as _,
+    net::UnixStream,
+    sync::Semaphore,
+    task::JoinSet,
+    time::{sleep, timeout},
+};
+
+use super::{Event, History, Notice, READERS, Socket, reader};
+
+/// Until a connection has sent its request.
+pub(super) const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
+/// Until readers are cut off when the history has been closed.
+const GRACE: Duration = Duration::from_millis(1_500);
+/// For a refusal, which the empty buffer of a new connection has room for.
+const REFUSAL_TIMEOUT: Duration = Duration::from_millis(100);
+/// Pause after a failed accept: what fails (no file descriptors) fails again at once.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// Serves readers until the history is closed; then they get what there still is, within a moment. The socket's file is
+/// gone when this is done.
+pub async fn serve<E: Event>(socket: Socket, history: Arc<History<E>>) {
+    let slots = Arc::new(Semaphore::new(READERS));
+    let mut readers = JoinSet::new();
+    loop {
+        // Reap what has ended; the set would grow for ever.
+        while readers.try_join_next().is_some() {}
+        let stream = tokio::select! {
+            () = history.closed() => break,
+            accepted = socket.listener.accept() => match accepted {
+                Ok((stream, _)) => stream,
+                Err(error) => {
+                    tracing::warn!(%error, "cannot accept a reader");
+                    sleep(ACCEPT_PAUSE).await;
+                    continue;
+                }
+            },
+        };
+        if !socket.allowed.admits(&stream) {
+            refuse(stream, "only root, the agent's user and the socket's group may read").await;
+            continue;
+        }
+        let Ok(slot) = Arc::clone(&slots).try_acquire_owned() else {
+            refuse(stream, &format!("{READERS} readers are connected already")).await;
+            continue;
+        };
+        let history = Arc::clone(&history);
+        readers.spawn(async move {
+            reader::answer(stream, &history).await;
+            drop(slot);
+        });
+    }
+    drop(socket);
+    let all = async { while readers.join_next().await.is_some() {} };
+    let _ = timeout(GRACE, all).await;
+    readers.shutdown().await;
+}
+
+/// Says why, and closes.
+async fn refuse(mut stream: UnixStream, reason: &str) {
+    let line = Notice::Refused { reason: reason.to_owned() }.line();
+    // Who does not take it learns from the closing.
+    let _ = timeout(REFUSAL_TIMEOUT, stream.write_all(&line)).await;
+}

@@ -1,0 +1,144 @@
+//! Each word of the vocabulary, alone and together.
+
+use std::{net::IpAddr, sync::Arc};
+
+use serde_json::{Value, json};
+
+use crate::{
+    model::{Container, Endpoint, Name, Protocol, Socket, Source, WallTime},
+    serve::flows::{Facts, Filter, Kind, Request},
+};
+
+fn container(name: &str, address: &str, port: u16) -> Endpoint {
+    let container = Container {
+        id: "1f0c".into(),
+        name: name.into(),
+        image: String::new(),
+        project: None,
+        service: None,
+        attachments: Vec::new(),
+        pid: None,
+        host_network: false,
+        shares_with: None,
+        source: Source::Engine,
+    };
+    named(Name::Container(Arc::new(container)), address, port)
+}
+
+fn named(name: Name, address: &str, port: u16) -> Endpoint {
+    let address: IpAddr = address.parse().expect("an address");
+    Endpoint { socket: Socket { address, port }, name }
+}
+
+/// Whether a filter admits the end of a TCP connection from web-1 to the outside.
+fn admits(terms: Value) -> bool {
+    let ends = [
+        container("web-1", "172.17.0.2", 40_000),
+        named(Name::Domain("db.example.com".into()), "2001:db8::7", 443),
+    ];
+    let facts = Facts {
+        kind: Kind::End,
+        time: WallTime(0),
+        protocol: Some(Protocol::TCP),
+        ends: Some((&ends[0], &ends[1])),
+        network: Some("shop"),
+    };
+    filter(terms).admits(&facts)
+}
+
+fn filter(terms: Value) -> Filter {
+    serde_json::from_value(terms).expect("a filter")
+}
+
+#[test]
+fn each_word() {
+    for (criterion, expected) in [
+        (json!({"container": "web-*"}), true),
+        (json!({"container": "web-1"}), true),
+        (json!({"container": "web"}), false),
+        (json!({"container": "{db,web-?}"}), true),
+        // Not a container.
+        (json!({"container": "external"}), false),
+        (json!({"container": "172.17.0.2"}), false),
+        (json!({"from": "web-*"}), true),
+        (json!({"from": "172.17.*"}), true),
+        (json!({"from": "external"}), false),
+        (json!({"to": "external"}), true),
+        (json!({"to": "*.example.com"}), true),
+        (json!({"to": "2001:db8::7"}), true),
+        (json!({"to": "web-*"}), false),
+        (json!({"network": "sh*"}), true),
+        (json!({"network": "bridge"}), false),
+        (json!({"protocol": 6}), true),
+        (json!({"protocol": 17}), false),
+        (json!({"port": [null, 443]}), true),
+        (json!({"port": [6, 40000]}), true),
+        (json!({"port": [17, 443]}), false),
+        (json!({"port": [null, 80]}), false),
+        (json!({"ip": "172.17.0.0/16"}), true),
+        (json!({"ip": "2001:db8::/32"}), true),
+        (json!({"ip": "10.0.0.0/8"}), false),
+        (json!({"events": ["start", "end"]}), true),
+        (json!({"events": ["update", "lost", "dns", "sample"]}), false),
+    ] {
+        assert_eq!(admits(json!([{"is": criterion}])), expected, "{criterion}");
+        assert_eq!(admits(json!([{"is": criterion, "not": true}])), !expected, "not {criterion}");
+    }
+}
+
+#[test]
+fn kinds_are_alternatives_and_all_have_to_hold() {
+    let yes = json!({"is": {"container": "web-1"}});
+    let no = json!({"is": {"container": "db"}});
+    let other_yes = json!({"is": {"protocol": 6}});
+    let other_no = json!({"is": {"protocol": 17}});
+    let never = json!({"is": {"container": "web-1"}, "not": true});
+    let fine = json!({"is": {"container": "db"}, "not": true});
+    assert!(admits(json!([])));
+    assert!(admits(json!([no, yes])));
+    assert!(admits(json!([yes, other_yes])));
+    assert!(!admits(json!([yes, other_no])));
+    assert!(admits(json!([no, other_no, yes, other_yes])));
+    assert!(!admits(json!([yes, never])));
+    assert!(!admits(json!([fine, never])), "none of those that are negated may hold");
+    assert!(admits(json!([fine, yes])));
+    assert!(!admits(json!([fine, no])), "a negated one is no alternative");
+}
+
+#[test]
+fn what_an_event_has_not_fits_nothing() {
+    let lost =
+        Facts { kind: Kind::Lost, time: WallTime(0), protocol: None, ends: None, network: None };
+    for criterion in [
+        json!({"container": "*"}),
+        json!({"from": "*"}),
+        json!({"to": "*"}),
+        json!({"network": "*"}),
+        json!({"protocol": 6}),
+        json!({"port": [null, 0]}),
+        json!({"ip": "0.0.0.0/0"}),
+    ] {
+        assert!(!filter(json!([{"is": criterion}])).admits(&lost), "{criterion}");
+    }
+    assert!(filter(json!([{"is": {"events": ["lost"]}}])).admits(&lost));
+    let echo = [container("a", "10.0.0.1", 7), container("b", "10.0.0.2", 7)];
+    let echo = Facts {
+        kind: Kind::Start,
+        protocol: Some(Protocol::ICMP),
+        ends: Some((&echo[0], &echo[1])),
+        ..lost
+    };
+    assert!(
+        !filter(json!([{"is": {"port": [null, 7]}}])).admits(&echo),
+        "an identifier is no port"
+    );
+}
+
+#[test]
+fn a_request_comes_back_as_it_was() {
+    let text = r#"{"command":"flows","follow":true,"last":5,"since_ns":-1,"until_ns":2,"style":{"format":"json","colour":true},"filter":[{"is":{"container":"web*"},"not":true},{"is":{"port":[17,53]},"not":false},{"is":{"ip":"10.0.0.0/8"},"not":false},{"is":{"events":["end"]},"not":false}]}"#;
+    let request: Request = serde_json::from_str(text).expect("a request");
+    assert_eq!(serde_json::to_string(&request).expect("JSON"), text);
+    let shortest: Request = serde_json::from_str(r#"{"command":"flows"}"#).expect("a request");
+    assert!(!shortest.follow && shortest.last.is_none() && shortest.filter.0.is_empty());
+}

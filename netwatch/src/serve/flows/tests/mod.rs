@@ -1,0 +1,44 @@
+//! The socket without an agent: events of a test's own.
+
+mod connection;
+mod filter;
+mod history;
+mod place;
+
+use std::{io, sync::Arc, time::Instant};
+
+use super::{Event, Facts, Kind, Style};
+use crate::model::WallTime;
+
+/// An event that is only a number. Its line is long enough that a few hundred fill a socket's buffer.
+pub(super) struct Number(pub(super) u64);
+
+/// Bytes that an event claims to take.
+pub(super) const BYTES: usize = 1_000;
+/// Length of a line.
+pub(super) const LINE: usize = 2_000;
+
+impl Event for Number {
+    fn facts(&self) -> Facts<'_> {
+        let kind = if self.0.is_multiple_of(2) { Kind::Start } else { Kind::End };
+        Facts { kind, time: WallTime(self.0.into()), protocol: None, ends: None, network: None }
+    }
+
+    fn bytes(&self) -> usize {
+        BYTES
+    }
+
+    fn write(&self, _: Style, out: &mut Vec<u8>) -> io::Result<()> {
+        out.extend_from_slice(format!("{:<width$}\n", self.0, width = LINE - 1).as_bytes());
+        Ok(())
+    }
+}
+
+type History = super::History<Number>;
+
+/// Publishes numbers.
+fn publish(history: &History, numbers: std::ops::Range<u64>) {
+    for number in numbers {
+        history.publish(Arc::new(Number(number)), Instant::now());
+    }
+}
