@@ -59,7 +59,7 @@ pub(super) struct Core {
     pub(super) dns: dns::Counter,
     pub(super) asking: Asking,
     pub(super) domains: Domains,
-    delivery: Delivery,
+    pub(super) delivery: Delivery,
     /// Whether each sample is a line of the flow log.
     pub(super) log_samples: bool,
     pub(super) clock: Clock,
@@ -351,9 +351,9 @@ impl Core {
         let mut events = Vec::new();
         let mut name = |flow: &Unnamed<'_>| naming::name(directory, domains, flow);
         step(tracker, now, &mut name, &mut |report| {
-            if has_reader {
+            if has_reader || report.is_end() {
                 let mut event = report.event();
-                event.flow.undelivered = delivery.undelivered(&event, directory);
+                delivery.settle(&mut event, directory);
                 events.push(event);
             }
         });

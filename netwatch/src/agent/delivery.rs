@@ -1,6 +1,9 @@
 //! Which packets did not arrive: sent into one interface, and not seen at the receiver's.
 
-use std::collections::HashMap;
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::Arc,
+};
 
 use crate::{
     identity::Directory,
@@ -17,6 +20,8 @@ pub(super) struct Delivery {
     since: HashMap<u32, Instant>,
     /// When packets were last found to be in no flow: they may be those that are missing.
     incomplete: Option<Instant>,
+    /// Packets that did not arrive, by the container that they were for and the bridge in front of it.
+    sums: BTreeMap<(Arc<str>, Arc<str>), u64>,
 }
 
 impl Delivery {
@@ -33,12 +38,32 @@ impl Delivery {
         self.incomplete = Some(now);
     }
 
+    /// By container and bridge.
+    pub(super) fn totals(&self) -> Vec<(Arc<str>, Arc<str>, u64)> {
+        let total = |((container, place), packets): (&(Arc<str>, Arc<str>), &u64)| {
+            (Arc::clone(container), Arc::clone(place), *packets)
+        };
+        self.sums.iter().map(total).collect()
+    }
+
+    /// Notes in the event, and adds up, what of a flow did not arrive.
+    pub(super) fn settle(&mut self, event: &mut FlowEvent, directory: &Directory) {
+        let Some(missing) = self.undelivered(event, directory) else { return };
+        let place: Arc<str> = missing.place.as_deref().unwrap_or_default().into();
+        let flow = &mut event.flow;
+        for (packets, receiver) in
+            [(missing.from_client, &flow.server), (missing.from_server, &flow.client)]
+        {
+            if packets != 0 {
+                let key = (receiver.label().into(), Arc::clone(&place));
+                *self.sums.entry(key).or_default() += packets;
+            }
+        }
+        flow.undelivered = Some(missing);
+    }
+
     /// The packets of a flow that has ended, whose last ones every hook has told by now.
-    pub(super) fn undelivered(
-        &self,
-        event: &FlowEvent,
-        directory: &Directory,
-    ) -> Option<Undelivered> {
+    fn undelivered(&self, event: &FlowEvent, directory: &Directory) -> Option<Undelivered> {
         use EndReason::{Fin, Idle, NoAnswer, Refused, Reset};
         let flow = &event.flow;
         if !matches!(event.phase, FlowPhase::End(Fin | Reset | Refused | NoAnswer | Idle))

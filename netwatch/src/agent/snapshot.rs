@@ -26,6 +26,7 @@ impl Core {
             edges: self.tracker.edges().snapshot(),
             edges_folded: self.tracker.edges().folded(),
             dropped: self.dropping.totals(),
+            undelivered: self.delivery.totals(),
             seen: self.datapath.seen(),
             outcomes,
             flows: self.tracker.totals(),

@@ -20,6 +20,11 @@ impl<'a> Report<'a> {
         Some(Self { conversation, names: conversation.names.as_deref()?, phase })
     }
 
+    /// Whether it is over.
+    pub fn is_end(&self) -> bool {
+        matches!(self.phase, FlowPhase::End(_))
+    }
+
     /// The line.
     pub fn event(&self) -> FlowEvent {
         let mut flow = self.record();

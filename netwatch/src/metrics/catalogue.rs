@@ -216,6 +216,11 @@ catalogue! {
         "`container` is the one in whose network namespace, or at whose veth, it was; empty for the host's. `place` is \
          `inside` (that namespace), `veth`, or the name of another interface. `reason` is the kernel's own word \
          (`enum skb_drop_reason`), `not-told` before Linux 5.17; `other` is what found no room among 4,096 counters.";
+    UndeliveredPackets: Drops Counter "netwatch_undelivered_packets_total" ["container", "place"]
+        "Packets on the wire that were sent to a container and did not come out of its veth."
+        "Of flows that have ended, and only where that is certain: see `undelivered=` in [the flow log](flow-log.md). `place` is \
+         the bridge in front of the veth; empty where that is not known. Whether the kernel told why does not matter: \
+         netwatch_dropped_packets_total may count the same packets.";
     DropDetailsLost: Drops Counter "netwatch_drop_details_lost_total" []
         "Dropped packets of which the flow was not told."
         "More than 1,000 a second on a CPU, a ring buffer that was full, or headers that could not be read. \

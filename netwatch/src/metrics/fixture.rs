@@ -116,6 +116,7 @@ pub(super) fn full() -> Snapshot {
             place: "veth".into(),
             packets: 26,
         }],
+        undelivered: vec![("web".into(), "br-shop".into(), 27)],
         seen: tally(90, 100, 10_000),
         outcomes: vec![
             (Outcome::Arp, tally(6, 6, 252)),

@@ -40,6 +40,9 @@ pub(super) fn collect(snapshot: &Snapshot, families: &mut Families) {
         let labels = [&*dropped.container, &*dropped.reason, &*dropped.place];
         families.add(Metric::DroppedPackets, labels, dropped.packets);
     }
+    for (container, place, packets) in &snapshot.undelivered {
+        families.add(Metric::UndeliveredPackets, [&**container, &**place], *packets);
+    }
 }
 
 /// One series per network and address. A container without a network of its own has one that says whose it uses.

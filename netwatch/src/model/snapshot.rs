@@ -177,6 +177,8 @@ pub struct Snapshot {
     pub edges_folded: u64,
     /// Packets that the kernel dropped.
     pub dropped: Vec<DropTotal>,
+    /// Packets that did not come out of a container's veth: the container, the bridge in front of it, how many.
+    pub undelivered: Vec<(Arc<str>, Arc<str>, u64)>,
     /// Packets seen at the hooks, each hook by itself.
     pub seen: Tally,
     /// Why packets are in no flow; every outcome, also those with zero.

@@ -103,12 +103,16 @@ fn a_rule_of_iptables_is_told() {
     expect_counted(&agent, &mysql.name, "netfilter-drop", "veth", packets);
     let missing = json!({ "from_client": packets, "from_server": 0, "place": "docker0" });
     assert_eq!(ended["undelivered"], missing, "{ended}");
+    let labels = [("container", mysql.name.as_str()), ("place", "docker0")];
+    let counted = agent.metrics().sum("netwatch_undelivered_packets_total", &labels);
+    assert_eq!(counted, packets);
 
     // What arrives is not missing, whatever becomes of it.
     drop(rule);
     centos.try_exec(&["/bin/nc", "-w", "3", &to, "3307"]).unwrap_err();
     let refused = agent.until_event("a refusal", |line| line["reason"] == "refused");
     assert_eq!(refused.get("undelivered"), None, "{refused}");
+    assert_eq!(agent.metrics().sum("netwatch_undelivered_packets_total", &[]), packets);
 }
 
 /// `icc=false` is a rule that Docker makes.
