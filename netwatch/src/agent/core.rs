@@ -8,13 +8,13 @@ use tokio::{
     sync::{mpsc, oneshot, watch},
     time::{MissedTickBehavior, interval, sleep_until},
 };
-use tracing::{debug, info, warn};
+use tracing::{debug, info};
 
 use super::{
     AgentError,
     accounts::Accounts,
     asking::Asking,
-    attaching::{Attaching, carried},
+    attaching::Attaching,
     config::{Config, Selection},
     delivery::Delivery,
     dropping::Dropping,
@@ -23,7 +23,7 @@ use super::{
     sizes::Sizes,
 };
 use crate::{
-    datapath::{AttachError, Datapath, monotonic_now},
+    datapath::{Datapath, monotonic_now},
     dns,
     flow::{Edges, Limits, Naming, Report, Tracker, Unnamed},
     identity::{Directory, Domains, EngineEvent, EngineState, LinkEvent, namespace_id_of_pid},
@@ -63,10 +63,10 @@ pub(super) struct Core {
     /// Whether each sample is a line of the flow log.
     pub(super) log_samples: bool,
     pub(super) clock: Clock,
-    selection: Selection,
-    readiness: watch::Sender<Readiness>,
+    pub(super) selection: Selection,
+    pub(super) readiness: watch::Sender<Readiness>,
     /// The first listing has been worked through.
-    ready: bool,
+    pub(super) ready: bool,
     /// Losses that the flow log has told of.
     told: HashMap<Outcome, Tally>,
     /// All packets seen and all drops counted at the last reading of the flows.
@@ -148,153 +148,6 @@ impl Core {
         result
     }
 
-    fn on_link(&mut self, event: &LinkEvent) -> Result<(), AgentError> {
-        let now = monotonic_now();
-        if let LinkEvent::Gone { index, .. } = event {
-            // While the directory still knows it.
-            self.read_flows();
-            let index = *index;
-            self.tell(now, |tracker, now, name, report| {
-                tracker.interface_gone(index, now, name, report);
-            });
-            self.detach(index);
-            self.attaching.forget(index);
-        }
-        self.directory.apply_link(event, now);
-        match event {
-            LinkEvent::Snapshot(links) => {
-                let interfaces: Vec<Interface> =
-                    links.iter().map(|(interface, _)| interface.clone()).collect();
-                self.on_snapshot(&interfaces)?;
-            }
-            LinkEvent::Changed { interface, seen_at, .. } if self.ready => {
-                if !self.datapath.is_attached(interface.index) {
-                    self.attaching.heard_of(interface.index, *seen_at);
-                }
-                if self.consider(interface) {
-                    self.attaching.attached(interface.index);
-                    let counted = self.datapath.counters(interface.index).unwrap_or_default();
-                    let counted = counted.receive.tally.packets + counted.transmit.tally.packets;
-                    self.attaching.gap_packets += carried(&interface.name).saturating_sub(counted);
-                }
-            }
-            LinkEvent::Failed(reason) => warn!("{reason}"),
-            _ => {}
-        }
-        self.directory.place(namespace_id_of_pid);
-        self.follow_namespaces();
-        Ok(())
-    }
-
-    /// All interfaces, at the start and whenever messages were lost.
-    fn on_snapshot(&mut self, interfaces: &[Interface]) -> Result<(), AgentError> {
-        if !self.ready {
-            self.check_names(interfaces)?;
-            for interface in interfaces {
-                if self.datapath.remove_leftovers(&interface.name, interface.index) {
-                    info!(
-                        interface = interface.name,
-                        "removed what an earlier netwatch left attached"
-                    );
-                }
-            }
-        }
-        for index in self.datapath.attached() {
-            if !interfaces.iter().any(|interface| interface.index == index) {
-                self.detach(index);
-            }
-        }
-        for interface in interfaces {
-            self.consider(interface);
-        }
-        if !self.ready {
-            self.ready = true;
-            self.readiness.send_replace(Readiness::Ready);
-            info!(
-                interfaces = self.datapath.attached().len(),
-                by = self.datapath.attach_kind(),
-                "attached"
-            );
-            for pattern in &self.selection.include {
-                if !interfaces.iter().any(|interface| pattern.is_match(&interface.name)) {
-                    warn!(pattern = pattern.glob().glob(), "no interface matches --interface yet");
-                }
-            }
-        }
-        Ok(())
-    }
-
-    /// A name without wildcards must be there; a pattern may be about interfaces to come.
-    fn check_names(&self, interfaces: &[Interface]) -> Result<(), AgentError> {
-        for pattern in &self.selection.include {
-            let name = pattern.glob().glob();
-            let literal = !name.contains(['*', '?', '[', '{', '\\']);
-            if literal && !interfaces.iter().any(|interface| interface.name == name) {
-                let present: Vec<&str> =
-                    interfaces.iter().map(|interface| interface.name.as_str()).collect();
-                return Err(AgentError::NoSuchInterface {
-                    name: name.into(),
-                    present: present.join(", "),
-                });
-            }
-        }
-        Ok(())
-    }
-
-    /// Attaches to an interface that is to be observed, detaches from one that no longer is. Whether it attached.
-    fn consider(&mut self, interface: &Interface) -> bool {
-        let wanted =
-            self.selection.selects(interface, self.directory.is_engine_bridge(&interface.name));
-        let attached = self.datapath.is_attached(interface.index);
-        if attached && !wanted {
-            self.detach(interface.index);
-        }
-        if attached || !wanted {
-            return false;
-        }
-        match self.datapath.attach(interface.index, &interface.name, interface.kind) {
-            Ok(()) => {
-                debug!(interface = interface.name, index = interface.index, "attached");
-                self.delivery.attached(interface.index, monotonic_now());
-                true
-            }
-            // The kernel's next message says what became of it.
-            Err(AttachError::Vanished) => false,
-            Err(error) => {
-                self.attaching.failures += 1;
-                warn!(interface = interface.name, %error, "cannot attach");
-                false
-            }
-        }
-    }
-
-    fn detach(&mut self, index: u32) {
-        if !self.datapath.is_attached(index) {
-            return;
-        }
-        self.read_flows();
-        self.read_rings();
-        self.settle(index);
-        let counters = self.datapath.detach(index).unwrap_or_default();
-        // Between settling and detaching some may have come.
-        let container = self.directory.container_of_interface(index);
-        let network = self.directory.network_of_interface(index);
-        self.accounts.settle(index, counters, container.as_deref(), network.as_ref());
-        self.accounts.close(index);
-        self.sizes.close(index);
-        self.delivery.detached(index);
-        debug!(index, ?counters, "detached");
-    }
-
-    /// Adds what a veth has counted, and what was sampled there, to its container.
-    pub(super) fn settle(&mut self, index: u32) {
-        let Some(counters) = self.datapath.counters(index) else { return };
-        let container = self.directory.container_of_interface(index);
-        let network = self.directory.network_of_interface(index);
-        self.accounts.settle(index, counters, container.as_deref(), network.as_ref());
-        self.sizes.settle(index, container.as_deref(), network.as_ref());
-    }
-
     fn on_engine(&mut self, event: &EngineEvent) {
         self.directory.apply_engine(event, monotonic_now());
         self.directory.place(namespace_id_of_pid);
@@ -336,7 +189,7 @@ impl Core {
     }
 
     /// Lets the tracker report to the flow log, with names from the directory.
-    fn tell(
+    pub(super) fn tell(
         &mut self,
         now: Instant,
         step: impl FnOnce(

@@ -13,6 +13,7 @@ mod delivery;
 mod dropping;
 mod error;
 mod flow_log;
+mod links;
 mod naming;
 mod rings;
 mod sizes;
