@@ -1,10 +1,13 @@
 //! Sizes and settings that both sides must agree on.
 
 /// Version of every layout in this crate. Raise it with each change of a size, an offset or a meaning.
-pub const ABI_VERSION: u32 = 2;
+pub const ABI_VERSION: u32 = 3;
 
 /// Entries of the flow table in one set. A flow can stand in any of the entries of its set.
-pub const FLOW_WAYS: u32 = 4;
+///
+/// An odd number: entries are three cache lines long, and an even one would let the entries that are looked at first, those
+/// of the first way, share a part of a cache's sets.
+pub const FLOW_WAYS: u32 = 5;
 
 /// Entries of the interface table in one set; see [`crate::interface::InterfaceCounters`].
 pub const INTERFACE_WAYS: u32 = 4;

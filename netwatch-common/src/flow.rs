@@ -36,6 +36,12 @@ impl Address {
         }
     }
 
+    /// The IPv4 address in it, as the word that its four bytes make in memory.
+    #[inline(always)]
+    pub const fn v4_word(self) -> u32 {
+        if cfg!(target_endian = "little") { (self.0[1] >> 32) as u32 } else { self.0[1] as u32 }
+    }
+
     /// The sixteen bytes in network order.
     pub const fn octets(self) -> [u8; 16] {
         let mut out = [0; 16];
@@ -52,11 +58,12 @@ impl Address {
 #[repr(C, align(8))]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct FlowKey {
-    /// Address of the end behind the interface.
-    pub local: Address,
+    /// Address of the end behind the interface: the words of an IPv6 [`Address`], else 0 and [`Address::v4_word`].
+    pub local: [u64; 2],
     /// Address of the other end.
-    pub remote: Address,
-    /// Port of the local end, host byte order; the identifier for ICMP echo; otherwise 0.
+    pub remote: [u64; 2],
+    /// Port of the local end as it stands in the packet, which is network byte order; the identifier for ICMP echo;
+    /// otherwise 0.
     pub local_port: u16,
     /// The same of the remote end.
     pub remote_port: u16,
@@ -66,6 +73,27 @@ pub struct FlowKey {
     pub protocol: u8,
     /// One of [`family`].
     pub family: u8,
+}
+
+impl FlowKey {
+    /// The words of an address in a key of this [`family`].
+    #[inline(always)]
+    pub const fn words(address: Address, family: u8) -> [u64; 2] {
+        if family & !family::INNER == family::IPV6 {
+            address.0
+        } else {
+            [0, address.v4_word() as u64]
+        }
+    }
+
+    /// The address that [`FlowKey::words`] made these of.
+    pub const fn address(&self, words: [u64; 2]) -> Address {
+        if self.family & !family::INNER == family::IPV6 {
+            Address(words)
+        } else {
+            Address::from_v4_word((words[1] & 0xffff_ffff) as u32)
+        }
+    }
 }
 
 const _: () = assert!(size_of::<FlowKey>() == 40 && align_of::<FlowKey>() == 8);
@@ -112,15 +140,22 @@ pub mod mark {
     /// [`super::FlowEntry::source_mac`] is that of this direction.
     pub const SOURCE_MAC: u8 = 0x20;
     /// TCP: opened by a SYN whose SYN-ACK this direction has not acknowledged yet.
-    pub const HANDSHAKE: u8 = 0x40;
+    pub const HANDSHAKE: u8 = 0x80;
+    /// The next packet of this direction changes nothing but counts: it has begun, its handshake is done, and neither side
+    /// has ended the connection.
+    pub const USUAL: u8 = 0x40;
 }
 
 /// One direction of an entry.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Half {
-    /// What was counted.
-    pub tally: Tally,
+    /// Socket buffers (skbs).
+    pub packets: u64,
+    /// Packets on the wire beyond one for each of these.
+    pub more_segments: u64,
+    /// Bytes on the wire, as [`Tally::bytes`].
+    pub bytes: u64,
     /// `CLOCK_MONOTONIC` of the first packet, exact; 0 = none yet.
     pub first_ns: u64,
     /// `CLOCK_MONOTONIC` of the last packet, exact or as fresh as the kernel side's clock (about 10 ms).
@@ -141,6 +176,17 @@ pub struct Half {
     pub traffic_class: u8,
     /// See [`mark`].
     pub marks: u8,
+}
+
+impl Half {
+    /// What was counted.
+    pub const fn tally(&self) -> Tally {
+        Tally {
+            packets: self.packets,
+            segments: self.packets.wrapping_add(self.more_segments),
+            bytes: self.bytes,
+        }
+    }
 }
 
 const _: () = assert!(size_of::<Half>() == 64 && align_of::<Half>() == 8);

@@ -5,13 +5,12 @@
 
 use aya_ebpf::{helpers::bpf_get_smp_processor_id, programs::TcContext};
 use netwatch_common::{
-    flow::family,
     outcome::{OUTCOME_STRIDE, Outcome},
     parse::{self, Packet, fragment, protocol},
 };
 
 use crate::{
-    filter,
+    express, filter,
     flow::{self, Sighting},
     fragments, interface, log,
     maps::OUTCOMES,
@@ -21,35 +20,23 @@ use crate::{
 /// Accounts for one packet seen at a hook: `seen = counted in a flow + each outcome`, exactly.
 #[inline(always)]
 pub fn packet<const HOOK: u8>(ctx: &TcContext) {
-    if common::<HOOK>(ctx).is_none() {
+    if express::count::<HOOK>(ctx).is_none() && common::<HOOK>(ctx).is_none() {
         uncommon::<HOOK>(ctx);
     }
 }
 
-/// The packets that nearly all are; `None` for any other, of which nothing has been counted yet.
+/// The packets that most others are; `None` for any other, of which nothing has been counted yet.
 ///
-/// A function of its own where there are messages: its stack would else lie below each deeper call, which then have more
-/// than 512 bytes together as older verifiers count them.
-#[cfg_attr(feature = "log", inline(never))]
-#[cfg_attr(not(feature = "log"), inline(always))]
+/// A function of its own, so that the express way has nothing to keep for it but the context, and so that its stack does not
+/// lie below each deeper call.
+#[inline(never)]
 fn common<const HOOK: u8>(ctx: &TcContext) -> Option<()> {
     let linear = skb::linear(ctx);
     let packet = parse::common(&linear)?;
-    let is_ipv4 = packet.family == family::IPV4;
     if packet.protocol == protocol::TCP {
-        let packet = parse::common_transport(&linear, packet)?;
-        if is_ipv4 {
-            count::<HOOK, true, true>(ctx, &packet);
-        } else {
-            count::<HOOK, true, false>(ctx, &packet);
-        }
+        count::<HOOK, true>(ctx, &parse::common_transport(&linear, packet)?);
     } else {
-        let packet = parse::common_transport(&linear, packet)?;
-        if is_ipv4 {
-            count::<HOOK, false, true>(ctx, &packet);
-        } else {
-            count::<HOOK, false, false>(ctx, &packet);
-        }
+        count::<HOOK, false>(ctx, &parse::common_transport(&linear, packet)?);
     }
     Some(())
 }
@@ -84,8 +71,8 @@ fn uncommon<const HOOK: u8>(ctx: &TcContext) {
 
 /// Counts a common packet.
 #[inline(always)]
-fn count<const HOOK: u8, const TCP: bool, const V4: bool>(ctx: &TcContext, packet: &Packet) {
-    if enter::<HOOK, TCP, V4, true>(ctx, packet) && message::is_in(packet) {
+fn count<const HOOK: u8, const TCP: bool>(ctx: &TcContext, packet: &Packet) {
+    if enter::<HOOK, TCP, true>(ctx, packet) && message::is_in(packet) {
         message::send::<HOOK>(ctx);
     }
 }
@@ -95,16 +82,16 @@ fn count<const HOOK: u8, const TCP: bool, const V4: bool>(ctx: &TcContext, packe
 fn count_rare<const HOOK: u8>(ctx: &TcContext, packet: &Packet) -> bool {
     // A later fragment has no TCP header to follow.
     if packet.protocol == protocol::TCP && packet.fragment != fragment::LATER {
-        enter::<HOOK, true, false, false>(ctx, packet)
+        enter::<HOOK, true, false>(ctx, packet)
     } else {
-        enter::<HOOK, false, false, false>(ctx, packet)
+        enter::<HOOK, false, false>(ctx, packet)
     }
 }
 
 /// Counts a packet at its interface and in its flow, if the user has not excluded it, and draws a sample where that is done
 /// here. Whether it was let in.
 #[inline(always)]
-fn enter<const HOOK: u8, const TCP: bool, const V4: bool, const SAMPLE: bool>(
+fn enter<const HOOK: u8, const TCP: bool, const SAMPLE: bool>(
     ctx: &TcContext,
     packet: &Packet,
 ) -> bool {
@@ -120,7 +107,7 @@ fn enter<const HOOK: u8, const TCP: bool, const V4: bool, const SAMPLE: bool>(
         return false;
     }
     let seen = Sighting { ctx, number, slot: interface.slot, packet, weight };
-    if let Err(outcome) = flow::count::<HOOK, TCP, V4>(&seen) {
+    if let Err(outcome) = flow::count::<HOOK, TCP>(&seen) {
         count_outcome(ctx, outcome, packet.header_len);
     }
     if SAMPLE {

@@ -2,14 +2,15 @@
 
 use netwatch_common::{
     flow::{FlowEntry, Half, mark},
-    parse::{Packet, protocol},
+    parse::{Headers, Packet, protocol},
     sample::INGRESS,
 };
 
 use crate::{
     clock, echo,
     flow::{Sighting, WORDS},
-    skb, tcp,
+    skb::{self, Weight},
+    tcp,
 };
 
 /// Makes an entry that of a flow which has no packet yet.
@@ -33,7 +34,7 @@ pub fn update<const HOOK: u8, const TCP: bool>(
     entry: &mut FlowEntry,
     mut now: u64,
 ) {
-    let Sighting { packet, weight, .. } = seen;
+    let Sighting { packet, weight, .. } = *seen;
     let FlowEntry { timing_ns, ended, source_mac, ingress, egress, .. } = entry;
     let (half, other) = if HOOK == INGRESS { (ingress, egress) } else { (egress, ingress) };
     if half.first_ns == 0 {
@@ -45,27 +46,52 @@ pub fn update<const HOOK: u8, const TCP: bool>(
             half.marks |= mark::SOURCE_MAC;
         }
     }
-    half.last_ns = now;
-    weight.add_to(&mut half.tally);
-    if u32::from(half.largest) < weight.largest {
-        half.largest = weight.largest.min(u32::from(u16::MAX)) as u16;
-    }
-    // What seldom changes is only compared.
-    if half.ttl_min != packet.ttl {
-        half.ttl_min = half.ttl_min.min(packet.ttl);
-        half.ttl_max = half.ttl_max.max(packet.ttl);
-    }
-    if half.traffic_class != packet.traffic_class {
-        half.traffic_class = packet.traffic_class;
-        half.marks |= ecn(packet);
-    }
+    advance::<TCP>(half, ended, packet, &weight, now, tcp::is_control(packet));
     if TCP {
-        tcp::follow(ended, half, packet, weight);
         if half.marks & mark::HANDSHAKE != 0 && tcp::completes_handshake(half, other, packet) {
             *timing_ns = clock::exact();
         }
     } else if matches!(packet.protocol, protocol::ICMP | protocol::ICMPV6) {
         echo::follow(timing_ns, half, other, packet, now);
+    }
+    if *ended != 0 {
+        other.marks &= !mark::USUAL;
+        half.marks &= !mark::USUAL;
+    } else if half.marks & mark::HANDSHAKE == 0 {
+        half.marks |= mark::USUAL;
+    }
+}
+
+/// What every packet of a known direction changes.
+#[inline(always)]
+pub fn advance<const TCP: bool>(
+    half: &mut Half,
+    ended: &mut u8,
+    packet: &impl Headers,
+    weight: &Weight,
+    now: u64,
+    is_control: bool,
+) {
+    half.last_ns = now;
+    half.packets += 1;
+    half.bytes += u64::from(weight.bytes);
+    if weight.segments != 1 {
+        half.more_segments += u64::from(weight.segments - 1);
+    }
+    if u32::from(half.largest) < weight.largest {
+        half.largest = weight.largest.min(u32::from(u16::MAX)) as u16;
+    }
+    // What seldom changes is only compared.
+    if half.ttl_min != packet.ttl() {
+        half.ttl_min = half.ttl_min.min(packet.ttl());
+        half.ttl_max = half.ttl_max.max(packet.ttl());
+    }
+    if half.traffic_class != packet.traffic_class() {
+        half.traffic_class = packet.traffic_class();
+        half.marks |= ecn(packet.traffic_class());
+    }
+    if TCP {
+        tcp::follow(ended, half, packet, weight, is_control);
     }
 }
 
@@ -76,7 +102,7 @@ fn begin<const TCP: bool>(half: &mut Half, packet: &Packet, now: u64) {
     half.ttl_min = packet.ttl;
     half.ttl_max = packet.ttl;
     half.traffic_class = packet.traffic_class;
-    half.marks = ecn(packet);
+    half.marks = ecn(packet.traffic_class);
     if TCP {
         tcp::begin(half, packet);
     } else {
@@ -84,10 +110,10 @@ fn begin<const TCP: bool>(half: &mut Half, packet: &Packet, now: u64) {
     }
 }
 
-/// The mark of a packet's ECN codepoint.
+/// The mark of the ECN codepoint in a traffic class.
 #[inline(always)]
-fn ecn(packet: &Packet) -> u8 {
-    1 << (packet.traffic_class & 3)
+fn ecn(traffic_class: u8) -> u8 {
+    1 << (traffic_class & 3)
 }
 
 /// The exact time where it matters (how long a handshake, an echo or a connection took), else the recent one.

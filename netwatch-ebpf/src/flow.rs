@@ -15,7 +15,7 @@ use netwatch_common::{
     config::FLOW_WAYS,
     flow::{EvictedFlow, FlowEntry, FlowKey},
     outcome::Outcome,
-    parse::Packet,
+    parse::{Headers, Packet},
     sample::INGRESS,
 };
 
@@ -24,7 +24,7 @@ use crate::{
     maps::{CPUS, EVICTED, FLOW_SETS, FLOWS, HASH_SEEDS},
     skb::Weight,
     tcp,
-    verifier::any_of,
+    verifier::{any_of, any_pointer},
 };
 
 /// Words of a flow key.
@@ -43,10 +43,8 @@ pub struct Sighting<'a> {
 
 /// Counts a packet in its flow.
 #[inline(always)]
-pub fn count<const HOOK: u8, const TCP: bool, const V4: bool>(
-    seen: &Sighting<'_>,
-) -> Result<(), Outcome> {
-    let key = key::<HOOK, V4>(seen.packet, seen.slot);
+pub fn count<const HOOK: u8, const TCP: bool>(seen: &Sighting<'_>) -> Result<(), Outcome> {
+    let key = key::<HOOK>(seen.packet, seen.slot);
     let set = set_of(&key, seen.number);
     // No set: only for a table of another size than the loader told us.
     let ways = FLOWS.get_ptr_mut(set).ok_or(Outcome::FlowTableFull)?.cast::<FlowEntry>();
@@ -71,11 +69,21 @@ pub fn count<const HOOK: u8, const TCP: bool, const V4: bool>(
     Ok(())
 }
 
+/// The entry of a flow on this CPU, if it has one.
+#[inline(always)]
+pub fn known<P: Headers>(key: &[u64; WORDS], number: u32) -> Option<*mut FlowEntry> {
+    let ways = FLOWS.get_ptr_mut(set_of(key, number))?.cast::<FlowEntry>();
+    // SAFETY: within the set.
+    (0..FLOW_WAYS)
+        .map(|way| unsafe { ways.add(way as usize) })
+        .find(|entry| holds::<P>(*entry, key))
+}
+
 /// Notes an ICMP error message in the flow of the packet that it quotes. Where this CPU has no entry of that flow it gets
 /// one without packets: others may have seen those.
 #[inline(always)]
 pub fn mark_error<const HOOK: u8>(number: u32, slot: u32, packet: &Packet, kind: u8, code: u8) {
-    let key = key::<HOOK, false>(packet, slot);
+    let key = key::<HOOK>(packet, slot);
     let set = set_of(&key, number);
     let Some(ways) = FLOWS.get_ptr_mut(set) else { return };
     let ways = ways.cast::<FlowEntry>();
@@ -100,30 +108,35 @@ pub fn mark_error<const HOOK: u8>(number: u32, slot: u32, packet: &Packet, kind:
 /// The flow key, seen from the interface: local is the end that transmits into it. In the words of [`FlowKey`], which
 /// has no padding.
 #[inline(always)]
-fn key<const HOOK: u8, const V4: bool>(packet: &Packet, slot: u32) -> [u64; WORDS] {
-    let source = (packet.source.0, packet.source_port);
-    let destination = (packet.destination.0, packet.destination_port);
-    let (local, remote) =
-        if HOOK == INGRESS { (source, destination) } else { (destination, source) };
-    let ports = u64::from(local.1) | u64::from(remote.1) << 16;
-    let rest =
-        u64::from(slot) << 32 | u64::from(packet.protocol) << 48 | u64::from(packet.family) << 56;
-    // The first half of a mapped address is zero: known at compile time, it costs nothing.
-    let half = |half: u64| if V4 { 0 } else { half };
-    [half(local.0[0]), local.0[1], half(remote.0[0]), remote.0[1], ports | rest]
+pub fn key<const HOOK: u8>(packet: &impl Headers, slot: u32) -> [u64; WORDS] {
+    let (protocol, family) = (packet.protocol(), packet.family());
+    let source = FlowKey::words(packet.source(), family);
+    let destination = FlowKey::words(packet.destination(), family);
+    let (local, remote, ports) = if HOOK == INGRESS {
+        (source, destination, packet.ports())
+    } else {
+        (destination, source, packet.ports().rotate_left(16))
+    };
+    let rest = u64::from(slot) << 32 | u64::from(protocol) << 48 | u64::from(family) << 56;
+    [local[0], local[1], remote[0], remote[1], u64::from(ports) | rest]
 }
 
 /// The set of a key in the section of a CPU.
 ///
 /// Multilinear hashing (Lemire and Kaser, "Strongly universal string hashing is fast"): products that do not wait for each
-/// other, and the upper bits of their sum, in which every bit of the key has a say. No helper call.
+/// other, and their sum, in the upper bits of which every bit of the key has a say. Ports that follow each other, as
+/// those of one host's connections do, would make an arithmetic progression of it, which with some seeds falls on few
+/// sets: so it is folded and multiplied once more. No helper call.
 #[inline(always)]
 fn set_of(key: &[u64; WORDS], number: u32) -> u32 {
-    let seeds = HASH_SEEDS.load();
+    let seeds: *const [u64; WORDS] = any_pointer((&raw const HASH_SEEDS).cast());
+    // SAFETY: the global holds so many words.
+    let seeds = unsafe { &*seeds };
     let mut sum = 0u64;
     for word in 0..WORDS {
         sum = sum.wrapping_add(key[word].wrapping_mul(seeds[word]));
     }
+    sum = (sum ^ sum >> 32).wrapping_mul(seeds[WORDS - 1]);
     let sets = FLOW_SETS.load();
     number * sets + ((sum >> 32) * u64::from(sets) >> 32) as u32
 }
@@ -133,22 +146,19 @@ fn set_of(key: &[u64; WORDS], number: u32) -> u32 {
 fn find(ways: *const FlowEntry, key: &[u64; WORDS]) -> Option<u32> {
     (0..FLOW_WAYS).find(|way| {
         // SAFETY: within the set.
-        holds(unsafe { ways.add(*way as usize) }, key)
+        holds::<Packet>(unsafe { ways.add(*way as usize) }, key)
     })
 }
 
 /// The last word first: ports, slot and protocol tell most flows of a host apart.
 #[inline(always)]
-fn holds(entry: *const FlowEntry, key: &[u64; WORDS]) -> bool {
+fn holds<P: Headers>(entry: *const FlowEntry, key: &[u64; WORDS]) -> bool {
     // SAFETY: a valid element; the key has the size and alignment of the words. Compared word by word: a derived `==`
     // would become a call of memcmp.
     let stored = unsafe { &*(&raw const (*entry).key).cast::<[u64; WORDS]>() };
-    stored[4] == key[4]
-        && ((stored[0] ^ key[0])
-            | (stored[1] ^ key[1])
-            | (stored[2] ^ key[2])
-            | (stored[3] ^ key[3]))
-            == 0
+    // Of IPv4, which the last word tells, the first halves of the addresses are zero in any key.
+    let halves = if P::IS_IPV4 { 0 } else { (stored[0] ^ key[0]) | (stored[2] ^ key[2]) };
+    stored[4] == key[4] && stored[1] == key[1] && stored[3] == key[3] && halves == 0
 }
 
 /// The free entry of a set, else the one that has been quiet longest.
@@ -204,7 +214,7 @@ unsafe fn copy(to: *mut u64, from: *const u64) {
 /// The fences keep the compiler from moving stores out of the bracket. On x86-64 stores become visible in order; arm64
 /// would need a release store for the second one.
 #[inline(always)]
-fn begin_write(entry: *mut FlowEntry) -> Result<u32, Outcome> {
+pub fn begin_write(entry: *mut FlowEntry) -> Result<u32, Outcome> {
     // SAFETY: a valid element.
     let sequence = unsafe { &raw mut (*entry).sequence };
     // SAFETY: as above; written by this CPU only.
@@ -219,7 +229,7 @@ fn begin_write(entry: *mut FlowEntry) -> Result<u32, Outcome> {
 }
 
 #[inline(always)]
-fn end_write(entry: *mut FlowEntry, before: u32) {
+pub fn end_write(entry: *mut FlowEntry, before: u32) {
     compiler_fence(Ordering::SeqCst);
     // SAFETY: a valid element, written by this CPU only.
     unsafe { (&raw mut (*entry).sequence).write_volatile(before.wrapping_add(2)) };

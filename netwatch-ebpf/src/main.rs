@@ -17,6 +17,7 @@ mod clock;
 mod drop;
 mod echo;
 mod entry;
+mod express;
 mod filter;
 mod flow;
 mod fragments;

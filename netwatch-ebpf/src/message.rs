@@ -4,7 +4,7 @@ use aya_ebpf::programs::TcContext;
 use netwatch_common::{
     config::MAX_INTERFACES,
     message::{MESSAGE_BURST_NS, MESSAGE_BYTES, Message, is_dns},
-    parse::{Packet, fragment},
+    parse::{Headers, fragment},
 };
 
 use crate::{
@@ -16,11 +16,11 @@ use crate::{
 /// Whether a packet carries a message that is to be read. Segments of TCP without data (handshake, acknowledgments) carry
 /// none, nor do later fragments.
 #[inline(always)]
-pub fn is_in(packet: &Packet) -> bool {
+pub fn is_in(packet: &impl Headers) -> bool {
     MESSAGE_INTERVAL_NS.load() != 0
-        && is_dns(packet.protocol, packet.source_port, packet.destination_port)
+        && is_dns(packet.protocol(), packet.source_port(), packet.destination_port())
         && packet.payload_len() != 0
-        && packet.fragment != fragment::LATER
+        && packet.fragment() != fragment::LATER
 }
 
 /// Sends the message that the packet carries to the agent, unless the interface has used up its rate.

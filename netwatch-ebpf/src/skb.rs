@@ -179,6 +179,14 @@ pub struct Weight {
 }
 
 impl Weight {
+    /// Of an skb that [`is_single`].
+    #[inline(always)]
+    pub fn single(ctx: &TcContext) -> Self {
+        // SAFETY: the kernel hands a valid context.
+        let len = unsafe { (*ctx.skb.skb).len };
+        Self { skb_len: len, segments: 1, bytes: len, largest: len }
+    }
+
     /// The same packets without what stands in front of an inner one.
     #[inline(always)]
     pub fn without(self, outer: u32) -> Self {
@@ -224,6 +232,13 @@ pub fn weigh(ctx: &TcContext, header_len: u32) -> Weight {
         bytes: skb_len + (segments - 1) * header_len + segments * tag,
         largest: header_len + gso_size + tag,
     }
+}
+
+/// Whether it is one packet on the wire, as it stands in memory: no GSO, no tag beside it.
+#[inline(always)]
+pub fn is_single(ctx: &TcContext) -> bool {
+    // SAFETY: the kernel hands a valid context.
+    unsafe { (*ctx.skb.skb).gso_size == 0 && (*ctx.skb.skb).vlan_present == 0 }
 }
 
 /// Packets on the wire. A GSO skb from an untrusted source (SKB_GSO_DODGY: a virtual machine, a packet socket) can

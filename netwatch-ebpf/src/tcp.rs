@@ -6,7 +6,7 @@
 
 use netwatch_common::{
     flow::{FlowEntry, Half, detail, mark},
-    parse::{Packet, tcp_flags},
+    parse::{Headers, tcp_flags},
     sample::INGRESS,
 };
 
@@ -20,15 +20,15 @@ const ENDED_FOR_GOOD_NS: u64 = 2_000_000_000;
 
 /// Whether the segment opens or ends something.
 #[inline(always)]
-pub fn is_control(packet: &Packet) -> bool {
-    packet.tcp_flags & CONTROL != 0
+pub fn is_control(packet: &impl Headers) -> bool {
+    packet.tcp_flags() & CONTROL != 0
 }
 
 /// Whether a packet with the key of a connection that has ended, or that it contradicts, opens another one.
 #[inline(always)]
 pub fn is_another_connection<const HOOK: u8>(
     entry: *const FlowEntry,
-    packet: &Packet,
+    packet: &impl Headers,
     now: u64,
 ) -> bool {
     // SAFETY: a valid element.
@@ -36,7 +36,7 @@ pub fn is_another_connection<const HOOK: u8>(
     if entry.ended == 0 && !is_control(packet) {
         return false;
     }
-    let opens = packet.tcp_flags & SYN_ACK == tcp_flags::SYN;
+    let opens = packet.tcp_flags() & SYN_ACK == tcp_flags::SYN;
     if entry.ended != 0 {
         return opens || now > entry.last_ns() + ENDED_FOR_GOOD_NS;
     }
@@ -46,25 +46,25 @@ pub fn is_another_connection<const HOOK: u8>(
 
 /// Whether this SYN is one that has been seen: it has the same sequence number.
 #[inline(always)]
-fn repeats(half: &Half, packet: &Packet) -> bool {
+fn repeats(half: &Half, packet: &impl Headers) -> bool {
     // A SYN may carry data (RFC 7413): no more than a packet.
     (1..=1 << 16).contains(&half.detail[detail::NEXT].wrapping_sub(sequence(packet)))
 }
 
 /// The first packet of a direction.
 #[inline(always)]
-pub fn begin(half: &mut Half, packet: &Packet) {
-    half.opened_by = packet.tcp_flags;
+pub fn begin(half: &mut Half, packet: &impl Headers) {
+    half.opened_by = packet.tcp_flags();
     half.detail[detail::NEXT] = sequence(packet);
-    if packet.tcp_flags & SYN_ACK == tcp_flags::SYN {
+    if packet.tcp_flags() & SYN_ACK == tcp_flags::SYN {
         half.marks |= mark::HANDSHAKE;
     }
 }
 
 /// Whether this is the client's acknowledgment of the server's SYN, which comes once.
 #[inline(always)]
-pub fn completes_handshake(half: &mut Half, other: &Half, packet: &Packet) -> bool {
-    if packet.tcp_flags & SYN_ACK != tcp_flags::ACK {
+pub fn completes_handshake(half: &mut Half, other: &Half, packet: &impl Headers) -> bool {
+    if packet.tcp_flags() & SYN_ACK != tcp_flags::ACK {
         return false;
     }
     half.marks &= !mark::HANDSHAKE;
@@ -73,24 +73,31 @@ pub fn completes_handshake(half: &mut Half, other: &Half, packet: &Packet) -> bo
 
 /// Follows one direction: its flags, and its sequence numbers.
 #[inline(always)]
-pub fn follow(ended: &mut u8, half: &mut Half, packet: &Packet, weight: &Weight) {
-    if packet.tcp_flags & !half.tcp_flags != 0 {
-        half.tcp_flags |= packet.tcp_flags;
-        *ended |= packet.tcp_flags & (tcp_flags::FIN | tcp_flags::RST);
+pub fn follow(
+    ended: &mut u8,
+    half: &mut Half,
+    packet: &impl Headers,
+    weight: &Weight,
+    is_control: bool,
+) {
+    let flags = packet.tcp_flags();
+    if flags & !half.tcp_flags != 0 {
+        half.tcp_flags |= flags;
+        *ended |= flags & (tcp_flags::FIN | tcp_flags::RST);
     }
     let mut length = payload(packet, weight);
     // SYN and FIN take a number each (RFC 9293, section 3.4).
-    if is_control(packet) {
-        length += u32::from(packet.tcp_flags & tcp_flags::SYN != 0);
-        length += u32::from(packet.tcp_flags & tcp_flags::FIN != 0);
-    } else if packet.tcp_window == 0 {
+    if is_control {
+        length += u32::from(flags & tcp_flags::SYN != 0);
+        length += u32::from(flags & tcp_flags::FIN != 0);
+    } else if packet.tcp_window() == 0 {
         half.marks |= mark::ZERO_WINDOW;
     }
     let start = sequence(packet);
     if start == half.detail[detail::NEXT] {
         half.detail[detail::NEXT] = start.wrapping_add(length);
     } else if length != 0 {
-        out_of_line(half, start, length, weight.segments, is_control(packet));
+        out_of_line(half, start, length, weight.segments, is_control);
     }
 }
 
@@ -116,16 +123,17 @@ fn out_of_line(half: &mut Half, start: u32, length: u32, segments: u32, is_contr
 
 /// Bytes behind the header.
 #[inline(always)]
-fn payload(packet: &Packet, weight: &Weight) -> u32 {
-    let payload = packet.end.wrapping_sub(packet.header_len);
-    if (payload as i32) > 0 {
-        return payload;
-    }
+fn payload(packet: &impl Headers, weight: &Weight) -> u32 {
+    let payload = packet.payload_len();
     // The IP header of a GSO skb above 64 KiB ("BIG TCP") states no length.
-    if weight.segments > 1 { weight.skb_len.saturating_sub(packet.header_len) } else { 0 }
+    if payload == 0 && weight.segments > 1 {
+        weight.skb_len.saturating_sub(packet.header_len())
+    } else {
+        payload
+    }
 }
 
 #[inline(always)]
-fn sequence(packet: &Packet) -> u32 {
-    u32::from_be(packet.tcp_sequence)
+fn sequence(packet: &impl Headers) -> u32 {
+    u32::from_be(packet.tcp_sequence())
 }

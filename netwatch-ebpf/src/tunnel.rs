@@ -42,8 +42,8 @@ fn enter<const HOOK: u8>(ctx: &TcContext, packet: &Packet, inner_at: u32) -> Res
     let weight = skb::weigh(ctx, packet.header_len).without(inner_at);
     let seen = Sighting { ctx, number, slot: interface.slot, packet, weight };
     if packet.protocol == protocol::TCP {
-        flow::count::<HOOK, true, false>(&seen)
+        flow::count::<HOOK, true>(&seen)
     } else {
-        flow::count::<HOOK, false, false>(&seen)
+        flow::count::<HOOK, false>(&seen)
     }
 }

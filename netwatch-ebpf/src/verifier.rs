@@ -15,10 +15,14 @@ pub fn any_of(ways: u32, way: u32, unknown: u64) -> u32 {
     unsafe {
         asm!("{0} ^= {1}", "{0} ^= {1}", inout(reg) way, in(reg) unknown, options(pure, nomem, nostack));
     }
-    way as u32 & (ways - 1)
+    let way = way as u32 & (ways.next_power_of_two() - 1);
+    if way < ways { way } else { 0 }
 }
 
-const _: () = assert!(
-    netwatch_common::config::FLOW_WAYS.is_power_of_two()
-        && netwatch_common::config::INTERFACE_WAYS.is_power_of_two()
-);
+/// `pointer`, of which the compiler is to know nothing: it must read what is there, but only what is used of it.
+#[inline(always)]
+pub fn any_pointer<T>(mut pointer: *const T) -> *const T {
+    // SAFETY: changes nothing.
+    unsafe { asm!("/* {0} */", inout(reg) pointer, options(pure, nomem, nostack)) };
+    pointer
+}

@@ -14,6 +14,7 @@ mod icmpv6;
 mod ipv4;
 mod ipv6;
 mod llc;
+mod plain;
 mod quoted;
 mod sctp;
 mod tcp;
@@ -137,6 +138,7 @@ pub use arp::{REPLY as ARP_REPLY, REQUEST as ARP_REQUEST};
 pub use common::{common, common_transport};
 pub use icmp::{ECHO_REPLY, ECHO_REQUEST};
 pub use icmpv6::{ECHO_REPLY as ECHO_REPLY_V6, ECHO_REQUEST as ECHO_REQUEST_V6};
+pub use plain::{Headers, Visitor, plain};
 pub use quoted::{fill_in_quoted, quoted};
 pub use tcp::flags as tcp_flags;
 

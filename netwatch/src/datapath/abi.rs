@@ -132,11 +132,11 @@ fn protocol_of(family: u8, protocol: u8) -> Protocol {
 }
 
 pub(super) fn local(key: &FlowKey) -> Socket {
-    Socket { address: address(key.local), port: key.local_port }
+    Socket { address: address(key.address(key.local)), port: u16::from_be(key.local_port) }
 }
 
 pub(super) fn remote(key: &FlowKey) -> Socket {
-    Socket { address: address(key.remote), port: key.remote_port }
+    Socket { address: address(key.address(key.remote)), port: u16::from_be(key.remote_port) }
 }
 
 /// Mapped addresses come from IPv4 packets: an IPv6 packet with one is not routable (RFC 4291, section 2.5.5.2).
@@ -164,9 +164,9 @@ impl Read {
     /// All of a half as it is now.
     pub(super) fn all(half: &Half) -> Self {
         Self {
-            packets: half.tally.packets as u32,
-            segments: half.tally.segments as u32,
-            bytes: half.tally.bytes,
+            packets: half.packets as u32,
+            segments: half.tally().segments as u32,
+            bytes: half.bytes,
             detail: [half.detail[COUNTS], half.detail[COUNTS + 1]],
         }
     }
