@@ -1,14 +1,14 @@
 //! What a packet changes in the entry of its flow.
 
 use netwatch_common::{
-    flow::{FlowEntry, Half, mark},
+    flow::{FlowEntry, Half, WORDS, mark},
     parse::{Headers, Packet, protocol},
     sample::INGRESS,
 };
 
 use crate::{
     clock, echo,
-    flow::{Sighting, WORDS},
+    flow::Sighting,
     skb::{self, Weight},
     tcp,
 };
@@ -27,7 +27,7 @@ pub fn open(entry: &mut FlowEntry, key: &[u64; WORDS]) {
     }
 }
 
-/// A packet's bytes are counted here.
+/// What a packet changes in its entry.
 #[inline(always)]
 pub fn update<const HOOK: u8, const TCP: bool>(
     seen: &Sighting<'_>,
@@ -62,7 +62,7 @@ pub fn update<const HOOK: u8, const TCP: bool>(
     }
 }
 
-/// What every packet of a known direction changes.
+/// What every packet of a known direction changes. Its bytes are counted here.
 #[inline(always)]
 pub fn advance<const TCP: bool>(
     half: &mut Half,

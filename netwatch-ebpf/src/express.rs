@@ -12,9 +12,7 @@ use netwatch_common::{
 };
 
 use crate::{
-    account, clock, entry, flow, interface,
-    maps::FILTERS,
-    message,
+    account, clock, entry, filter, flow, interface, message,
     skb::{self, Weight},
     tcp,
 };
@@ -22,23 +20,39 @@ use crate::{
 /// Counts the packet, or leaves it to others.
 #[inline(always)]
 pub fn count<const HOOK: u8>(ctx: &TcContext) -> Option<()> {
-    if FILTERS.load() != 0 || !skb::is_single(ctx) {
-        return None;
-    }
-    parse::plain(&skb::linear(ctx), Express::<HOOK> { ctx, number: account::cpu() })?
+    // The verifier removes one of the two.
+    if filter::any() { filtered::<HOOK>(ctx) } else { take::<HOOK, false>(ctx) }
 }
 
-struct Express<'a, const HOOK: u8> {
+/// Not inlined: filters, which few have, are not to burden the way without them.
+#[inline(never)]
+fn filtered<const HOOK: u8>(ctx: &TcContext) -> Option<()> {
+    if filter::by_network() { None } else { take::<HOOK, true>(ctx) }
+}
+
+#[inline(always)]
+fn take<const HOOK: u8, const FILTERED: bool>(ctx: &TcContext) -> Option<()> {
+    if !skb::is_single(ctx) {
+        return None;
+    }
+    let express = Express::<HOOK, FILTERED> { ctx, number: account::cpu() };
+    parse::plain(&skb::linear(ctx), express)?
+}
+
+struct Express<'a, const HOOK: u8, const FILTERED: bool> {
     ctx: &'a TcContext,
     number: u32,
 }
 
-impl<const HOOK: u8> Visitor for Express<'_, HOOK> {
+impl<const HOOK: u8, const FILTERED: bool> Visitor for Express<'_, HOOK, FILTERED> {
     type Answer = Option<()>;
 
     #[inline(always)]
     fn visit<P: Headers, const TCP: bool>(self, packet: &P) -> Option<()> {
         if TCP && tcp::is_control(packet) || message::is_in(packet) {
+            return None;
+        }
+        if FILTERED && filter::is_excluded(packet) {
             return None;
         }
         let interface = interface::find_fast(self.number, skb::ifindex(self.ctx))?;

@@ -8,33 +8,49 @@ use netwatch_common::{
     filter::{NETWORKS, NetworkKey, PORTS, PROTOCOLS, port_bit, protocol_bit},
     flow::Address,
     outcome::Outcome,
-    parse::Packet,
+    parse::{Headers, Packet},
 };
 
 use aya_ebpf::btf_maps::lpm_trie::Key;
 
 use crate::maps::{EXCLUDED, EXCLUDED_NETWORKS, FILTERS};
 
+/// Whether there are filters.
+#[inline(always)]
+pub fn any() -> bool {
+    FILTERS.load() != 0
+}
+
+/// Whether there are filters that need calls.
+#[inline(always)]
+pub fn by_network() -> bool {
+    FILTERS.load() & NETWORKS != 0
+}
+
 /// Refuses a packet of which either end is excluded.
 #[inline(always)]
 pub fn admit(packet: &Packet) -> Result<(), Outcome> {
+    let is_outside = |address| !is_within(packet.family, address);
+    let passes_networks =
+        !by_network() || is_outside(packet.source) && is_outside(packet.destination);
+    if passes_networks && !is_excluded(packet) { Ok(()) } else { Err(Outcome::Filtered) }
+}
+
+/// Whether the protocol of a packet is excluded, or one of its ports.
+#[inline(always)]
+pub fn is_excluded(packet: &impl Headers) -> bool {
     let filters = FILTERS.load();
-    if filters & PROTOCOLS != 0 && is_set(protocol_bit(packet.protocol)) {
-        return Err(Outcome::Filtered);
+    if filters & PROTOCOLS != 0 && is_set(protocol_bit(packet.protocol())) {
+        return true;
     }
     if filters & PORTS != 0 {
-        for port in [packet.source_port, packet.destination_port] {
-            if port_bit(packet.protocol, port).is_some_and(is_set) {
-                return Err(Outcome::Filtered);
+        for port in [packet.source_port(), packet.destination_port()] {
+            if port_bit(packet.protocol(), port).is_some_and(is_set) {
+                return true;
             }
         }
     }
-    if filters & NETWORKS != 0
-        && (is_within(packet.family, packet.source) || is_within(packet.family, packet.destination))
-    {
-        return Err(Outcome::Filtered);
-    }
-    Ok(())
+    false
 }
 
 #[inline(always)]

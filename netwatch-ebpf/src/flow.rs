@@ -13,7 +13,7 @@ use core::sync::atomic::{Ordering, compiler_fence};
 use aya_ebpf::programs::TcContext;
 use netwatch_common::{
     config::FLOW_WAYS,
-    flow::{EvictedFlow, FlowEntry, FlowKey},
+    flow::{EvictedFlow, FlowEntry, FlowKey, WORDS, spread},
     outcome::Outcome,
     parse::{Headers, Packet},
     sample::INGRESS,
@@ -26,9 +26,6 @@ use crate::{
     tcp,
     verifier::{any_of, any_pointer},
 };
-
-/// Words of a flow key.
-pub const WORDS: usize = size_of::<FlowKey>() / 8;
 
 /// One packet at one hook, as this CPU sees it.
 pub struct Sighting<'a> {
@@ -45,12 +42,12 @@ pub struct Sighting<'a> {
 #[inline(always)]
 pub fn count<const HOOK: u8, const TCP: bool>(seen: &Sighting<'_>) -> Result<(), Outcome> {
     let key = key::<HOOK>(seen.packet, seen.slot);
-    let set = set_of(&key, seen.number);
+    let Home { set, way: home } = home_of(&key, seen.number);
     // No set: only for a table of another size than the loader told us.
     let ways = FLOWS.get_ptr_mut(set).ok_or(Outcome::FlowTableFull)?.cast::<FlowEntry>();
     let now = entry::time_of::<TCP>(seen);
     let known = find(ways, &key);
-    let way = any_of(FLOW_WAYS, known.unwrap_or_else(|| victim(ways)), key[WORDS - 1]);
+    let way = any_of(FLOW_WAYS, known.unwrap_or_else(|| victim(ways, home)), key[WORDS - 1]);
     // SAFETY: within the set.
     let entry = unsafe { ways.add(way as usize) };
     let is_new =
@@ -72,11 +69,14 @@ pub fn count<const HOOK: u8, const TCP: bool>(seen: &Sighting<'_>) -> Result<(),
 /// The entry of a flow on this CPU, if it has one.
 #[inline(always)]
 pub fn known<P: Headers>(key: &[u64; WORDS], number: u32) -> Option<*mut FlowEntry> {
-    let ways = FLOWS.get_ptr_mut(set_of(key, number))?.cast::<FlowEntry>();
+    let home = home_of(key, number);
+    let ways = FLOWS.get_ptr_mut(home.set)?.cast::<FlowEntry>();
     // SAFETY: within the set.
-    (0..FLOW_WAYS)
-        .map(|way| unsafe { ways.add(way as usize) })
-        .find(|entry| holds::<P>(*entry, key))
+    let at = |way: u64| unsafe { ways.add(way as usize) };
+    if holds::<P>(at(home.way), key) {
+        return Some(at(home.way));
+    }
+    (0..u64::from(FLOW_WAYS)).map(at).find(|entry| holds::<P>(*entry, key))
 }
 
 /// Notes an ICMP error message in the flow of the packet that it quotes. Where this CPU has no entry of that flow it gets
@@ -84,11 +84,11 @@ pub fn known<P: Headers>(key: &[u64; WORDS], number: u32) -> Option<*mut FlowEnt
 #[inline(always)]
 pub fn mark_error<const HOOK: u8>(number: u32, slot: u32, packet: &Packet, kind: u8, code: u8) {
     let key = key::<HOOK>(packet, slot);
-    let set = set_of(&key, number);
+    let Home { set, way: home } = home_of(&key, number);
     let Some(ways) = FLOWS.get_ptr_mut(set) else { return };
     let ways = ways.cast::<FlowEntry>();
     let known = find(ways, &key);
-    let way = any_of(FLOW_WAYS, known.unwrap_or_else(|| victim(ways)), key[WORDS - 1]);
+    let way = any_of(FLOW_WAYS, known.unwrap_or_else(|| victim(ways, home)), key[WORDS - 1]);
     // SAFETY: within the set.
     let entry = unsafe { ways.add(way as usize) };
     if known.is_none() && write_out(number, set * FLOW_WAYS + way, entry).is_err() {
@@ -121,24 +121,25 @@ pub fn key<const HOOK: u8>(packet: &impl Headers, slot: u32) -> [u64; WORDS] {
     [local[0], local[1], remote[0], remote[1], u64::from(ports) | rest]
 }
 
-/// The set of a key in the section of a CPU.
-///
-/// Multilinear hashing (Lemire and Kaser, "Strongly universal string hashing is fast"): products that do not wait for each
-/// other, and their sum, in the upper bits of which every bit of the key has a say. Ports that follow each other, as
-/// those of one host's connections do, would make an arithmetic progression of it, which with some seeds falls on few
-/// sets: so it is folded and multiplied once more. No helper call.
+/// Where a flow is looked for first, and put if it is free: so that nearly every flow is found at once.
+struct Home {
+    set: u32,
+    way: u64,
+}
+
+/// The home of a key in the section of a CPU.
 #[inline(always)]
-fn set_of(key: &[u64; WORDS], number: u32) -> u32 {
+fn home_of(key: &[u64; WORDS], number: u32) -> Home {
     let seeds: *const [u64; WORDS] = any_pointer((&raw const HASH_SEEDS).cast());
     // SAFETY: the global holds so many words.
-    let seeds = unsafe { &*seeds };
-    let mut sum = 0u64;
-    for word in 0..WORDS {
-        sum = sum.wrapping_add(key[word].wrapping_mul(seeds[word]));
-    }
-    sum = (sum ^ sum >> 32).wrapping_mul(seeds[WORDS - 1]);
+    let hash = spread(key, unsafe { &*seeds });
     let sets = FLOW_SETS.load();
-    number * sets + ((sum >> 32) * u64::from(sets) >> 32) as u32
+    // A place in the section: its whole part is the set, its fraction the way.
+    let place = u64::from(hash) * u64::from(sets);
+    Home {
+        set: number * sets + (place >> 32) as u32,
+        way: (place & u64::from(u32::MAX)) * u64::from(FLOW_WAYS) >> 32,
+    }
 }
 
 /// In which way of its set a flow stands.
@@ -163,9 +164,10 @@ fn holds<P: Headers>(entry: *const FlowEntry, key: &[u64; WORDS]) -> bool {
 
 /// The free entry of a set, else the one that has been quiet longest.
 #[inline(always)]
-fn victim(ways: *const FlowEntry) -> u32 {
-    let mut chosen = 0;
-    let mut quietest = u64::MAX;
+fn victim(ways: *const FlowEntry, home: u64) -> u32 {
+    let mut chosen = home as u32;
+    // SAFETY: within the set.
+    let mut quietest = unsafe { (*ways.add(home as usize)).last_ns() };
     for way in 0..FLOW_WAYS {
         // SAFETY: within the set.
         let last = unsafe { (*ways.add(way as usize)).last_ns() };

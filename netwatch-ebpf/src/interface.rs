@@ -15,34 +15,54 @@ pub struct Interface {
     pub counters: *mut InterfaceCounters,
 }
 
-/// Finds the interface in its set, leaving to the verifier what [`find`] hides from it: for short ways.
-#[inline(always)]
-pub fn find_fast(cpu: u32, ifindex: u32) -> Option<Interface> {
-    let set = ifindex % INTERFACE_SETS;
-    let ways = INTERFACES.get_ptr_mut(cpu * INTERFACE_SETS + set)?.cast::<InterfaceCounters>();
-    (0..INTERFACE_WAYS).find_map(|way| {
-        // SAFETY: within the set; a valid element, of which the agent writes this word.
-        let (counters, here) = unsafe {
-            let counters = ways.add(way as usize);
-            (counters, (*counters).ifindex)
-        };
-        (here == ifindex).then_some(Interface { slot: set * INTERFACE_WAYS + way, counters })
-    })
+/// The slots in which an interface can be.
+struct Set {
+    number: u32,
+    ways: *mut InterfaceCounters,
+}
+
+impl Set {
+    #[inline(always)]
+    fn of(cpu: u32, ifindex: u32) -> Option<Self> {
+        let number = ifindex % INTERFACE_SETS;
+        let ways = INTERFACES.get_ptr_mut(cpu * INTERFACE_SETS + number)?.cast();
+        Some(Self { number, ways })
+    }
+
+    #[inline(always)]
+    fn slot(&self, way: u32) -> Interface {
+        // SAFETY: within the set.
+        let counters = unsafe { self.ways.add(way as usize) };
+        Interface { slot: self.number * INTERFACE_WAYS + way, counters }
+    }
+
+    /// All slots, by way.
+    #[inline(always)]
+    fn slots(&self) -> impl Iterator<Item = Interface> {
+        (0..INTERFACE_WAYS).map(|way| self.slot(way))
+    }
+}
+
+impl Interface {
+    #[inline(always)]
+    fn is(&self, ifindex: u32) -> bool {
+        // SAFETY: a valid element, of which the agent writes this word.
+        unsafe { (*self.counters).ifindex == ifindex }
+    }
 }
 
 /// Finds the interface in its set.
 #[inline(always)]
 pub fn find(cpu: u32, ifindex: u32) -> Option<Interface> {
-    let set = ifindex % INTERFACE_SETS;
-    let ways = INTERFACES.get_ptr_mut(cpu * INTERFACE_SETS + set)?.cast::<InterfaceCounters>();
-    let way = (0..INTERFACE_WAYS).find(|way| {
-        // SAFETY: a valid element, of which the agent writes this word.
-        unsafe { (*ways.add(*way as usize)).ifindex == ifindex }
-    })?;
-    let way = any_of(INTERFACE_WAYS, way, ifindex.into());
-    // SAFETY: within the set.
-    let counters = unsafe { ways.add(way as usize) };
-    Some(Interface { slot: set * INTERFACE_WAYS + way, counters })
+    let set = Set::of(cpu, ifindex)?;
+    let way = set.slots().position(|slot| slot.is(ifindex))?;
+    Some(set.slot(any_of(INTERFACE_WAYS, way as u32, ifindex.into())))
+}
+
+/// The same for a short way, which the verifier may go once for each place of the set: that costs the packet less.
+#[inline(always)]
+pub fn find_fast(cpu: u32, ifindex: u32) -> Option<Interface> {
+    Set::of(cpu, ifindex)?.slots().find(|slot| slot.is(ifindex))
 }
 
 /// Counts a packet at its interface: here, on this CPU, without a lock.

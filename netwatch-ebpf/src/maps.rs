@@ -14,7 +14,7 @@ use netwatch_common::{
     cpu::CpuState,
     drop::{DROP_KEYS, DropKey, DropState, KernelFacts, NAMESPACES as MAX_NAMESPACES, NO_REASON},
     filter::{FILTER_WORDS, NetworkKey},
-    flow::{FlowSet, Tally},
+    flow::{FlowSet, Tally, WORDS},
     interface::InterfaceSet,
     outcome::OUTCOME_STRIDE,
 };
@@ -28,7 +28,7 @@ pub static FLOW_SETS: Global<u32> = Global::new(DEFAULT_FLOW_SETS);
 
 /// Makes the placing of flows in sets unpredictable, so that nobody can aim at one set. Odd numbers, drawn at each start.
 #[unsafe(no_mangle)]
-pub static HASH_SEEDS: Global<[u64; crate::flow::WORDS]> = Global::new([1; crate::flow::WORDS]);
+pub static HASH_SEEDS: Global<[u64; WORDS]> = Global::new([1; WORDS]);
 
 /// Which filters there are ([`netwatch_common::filter`]). A constant to the verifier: it removes what is not asked for.
 #[unsafe(no_mangle)]

@@ -205,7 +205,7 @@ impl<H: Header, const V4: bool, const TCP: bool> Headers for Plain<H, V4, TCP> {
 }
 
 macro_rules! fields {
-    ($($name:ident: $type:ty),*) => {
+    ($($name:ident: $type:ty),* $(,)?) => {
         impl Headers for Packet {
             const IS_IPV4: bool = false;
 
@@ -216,6 +216,13 @@ macro_rules! fields {
                 let [a, b] = self.source_port.to_be_bytes();
                 let [c, d] = self.destination_port.to_be_bytes();
                 u32::from_ne_bytes([a, b, c, d])
+            }
+        }
+
+        impl Packet {
+            /// What these headers say, and nothing else.
+            pub fn of(headers: &impl Headers) -> Self {
+                Self { $($name: headers.$name(),)* ..Self::default() }
             }
         }
     };

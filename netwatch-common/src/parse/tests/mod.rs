@@ -53,6 +53,24 @@ fn in_common(bytes: &[u8]) -> Option<Packet> {
     Some(Packet { source_mac: bytes[6..12].try_into().unwrap(), ..packet })
 }
 
+/// What [`plain`] has visited.
+fn in_plain(bytes: &[u8]) -> Option<Packet> {
+    struct Fields;
+    impl Visitor for Fields {
+        type Answer = Packet;
+
+        fn visit<P: Headers, const TCP: bool>(self, packet: &P) -> Packet {
+            let answer = Packet::of(packet);
+            assert_eq!(TCP, answer.protocol == protocol::TCP);
+            assert_eq!(P::IS_IPV4, answer.family == family::IPV4);
+            assert_eq!(packet.ports(), answer.ports());
+            assert_eq!(packet.payload_len(), answer.payload_len());
+            answer
+        }
+    }
+    plain(bytes, Fields)
+}
+
 fn v4(octets: [u8; 4]) -> Address {
     Address::from_v4_word(u32::from_ne_bytes(octets))
 }
@@ -71,11 +89,18 @@ fn ipv6(next: u8, rest: &[u8]) -> Vec<u8> {
         .concat()
 }
 
-/// What [`parse`] says, after making sure that [`common`] and a reader with room for one header say the same.
+/// What [`parse`] says, after making sure that [`plain`], [`common`] and a reader with room for one header say the same.
 fn parsed(bytes: &[u8]) -> Result<Packet, Outcome> {
     let answer = parse(bytes);
     if let Some(packet) = in_common(bytes) {
         assert_eq!(answer, Ok(packet), "the short way and the long one: {bytes:02x?}");
+    }
+    if let Some(packet) = in_plain(bytes) {
+        assert_eq!(
+            answer.map(|long| Packet::of(&long)),
+            Ok(packet),
+            "the express way: {bytes:02x?}"
+        );
     }
     assert_eq!(answer, parse(&OneAtATime::new(bytes, &Cell::new(0))), "{bytes:02x?}");
     answer

@@ -22,6 +22,7 @@ fn tcp_over_ipv4() {
         ..Packet::default()
     };
     assert_eq!(in_common(&bytes[..]), Some(expected));
+    assert_eq!(in_plain(&bytes), Some(Packet::of(&expected)));
     assert_eq!(parsed(&bytes), Ok(expected));
     assert_cut_anywhere(&bytes);
 }
@@ -31,6 +32,7 @@ fn udp_over_ipv6() {
     let bytes = udp6();
     let packet = parsed(&bytes).unwrap();
     assert_eq!(in_common(&bytes[..]), Some(packet));
+    assert_eq!(in_plain(&bytes), Some(Packet::of(&packet)));
     assert_eq!(packet.source.octets(), A6);
     assert_eq!(packet.destination.octets(), B6);
     assert_eq!((packet.source_port, packet.destination_port), (5000, 53));
@@ -69,6 +71,7 @@ fn udp_lite_and_sctp_have_ports() {
         {
             let packet = parsed(&bytes).unwrap();
             assert_eq!(in_common(&bytes[..]), Some(packet));
+            assert_eq!(in_plain(&bytes), None);
             assert_eq!((packet.protocol, packet.source_port), (number, 40_000));
             assert_eq!(
                 (packet.destination_port, packet.header_len as usize),
