@@ -23,7 +23,8 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("output", &["model"]),
     ("serve", &["model"]),
     ("agent", &["model", "datapath", "flow", "dns", "identity", "metrics", "output", "serve"]),
-    ("cli", &["agent", "model", "serve"]),
+    ("doctor", &["agent", "model", "datapath", "identity", "metrics", "serve"]),
+    ("cli", &["agent", "doctor", "model", "serve"]),
 ];
 
 /// Libraries that one room keeps to itself.
