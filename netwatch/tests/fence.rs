@@ -28,8 +28,13 @@ const ROOMS: &[(&str, &[&str])] = &[
 ];
 
 /// Libraries that one room keeps to itself.
-const LIBRARIES: &[(&str, &str)] =
-    &[("aya", "datapath"), ("aya_log", "datapath"), ("bollard", "identity"), ("domain", "dns")];
+const LIBRARIES: &[(&str, &str)] = &[
+    ("aya", "datapath"),
+    ("aya_log", "datapath"),
+    ("bollard", "identity"),
+    ("domain", "dns"),
+    ("flate2", "doctor"),
+];
 
 const MOST_LINES: usize = 500;
 

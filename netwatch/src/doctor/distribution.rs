@@ -31,16 +31,15 @@ impl Distribution {
             let line = os_release.lines().find_map(|line| line.strip_prefix(key));
             line.unwrap_or_default().trim_matches(['"', '\''])
         };
-        let names = value("ID=").split_whitespace().chain(value("ID_LIKE=").split_whitespace());
+        let mut names = value("ID=").split_whitespace().chain(value("ID_LIKE=").split_whitespace());
         names
-            .filter_map(|name| match name {
+            .find_map(|name| match name {
                 "debian" => Some(Self::Debian),
                 "ubuntu" => Some(Self::Ubuntu),
                 "fedora" | "rhel" | "centos" => Some(Self::Fedora),
                 "alpine" => Some(Self::Alpine),
                 _ => None,
             })
-            .next()
             .unwrap_or(Self::Other)
     }
 }

@@ -15,69 +15,83 @@ use crate::metrics::catalogue::Metric;
 
 const VERSION: &str = env!("CARGO_PKG_VERSION");
 
-/// What an agent can lose: the metric, its label, the words for it, and what helps.
-const LOSSES: [(Metric, Option<(&str, &str)>, &str, &str); 11] = [
-    (
-        Metric::PacketOutcomes,
-        Some(("outcome", Outcome::FlowTableFull.name())),
-        "packets in no flow, because flow table and ring were full",
-        "raise --max-flows, or exclude what is not wanted (--exclude-net, --exclude-port)",
-    ),
-    (
-        Metric::PacketOutcomes,
-        Some(("outcome", Outcome::FlowLimit.name())),
-        "packets in no flow, because as many flows were tracked as may be",
-        "raise --max-flows",
-    ),
-    (
-        Metric::PacketOutcomes,
-        Some(("outcome", Outcome::FlowEntryBusy.name())),
-        "packets in no flow, because their entry was being written",
-        "nothing: it is rare, and counted",
-    ),
-    (
-        Metric::PacketOutcomes,
-        Some(("outcome", Outcome::UnknownInterface.name())),
-        "packets of interfaces without a slot",
-        "observe fewer interfaces (--interface, --exclude)",
-    ),
-    (Metric::SamplesLost, None, "samples, because their ring was full", "raise --sample-rate"),
-    (
-        Metric::DnsMessagesLost,
-        Some(("reason", "ring-full")),
-        "DNS messages, because their ring was full",
-        "lower --dns-rate, or give the agent more CPU",
-    ),
-    (
-        Metric::DnsMessagesLost,
-        Some(("reason", "rate-limit")),
-        "DNS messages beyond --dns-rate",
-        "raise --dns-rate",
-    ),
-    (
-        Metric::DropDetailsLost,
-        None,
-        "dropped packets whose flow was not told",
-        "nothing: netwatch_dropped_packets_total has them",
-    ),
-    (
-        Metric::DropsMissed,
-        None,
-        "drops that the kernel did not show",
-        "nothing: it showed another one on that CPU",
-    ),
-    (
-        Metric::FlowLogLinesLost,
-        None,
-        "lines of the flow log",
-        "see that its disk has room and keeps up",
-    ),
-    (
-        Metric::AttachFailures,
-        None,
-        "attaches that failed",
-        "see the agent's log for 'cannot attach'",
-    ),
+/// Something that an agent can lose.
+struct Loss {
+    metric: Metric,
+    label: Option<(&'static str, &'static str)>,
+    /// What, behind its number.
+    what: &'static str,
+    /// What helps.
+    remedy: &'static str,
+}
+
+const LOSSES: [Loss; 11] = [
+    Loss {
+        metric: Metric::PacketOutcomes,
+        label: Some(("outcome", Outcome::FlowTableFull.name())),
+        what: "packets in no flow, because flow table and ring were full",
+        remedy: "raise --max-flows, or exclude what is not wanted (--exclude-net, --exclude-port)",
+    },
+    Loss {
+        metric: Metric::PacketOutcomes,
+        label: Some(("outcome", Outcome::FlowLimit.name())),
+        what: "packets in no flow, because as many flows were tracked as may be",
+        remedy: "raise --max-flows",
+    },
+    Loss {
+        metric: Metric::PacketOutcomes,
+        label: Some(("outcome", Outcome::FlowEntryBusy.name())),
+        what: "packets in no flow, because their entry was being written",
+        remedy: "nothing: it is rare, and counted",
+    },
+    Loss {
+        metric: Metric::PacketOutcomes,
+        label: Some(("outcome", Outcome::UnknownInterface.name())),
+        what: "packets of interfaces without a slot",
+        remedy: "observe fewer interfaces (--interface, --exclude)",
+    },
+    Loss {
+        metric: Metric::SamplesLost,
+        label: None,
+        what: "samples, because their ring was full",
+        remedy: "raise --sample-rate",
+    },
+    Loss {
+        metric: Metric::DnsMessagesLost,
+        label: Some(("reason", "ring-full")),
+        what: "DNS messages, because their ring was full",
+        remedy: "lower --dns-rate, or give the agent more CPU",
+    },
+    Loss {
+        metric: Metric::DnsMessagesLost,
+        label: Some(("reason", "rate-limit")),
+        what: "DNS messages beyond --dns-rate",
+        remedy: "raise --dns-rate",
+    },
+    Loss {
+        metric: Metric::DropDetailsLost,
+        label: None,
+        what: "dropped packets whose flow was not told",
+        remedy: "nothing: netwatch_dropped_packets_total has them",
+    },
+    Loss {
+        metric: Metric::DropsMissed,
+        label: None,
+        what: "drops that the kernel did not show",
+        remedy: "nothing: it showed another one on that CPU",
+    },
+    Loss {
+        metric: Metric::FlowLogLinesLost,
+        label: None,
+        what: "lines of the flow log",
+        remedy: "see that its disk has room and keeps up",
+    },
+    Loss {
+        metric: Metric::AttachFailures,
+        label: None,
+        what: "attaches that failed",
+        remedy: "see the agent's log for 'cannot attach'",
+    },
 ];
 
 pub(super) fn agent(agent: &Agent) -> Finding {
@@ -112,21 +126,21 @@ pub(super) fn losses(agent: &Agent) -> Finding {
             Finding::new(Case::LossesNoAgent, "no agent runs")
         };
     };
-    let lost: Vec<(u64, &str, &str)> = LOSSES
+    let lost: Vec<(u64, &Loss)> = LOSSES
         .iter()
-        .map(|(metric, label, what, remedy)| (scrape.sum(*metric, *label), *what, *remedy))
-        .filter(|(number, ..)| *number > 0)
+        .map(|loss| (scrape.sum(loss.metric, loss.label), loss))
+        .filter(|(number, _)| *number > 0)
         .collect();
     let used = scrape.sum(Metric::MapEntries, None);
     let room = scrape.sum(Metric::MapMaxEntries, None);
     let table = format!("flow table {used} of {room}");
-    let Some((_, _, remedy)) = lost.first() else {
+    let Some((_, first)) = lost.first() else {
         return Finding::new(Case::LossesNone, format!("nothing since its start; {table}"));
     };
-    let details =
-        lost.iter().map(|(number, what, remedy)| format!("{number} {what}: {remedy}")).collect();
+    let line = |(number, loss): &(u64, &Loss)| format!("{number} {}: {}", loss.what, loss.remedy);
+    let details = lost.iter().map(line).collect();
     Finding::new(Case::LossesSome, format!("{} kinds since its start; {table}", lost.len()))
-        .remedy(*remedy)
+        .remedy(first.remedy)
         .details(details)
 }
 

@@ -101,13 +101,13 @@ pub(super) fn engine(facts: &Facts) -> Finding {
         EngineSocket::Other => Case::EngineDown,
     };
     // One sentence, as `netwatch run` logs it: the cause, then what to do.
-    let Some((cause, remedy)) = reason.split_once("; ") else { return Finding::new(case, reason) };
+    let Some((why, remedy)) = reason.split_once("; ") else { return Finding::new(case, reason) };
     let command = case.advice().and_then(|advice| advice.command(facts.distribution));
     let remedy = match command {
         Some(command) if !remedy.contains(command) => format!("{remedy}: {command}"),
         _ => remedy.to_owned(),
     };
-    Finding::new(case, cause).remedy(remedy)
+    Finding::new(case, why).remedy(remedy)
 }
 
 pub(super) fn clock(clock: &Clock) -> Finding {

@@ -78,8 +78,8 @@ fn at_hook(link: &Link, hook: Hook, chain: &[Beside]) -> Vec<(Place, String)> {
         };
         let id = beside.id.map(|id| format!(" (program {id})")).unwrap_or_default();
         let by = beside.mechanism.name();
-        let line = format!("{} {}: {}{id} by {by}{word}", link.name, hook.name(), beside.name);
-        (place, line)
+        let at = format!("{} {}", link.name, hook.name());
+        (place, format!("{at}: {}{id} by {by}{word}", beside.name))
     })
     .collect()
 }
