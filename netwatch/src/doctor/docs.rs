@@ -17,6 +17,14 @@ netwatch doctor --config /etc/netwatch.toml       # with the agent's own configu
 netwatch doctor -o json | jq '.checks[] | select(.verdict != \"ok\")'
 ```
 
+```text
+ok        load          the kernel takes all programs, 30 MiB of maps
+degraded  tc            TCX; a program runs before netwatch's
+                        - veth4f1c2aa ingress: cil_from_netdev (program 91) by tcx, before netwatch
+                        What it drops or redirects is not seen, and what it changes is seen changed.
+                        -> restart netwatch, which then takes the first place; or tell the other program to attach behind it
+```
+
 Its options are those of `netwatch run` that matter here, from the same flags, variables and file (see
 [configuration](configuration.md)): `--interface`, `--exclude`, `--attach-mode`, `--max-flows`, `--docker-host`, `--socket`,
 `--web.listen-address`, `--web.telemetry-path`, `--config`. Colours only on a terminal, and never with `NO_COLOR`.

@@ -1,13 +1,13 @@
 //! The interfaces, which of them are to be observed, and who is attached to these.
 
-use std::time::Duration;
+use std::{io, time::Duration};
 
 use tokio::{sync::mpsc, time::timeout};
 
 use super::super::facts::{Link, Selected};
 use crate::{
     agent::config::Selection,
-    datapath::{Hook, hooked, monotonic_now},
+    datapath::{Beside, Hook, hooked, monotonic_now},
     identity::{Directory, EngineEvent, LinkEvent, LinkMonitor, Network},
     model::Interface,
 };
@@ -41,7 +41,9 @@ pub(super) async fn look(
         let hooks = if selected == Selected::Yes { hooks(interface) } else { Ok(Vec::new()) };
         Link { name: interface.name.clone(), selected, hooks }
     });
-    Ok(all.collect())
+    let mut all: Vec<Link> = all.collect();
+    all.sort_by(|one, other| one.name.cmp(&other.name));
+    Ok(all)
 }
 
 /// As the agent decides, and why not.
@@ -55,10 +57,10 @@ fn selected(selection: &Selection, interface: &Interface, engine_bridge: bool) -
     }
 }
 
-fn hooks(interface: &Interface) -> Result<Vec<(Hook, Vec<crate::datapath::Beside>)>, String> {
+fn hooks(interface: &Interface) -> Result<Vec<(Hook, Vec<Beside>)>, String> {
     Hook::ALL
         .into_iter()
         .map(|hook| Ok((hook, hooked(&interface.name, interface.index, hook)?)))
-        .collect::<std::io::Result<_>>()
+        .collect::<io::Result<_>>()
         .map_err(|error| error.to_string())
 }
