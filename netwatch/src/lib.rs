@@ -4,6 +4,7 @@ pub mod agent;
 pub mod cli;
 pub mod datapath;
 pub mod dns;
+pub mod doctor;
 pub mod flow;
 pub mod identity;
 pub mod metrics;

@@ -3,6 +3,8 @@
 
 #![expect(clippy::expect_used, reason = "a test that cannot start netwatch has failed")]
 
+#[path = "cli/doctor.rs"]
+mod doctor;
 #[path = "cli/flows.rs"]
 mod flows;
 #[path = "cli/pages.rs"]
@@ -110,6 +112,8 @@ fn help_fits_the_terminal() {
         &["run", "-h"],
         &["flows", "--help"],
         &["flows", "-h"],
+        &["doctor", "--help"],
+        &["doctor", "-h"],
     ] {
         let help = succeed(netwatch(arguments).env("COLUMNS", "80"));
         let longest = help.lines().map(|line| line.chars().count()).max().unwrap_or(0);

@@ -10,6 +10,8 @@ mod support;
 
 #[path = "host/dns.rs"]
 mod dns;
+#[path = "host/doctor.rs"]
+mod doctor;
 #[path = "host/drops.rs"]
 mod drops;
 #[path = "host/engine.rs"]

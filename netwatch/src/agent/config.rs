@@ -4,6 +4,7 @@ use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use globset::GlobMatcher;
 
+use crate::datapath::Options;
 use crate::model::{Exclusion, Interface, InterfaceKind};
 
 pub use crate::{datapath::AttachMode, serve::flows::SocketPlace};
@@ -97,4 +98,22 @@ pub struct Config {
     pub attach_mode: AttachMode,
     /// `--log.level debug` or `trace`: load the object with kernel-side messages.
     pub kernel_messages: bool,
+}
+
+/// Entries of the kernel's flow table for each flow: between two containers it stands at the veths of both.
+const ENTRIES_PER_FLOW: u32 = 2;
+
+impl Config {
+    /// How to load the kernel side.
+    pub fn kernel_side(&self) -> Options {
+        Options {
+            flow_entries: self.max_flows.saturating_mul(ENTRIES_PER_FLOW),
+            sample_rate: self.sample_rate,
+            sample_length: self.sample_length,
+            dns_rate: self.dns_rate,
+            exclusion: self.exclusion.clone(),
+            attach_mode: self.attach_mode,
+            messages: self.kernel_messages,
+        }
+    }
 }

@@ -32,7 +32,7 @@ pub use error::AgentError;
 
 use self::{config::Config, core::Core, flow_log::FlowLog};
 use crate::{
-    datapath::{Datapath, Options},
+    datapath::Datapath,
     identity::{DockerWatcher, LinkMonitor},
     metrics,
     model::Snapshot,
@@ -46,8 +46,6 @@ use crate::{
 const EVENTS: usize = 4096;
 /// Scrapes that may wait for the core.
 const SCRAPES: usize = 16;
-/// Entries of the kernel's flow table for each flow: between two containers it stands at the veths of both.
-const ENTRIES_PER_FLOW: u32 = 2;
 
 /// What `netwatch flows` can look back on.
 const HISTORY: flows::Limits = flows::Limits { bytes: 64 << 20, age: Duration::from_hours(1) };
@@ -61,15 +59,7 @@ pub async fn run(config: Config) -> Result<(), AgentError> {
     // Without a socket nobody could ask for it.
     let history = config.socket.is_some().then(|| Arc::new(History::new(HISTORY)));
     let flow_log = FlowLog::open(&config, history.clone(), Arc::clone(&stop))?;
-    let mut datapath = Datapath::load(&Options {
-        flow_entries: config.max_flows.saturating_mul(ENTRIES_PER_FLOW),
-        sample_rate: config.sample_rate,
-        sample_length: config.sample_length,
-        dns_rate: config.dns_rate,
-        exclusion: config.exclusion.clone(),
-        attach_mode: config.attach_mode,
-        messages: config.kernel_messages,
-    })?;
+    let mut datapath = Datapath::load(&config.kernel_side())?;
     // Not before: who may not observe is not to hear of a directory first.
     let socket = config.socket.as_ref().map(flows::bind).transpose()?;
     let messages = config.kernel_messages.then(|| datapath.messages()).transpose()?;

@@ -5,7 +5,7 @@ use std::{fmt::Write as _, sync::LazyLock};
 use clap::{Arg, ArgAction, ArgMatches, Command, builder::Styles, builder::styling::AnsiColor};
 
 use super::{
-    Failure, flows,
+    Failure, doctor, flows,
     option::{OPTIONS, Spec},
     raw::{Origin, Raw},
 };
@@ -30,6 +30,7 @@ Examples:
   netwatch run --flow-log -         and print each flow as it starts and ends
   netwatch run --check              show the effective configuration
   netwatch flows -f                 the flows that a running agent sees, as they come
+  netwatch doctor                   what is missing on this host, and what to do
 
 Exit codes: 0 done, 1 failed, 2 usage, 3 not permitted or not supported here,
 4 partly.";
@@ -63,6 +64,7 @@ pub(super) fn command() -> Command {
         .after_help(EXAMPLES)
         .subcommand(run())
         .subcommand(flows::command())
+        .subcommand(doctor::command())
 }
 
 /// `netwatch run`.
@@ -76,16 +78,7 @@ fn run() -> Command {
         .after_help("Examples and details: netwatch run --help")
         .after_long_help(RUN_EXAMPLES);
     OPTIONS.iter().fold(run, |run, spec| run.arg(argument(spec))).args([
-        Arg::new("config")
-            .long("config")
-            .value_name("FILE")
-            .help_heading("Configuration")
-            .help("Read options from a TOML file")
-            .long_help(format!(
-                "Read options from a TOML file.\n\
-                 Same names as the flags; a dot makes a table: [web] listen-address = [\":19733\"].\n\
-                 [env: {CONFIG_VARIABLE}] [default: none]"
-            )),
+        config(),
         Arg::new("check")
             .long("check")
             .action(ArgAction::SetTrue)
@@ -94,8 +87,22 @@ fn run() -> Command {
     ])
 }
 
+/// `--config`.
+pub(super) fn config() -> Arg {
+    Arg::new("config")
+        .long("config")
+        .value_name("FILE")
+        .help_heading("Configuration")
+        .help("Read options from a TOML file")
+        .long_help(format!(
+            "Read options from a TOML file.\n\
+             Same names as the flags; a dot makes a table: [web] listen-address = [\":19733\"].\n\
+             [env: {CONFIG_VARIABLE}] [default: none]"
+        ))
+}
+
 /// The clap argument of one option. All of them are texts without a default: checking comes after merging.
-fn argument(spec: &'static Spec) -> Arg {
+pub(super) fn argument(spec: &'static Spec) -> Arg {
     // Single line breaks only: clap pads an empty line with blanks.
     let mut more = format!("{}.\n", spec.help);
     if !spec.more.is_empty() {
@@ -120,11 +127,11 @@ fn argument(spec: &'static Spec) -> Arg {
     }
 }
 
-/// The layer of the flags.
+/// The layer of the flags, of those that the command has.
 pub(super) fn flags(matches: &ArgMatches) -> Raw {
     let mut raw = Raw::default();
     for spec in OPTIONS {
-        if let Some(texts) = matches.get_many::<String>(spec.name) {
+        if let Ok(Some(texts)) = matches.try_get_many::<String>(spec.name) {
             raw.set(spec.key, texts.cloned().collect(), Origin::Flag(spec.name));
         }
     }

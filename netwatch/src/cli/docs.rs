@@ -2,6 +2,8 @@
 
 use std::fmt::Write as _;
 
+pub use crate::doctor::docs::page as doctor_page;
+
 use super::{
     command::CONFIG_VARIABLE,
     option::{OPTIONS, Spec},

@@ -73,7 +73,7 @@ impl Failure {
 }
 
 /// Escapes control characters, so that no argument can draw on the terminal.
-fn one_line(text: &str) -> String {
+pub(super) fn one_line(text: &str) -> String {
     text.chars()
         .flat_map(|c| if c.is_control() { c.escape_default().collect() } else { vec![c] })
         .collect()

@@ -7,6 +7,7 @@
 mod check;
 mod command;
 pub mod docs;
+mod doctor;
 mod effective;
 mod environment;
 mod exit;
@@ -49,6 +50,7 @@ fn dispatch(arguments: impl IntoIterator<Item = OsString>) -> Result<(), Failure
     match matches.subcommand() {
         Some(("run", matches)) => run::run(matches),
         Some(("flows", matches)) => flows::run(matches),
+        Some(("doctor", matches)) => doctor::run(matches),
         _ => Err(Failure::usage("no command given").hint("see 'netwatch --help'")),
     }
 }

@@ -22,7 +22,7 @@ pub(super) fn run(matches: &ArgMatches) -> Result<(), Failure> {
 }
 
 /// Flag, environment, file, `DOCKER_HOST`, default.
-fn merge(matches: &ArgMatches) -> Result<Raw, Failure> {
+pub(super) fn merge(matches: &ArgMatches) -> Result<Raw, Failure> {
     let lookup = |name: &str| std::env::var_os(name);
     let path = match matches.get_one::<String>("config") {
         Some(path) => Some(path.clone()),

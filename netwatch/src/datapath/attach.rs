@@ -189,7 +189,7 @@ fn attach_program(
     program.take_link(id).map_err(Some)
 }
 
-fn is_invalid(error: &ProgramError) -> bool {
+pub(super) fn is_invalid(error: &ProgramError) -> bool {
     match error {
         ProgramError::SyscallError(error) => error.io_error.raw_os_error() == Some(libc::EINVAL),
         _ => false,

@@ -16,7 +16,8 @@ use netlink_sys::{Socket, SocketAddr, protocols::NETLINK_ROUTE};
 
 const KIND: &str = "clsact";
 /// Minor numbers of the two hooks below the qdisc (linux/pkt_sched.h, TC_H_MIN_INGRESS and TC_H_MIN_EGRESS).
-const HOOKS: [u16; 2] = [0xfff2, 0xfff3];
+pub(super) const INGRESS: u16 = 0xfff2;
+pub(super) const EGRESS: u16 = 0xfff3;
 
 /// Adds the qdisc. Answers whether it was missing.
 pub(super) fn add(ifindex: u32) -> io::Result<bool> {
@@ -39,12 +40,25 @@ pub(super) fn remove_if_empty(ifindex: u32) -> io::Result<()> {
 /// Number of filters at both hooks.
 fn count_filters(ifindex: u32) -> io::Result<usize> {
     let mut count = 0;
-    for hook in HOOKS {
-        let mut message = TcMessage::with_index(index(ifindex));
-        message.header.parent = TcHandle { major: TcHandle::CLSACT.major, minor: hook };
-        request(RouteNetlinkMessage::GetTrafficFilter(message), NLM_F_DUMP, |_| count += 1)?;
+    for hook in [INGRESS, EGRESS] {
+        list_filters(ifindex, hook, |_| count += 1)?;
     }
     Ok(count)
+}
+
+/// What the kernel says of the filters at a hook, in the order in which they run.
+pub(super) fn list_filters(
+    ifindex: u32,
+    hook: u16,
+    mut each: impl FnMut(TcMessage),
+) -> io::Result<()> {
+    let mut message = TcMessage::with_index(index(ifindex));
+    message.header.parent = TcHandle { major: TcHandle::CLSACT.major, minor: hook };
+    request(RouteNetlinkMessage::GetTrafficFilter(message), NLM_F_DUMP, |answer| {
+        if let RouteNetlinkMessage::NewTrafficFilter(filter) = answer {
+            each(filter);
+        }
+    })
 }
 
 fn qdisc(ifindex: u32) -> TcMessage {

@@ -26,11 +26,11 @@ use super::{
     object::{DROP_PROGRAM, Loaded},
     offer::{Offer, TRACEPOINT},
     reasons::Reasons,
+    rights::{self, CONFIDENTIALITY},
     shared::SharedArray,
 };
 use crate::model::{DropCount, DroppedPacket, Feature};
 
-const LOCKDOWN: &str = "/sys/kernel/security/lockdown";
 const DROPS: &str = "drops";
 const REASONS: &str = "drop_reasons";
 /// What is beyond the counters.
@@ -97,12 +97,7 @@ impl Drops {
         let host = own_namespace().map_err(|error| format!("our network namespace: {error}"))?;
         self.host = host;
         self.namespaces.insert(host, HOST, 0).map_err(|error| error.to_string())?;
-        let program: &mut RawTracePoint = ebpf
-            .program_mut(DROP_PROGRAM)
-            .ok_or_else(|| format!("the eBPF object has no program {DROP_PROGRAM}"))?
-            .try_into()
-            .map_err(|error: ProgramError| error.to_string())?;
-        program.load().map_err(|error| refusal(&error))?;
+        let program = load_program(ebpf)?;
         program.attach(TRACEPOINT).map_err(|error| refusal(&error))?;
         Ok(())
     }
@@ -211,6 +206,17 @@ impl Drops {
     }
 }
 
+/// Loads the program without attaching it; or the reason for people why not.
+pub(super) fn load_program(ebpf: &mut Ebpf) -> Result<&mut RawTracePoint, String> {
+    let program: &mut RawTracePoint = ebpf
+        .program_mut(DROP_PROGRAM)
+        .ok_or_else(|| format!("the eBPF object has no program {DROP_PROGRAM}"))?
+        .try_into()
+        .map_err(|error: ProgramError| error.to_string())?;
+    program.load().map_err(|error| refusal(&error))?;
+    Ok(program)
+}
+
 /// How often the kernel passed the program over, from Linux 5.12 on. aya has no word for it.
 fn missed(ebpf: &Ebpf) -> Option<u64> {
     let program = ebpf.program(DROP_PROGRAM)?.fd().ok()?.as_fd().as_raw_fd();
@@ -220,7 +226,7 @@ fn missed(ebpf: &Ebpf) -> Option<u64> {
 }
 
 /// Counting, and knowing the reason: the second needs the first, and a kernel that tells it.
-fn features(arguments: u32, lacking: Option<String>) -> Vec<Feature> {
+pub(super) fn features(arguments: u32, lacking: Option<String>) -> Vec<Feature> {
     match lacking {
         Some(why) => vec![Feature::lacking(DROPS, why.clone()), Feature::lacking(REASONS, why)],
         None if arguments < 3 => vec![
@@ -240,9 +246,8 @@ fn own_namespace() -> io::Result<u32> {
 
 /// Why the kernel does not take the program, in few words.
 fn refusal(error: &ProgramError) -> String {
-    let lockdown = fs::read_to_string(LOCKDOWN).unwrap_or_default();
-    if lockdown.contains("[confidentiality]") {
-        return "the kernel is in lockdown mode confidentiality, in which no program may read its memory".into();
+    if rights::lockdown().as_deref() == Some(CONFIDENTIALITY) {
+        return rights::LOCKED.into();
     }
     match error {
         ProgramError::LoadError { io_error, .. } => {

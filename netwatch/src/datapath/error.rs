@@ -64,6 +64,15 @@ pub enum DatapathError {
 }
 
 impl DatapathError {
+    /// What it says of a kernel that does not describe its types.
+    pub const NO_BTF: Self = Self::Unsupported { what: "BPF type format (BTF)" };
+
+    /// These capabilities are missing.
+    pub fn lacking(capabilities: &[&str]) -> Self {
+        let verb = if capabilities.len() == 1 { "is" } else { "are" };
+        Self::NotPermitted { missing: format!("{} {verb}", capabilities.join(", ")) }
+    }
+
     /// What the user can do about it.
     pub fn remedy(&self) -> Option<&'static str> {
         match self {

@@ -4,6 +4,7 @@
 
 mod abi;
 mod attach;
+mod beside;
 mod btf;
 mod clsact;
 mod drops;
@@ -14,8 +15,10 @@ mod interfaces;
 mod object;
 mod offer;
 mod reasons;
+mod rights;
 mod shared;
 mod sole;
+mod trial;
 
 use std::{mem::offset_of, time::Duration};
 
@@ -33,9 +36,12 @@ use netwatch_common::{
 
 pub use abi::ends;
 pub use attach::AttachMode;
+pub use beside::{Beside, Hook, Mechanism, hooked, knows_tcx};
 pub use drops::DropStatus;
 pub use error::{AttachError, DatapathError};
 pub use object::Options;
+pub use rights::{CONFIDENTIALITY, LOCKED, NEEDED, effective, lockdown, missing};
+pub use trial::{Trial, trial};
 
 use attach::Attacher;
 use drops::Drops;

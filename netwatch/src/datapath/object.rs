@@ -1,7 +1,7 @@
 //! The compiled programs: which of the two objects, its version, its sizes on this host.
 
 use std::{
-    array, fs,
+    array,
     hash::{BuildHasher, Hasher, RandomState},
     os::fd::AsFd,
     time::Duration,
@@ -28,7 +28,7 @@ use object::{Object as _, ObjectSection as _, ObjectSymbol as _};
 use super::{
     AttachMode, DatapathError,
     abi::Abi,
-    filter,
+    filter, rights,
     shared::{Plain, SharedArray},
 };
 use crate::model::Exclusion;
@@ -78,12 +78,12 @@ pub(super) struct Loaded {
 pub(super) fn load(options: &Options, kernel: KernelFacts) -> Result<Loaded, DatapathError> {
     let object = if options.messages { OBJECT_WITH_MESSAGES } else { OBJECT };
     check_version(object)?;
-    check_capabilities(&fs::read_to_string("/proc/self/status").unwrap_or_default())?;
+    rights::check(rights::effective())?;
     if no_system_call() {
         return Err(DatapathError::Unsupported { what: "BPF (the bpf system call)" });
     }
     if aya::features().btf().is_none() {
-        return Err(DatapathError::Unsupported { what: "BPF type format (BTF)" });
+        return Err(DatapathError::NO_BTF);
     }
     // Possible CPUs, not those online: one that comes later must find its section.
     let cpus = aya::util::nr_cpus()
@@ -236,30 +236,6 @@ fn abi_version(data: &[u8]) -> Option<u32> {
     Some(u32::from_le_bytes(bytes.try_into().ok()?))
 }
 
-/// Capabilities and the number of each (linux/capability.h). CAP_SYS_ADMIN stands for the two younger ones.
-const SYS_ADMIN: u32 = 21;
-const NEEDED: [(&str, u32); 3] = [("CAP_NET_ADMIN", 12), ("CAP_BPF", 39), ("CAP_PERFMON", 38)];
-
-/// Says which capability is missing before the kernel says only "operation not permitted".
-fn check_capabilities(status: &str) -> Result<(), DatapathError> {
-    let effective = status.lines().find_map(|line| line.strip_prefix("CapEff:"));
-    let Some(effective) = effective.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok())
-    else {
-        return Ok(());
-    };
-    let has = |bit: u32| effective & (1 << bit) != 0;
-    let missing: Vec<&str> = NEEDED
-        .iter()
-        .filter(|(_, bit)| !(has(*bit) || *bit > SYS_ADMIN && has(SYS_ADMIN)))
-        .map(|(name, _)| *name)
-        .collect();
-    if missing.is_empty() {
-        return Ok(());
-    }
-    let verb = if missing.len() == 1 { "is" } else { "are" };
-    Err(DatapathError::NotPermitted { missing: format!("{} {verb}", missing.join(", ")) })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -282,19 +258,6 @@ mod tests {
         data[offset..offset + 4].copy_from_slice(&999u32.to_le_bytes());
         assert!(matches!(check_version(&data), Err(DatapathError::AbiMismatch { found: 999, .. })));
         assert!(matches!(check_version(b"no object"), Err(DatapathError::Incomplete { .. })));
-    }
-
-    #[test]
-    fn missing_capabilities_are_named() {
-        let status = |mask: u64| format!("Name:\tnetwatch\nCapEff:\t{mask:016x}\n");
-        assert!(check_capabilities(&status(u64::MAX)).is_ok());
-        assert!(check_capabilities(&status(1 << 12 | 1 << 38 | 1 << 39)).is_ok());
-        assert!(
-            check_capabilities(&status(1 << 12 | 1 << 21)).is_ok(),
-            "CAP_SYS_ADMIN stands for the younger ones"
-        );
-        let error = check_capabilities(&status(1 << 39)).unwrap_err();
-        assert_eq!(error.to_string(), "not permitted: CAP_NET_ADMIN, CAP_PERFMON are missing");
     }
 
     #[test]

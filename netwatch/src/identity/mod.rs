@@ -10,7 +10,7 @@ pub mod netlink;
 mod network;
 
 pub use directory::{Directory, EngineState, GRACE, Lookup};
-pub use docker::{DockerWatcher, EngineCounters, EngineEvent};
+pub use docker::{DockerWatcher, EngineCounters, EngineEvent, engine_endpoint};
 pub use domains::Domains;
 pub use host::HostAddress;
 pub use netlink::{

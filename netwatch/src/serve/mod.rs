@@ -6,6 +6,7 @@
 //!
 //! And the socket of `netwatch flows`: [`flows`].
 
+mod ask;
 mod bind;
 mod connections;
 pub mod flows;
@@ -16,6 +17,7 @@ mod tests;
 
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
+pub use ask::ask;
 pub use bind::bind;
 pub use connections::serve;
 pub use http::{Provider, Readiness, Site, router};

@@ -5,7 +5,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use netwatch::cli::{Exit, docs::configuration_page};
+use netwatch::cli::{
+    Exit,
+    docs::{configuration_page, doctor_page},
+};
 
 /// A page of docs/.
 pub(crate) fn page(name: &str) -> PathBuf {
@@ -13,16 +16,20 @@ pub(crate) fn page(name: &str) -> PathBuf {
 }
 
 #[test]
-fn the_configuration_page_is_not_stale() {
-    let path = page("configuration.md");
-    if std::env::var_os("UPDATE_DOCS").is_some() {
-        fs::write(&path, configuration_page()).expect("a page");
+fn made_pages_are_not_stale() {
+    for (name, expected) in
+        [("configuration.md", configuration_page()), ("doctor.md", doctor_page())]
+    {
+        let path = page(name);
+        if std::env::var_os("UPDATE_DOCS").is_some() {
+            fs::write(&path, &expected).expect("a page");
+        }
+        let have = fs::read_to_string(&path).unwrap_or_default();
+        assert!(
+            have == expected,
+            "docs/{name} is stale; run: UPDATE_DOCS=1 cargo test -p netwatch --test cli"
+        );
     }
-    let have = fs::read_to_string(&path).unwrap_or_default();
-    assert!(
-        have == configuration_page(),
-        "docs/configuration.md is stale; run: UPDATE_DOCS=1 cargo test -p netwatch --test cli"
-    );
 }
 
 #[test]

@@ -44,12 +44,12 @@ fn bad_input_is_refused_before_anything_is_attached() {
 }
 
 /// A copy of the program that every user may run.
-struct Copy {
-    folder: tempfile::TempDir,
+pub(super) struct Copy {
+    pub(super) folder: tempfile::TempDir,
 }
 
 impl Copy {
-    fn make() -> Self {
+    pub(super) fn make() -> Self {
         let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
         let folder = tempfile::Builder::new().permissions(mode).tempdir().unwrap();
         fs::copy(env!("CARGO_BIN_EXE_netwatch"), folder.path().join("netwatch")).unwrap();

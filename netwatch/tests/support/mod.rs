@@ -27,5 +27,6 @@ pub mod remains;
 pub mod seccomp;
 pub mod serial;
 pub mod shell;
+pub mod stranger;
 pub mod veth;
 pub mod wait;

@@ -23,16 +23,9 @@ pub(super) fn run(matches: &ArgMatches) -> Result<(), Failure> {
 }
 
 fn failure(error: &ClientError) -> Failure {
-    let (code, hint) = match error {
-        ClientError::NoAgent { .. } => (
-            Exit::Failed,
-            "start one with 'netwatch run' as root, or name its socket with --socket",
-        ),
-        ClientError::NotPermitted { .. } => (
-            Exit::NotPermitted,
-            "run it as root, or as a member of the group of 'netwatch run --socket-group'",
-        ),
-        ClientError::Broken { .. } => (Exit::Failed, "look whether the agent still runs"),
+    let code = match error {
+        ClientError::NotPermitted { .. } => Exit::NotPermitted,
+        ClientError::NoAgent { .. } | ClientError::Broken { .. } => Exit::Failed,
     };
-    Failure::caused(code, error).hint(hint)
+    Failure::caused(code, error).hint(error.remedy())
 }

@@ -98,6 +98,11 @@ impl Drop for DockerWatcher {
     }
 }
 
+/// Where the engine is looked for: `host`, `DOCKER_HOST`, Docker's usual socket, or Podman's if only that is there.
+pub fn engine_endpoint(host: Option<&str>) -> String {
+    endpoint::choose(host)
+}
+
 async fn follow(
     host: Option<String>,
     events: mpsc::Sender<EngineEvent>,

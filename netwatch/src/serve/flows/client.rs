@@ -39,6 +39,23 @@ pub enum ClientError {
     },
 }
 
+impl ClientError {
+    /// What the user can do about it.
+    pub fn remedy(&self) -> &'static str {
+        match self {
+            Self::NoAgent { .. } => {
+                "start one with 'netwatch run' as root, or name its socket with --socket"
+            }
+            Self::NotPermitted { .. } => NOT_PERMITTED,
+            Self::Broken { .. } => "look whether the agent still runs",
+        }
+    }
+}
+
+/// What to do for one who may not open the socket.
+pub const NOT_PERMITTED: &str =
+    "run it as root, or as a member of the group of 'netwatch run --socket-group'";
+
 /// What an agent says.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Answer<'a> {

@@ -20,7 +20,7 @@ mod tests;
 
 use std::{io, path::PathBuf};
 
-pub use client::{Answer, ClientError, Reader};
+pub use client::{Answer, ClientError, NOT_PERMITTED, Reader};
 pub use filter::{Criterion, Facts, Filter, Kind, Pattern, Term};
 pub use history::{History, Limits};
 pub use request::{Command, Format, Notice, Request, Style};
