@@ -16,6 +16,7 @@ use super::{
     asking::Asking,
     attaching::Attaching,
     config::{Config, Selection},
+    crossed::Crossed,
     delivery::Delivery,
     dropping::Dropping,
     flow_log::{FlowLog, Line},
@@ -60,6 +61,7 @@ pub(super) struct Core {
     pub(super) asking: Asking,
     pub(super) domains: Domains,
     pub(super) delivery: Delivery,
+    pub(super) crossed: Crossed,
     /// Whether each sample is a line of the flow log.
     pub(super) log_samples: bool,
     pub(super) clock: Clock,
@@ -98,6 +100,7 @@ impl Core {
             asking: Asking::default(),
             domains: Domains::default(),
             delivery: Delivery::default(),
+            crossed: Crossed::default(),
             log_samples: config.log_samples,
             clock: clock(),
             selection: config.selection.clone(),
@@ -199,7 +202,7 @@ impl Core {
             &mut dyn FnMut(&Report<'_>),
         ),
     ) {
-        let Self { tracker, directory, domains, delivery, flow_log, clock, .. } = self;
+        let Self { tracker, directory, domains, delivery, crossed, flow_log, clock, .. } = self;
         let has_reader = flow_log.has_reader();
         let mut events: Vec<Box<FlowEvent>> = Vec::new();
         let mut name = |flow: &Unnamed<'_>| naming::name(directory, domains, flow);
@@ -208,6 +211,7 @@ impl Core {
                 // In the place where it stays: thousands side by side, soon gone, would leave a hole between those that stay.
                 let mut event = Box::new(report.event());
                 delivery.settle(&mut event, directory);
+                crossed.name(&mut event.flow, directory);
                 events.push(event);
             }
         });

@@ -9,6 +9,7 @@ mod asking;
 mod attaching;
 pub mod config;
 mod core;
+mod crossed;
 mod delivery;
 mod dropping;
 mod error;

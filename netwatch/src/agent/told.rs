@@ -117,13 +117,24 @@ impl Event for Told {
     }
 
     fn write(&self, style: Style, out: &mut Vec<u8>) -> io::Result<()> {
-        let format = match style.format {
-            flows::Format::Text => Format::Text,
-            flows::Format::Json => Format::Json,
-        };
-        let mut formatter = Formatter::new(format, TimeZone::system());
-        formatter.colour = style.colour;
-        self.format(&formatter, out)
+        self.format(&formatter(style), out)
+    }
+
+    fn header(style: Style) -> Option<String> {
+        formatter(style).header()
+    }
+}
+
+fn formatter(style: Style) -> Formatter {
+    let format = match style.format {
+        flows::Format::Text | flows::Format::Wide => Format::Text,
+        flows::Format::Json => Format::Json,
+        flows::Format::Csv => Format::Csv,
+    };
+    Formatter {
+        wide: style.format == flows::Format::Wide,
+        colour: style.colour,
+        ..Formatter::new(format, TimeZone::system())
     }
 }
 

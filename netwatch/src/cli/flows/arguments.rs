@@ -21,7 +21,8 @@ const LAST: usize = 20;
 const LAST_FOLLOWING: usize = 10;
 const MOST_LAST: u32 = 1_000_000_000;
 
-const FORMATS: [(&str, Format); 2] = [("text", Format::Text), ("json", Format::Json)];
+const FORMATS: [(&str, Format); 4] =
+    [("text", Format::Text), ("wide", Format::Wide), ("json", Format::Json), ("csv", Format::Csv)];
 
 const EXAMPLES: &str = "\
 Examples:
@@ -69,8 +70,8 @@ pub(in super::super) fn command() -> Command {
             Arg::new("output")
                 .short('o')
                 .long("output")
-                .value_name("text|json")
-                .help("How lines are written, as in the flow log [default: text]"),
+                .value_name("text|wide|json|csv")
+                .help("How lines are written [default: text]"),
             Arg::new("socket").long("socket").value_name("PATH").help(format!(
                 "The agent's socket [env: {}] [default: {DEFAULT_SOCKET}]",
                 variable()

@@ -54,6 +54,7 @@ pub(super) async fn show(mut reader: Reader, request: &Request) -> Result<(), Fa
 
 async fn copy(reader: &mut Reader, request: &Request, shown: &mut Shown) -> Result<End, Failure> {
     let mut output = io::BufWriter::new(io::stdout());
+    let mut header_follows = request.style.format == Format::Csv;
     loop {
         if reader.has_to_wait()
             && let Err(error) = output.flush()
@@ -62,7 +63,7 @@ async fn copy(reader: &mut Reader, request: &Request, shown: &mut Shown) -> Resu
         }
         let written = match reader.next().await.map_err(|error| failure(&error))? {
             Answer::Line(line) => {
-                shown.lines += 1;
+                shown.lines += u64::from(!std::mem::take(&mut header_follows));
                 output.write_all(line)
             }
             Answer::Notice(Notice::Missed { events }) => {

@@ -47,6 +47,11 @@ pub trait Event: Send + Sync + 'static {
     /// The memory that it takes, whatever it owns included.
     fn bytes(&self) -> usize;
 
+    /// The line before all others, of a style that has one.
+    fn header(_style: Style) -> Option<String> {
+        None
+    }
+
     /// Appends its line. An error leaves `out` as it was.
     fn write(&self, style: Style, out: &mut Vec<u8>) -> io::Result<()>;
 }

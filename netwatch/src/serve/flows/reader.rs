@@ -54,6 +54,7 @@ async fn tell<E: Event>(
         Some(count) => history.begin_of_last(count, end, is_wanted),
         None => history.begin(Instant::now()),
     };
+    stream.write_all(E::header(request.style).unwrap_or_default().as_bytes()).await?;
     let mut lines = Vec::new();
     loop {
         let mut news = pin!(history.news());

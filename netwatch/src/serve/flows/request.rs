@@ -50,15 +50,19 @@ pub enum Format {
     /// For people.
     #[default]
     Text,
+    /// For people, with addresses, interfaces, images and numbers of flows.
+    Wide,
     /// One JSON object a line, with the schema of the flow log.
     Json,
+    /// A row of a table, behind a line with the names of its columns.
+    Csv,
 }
 
 /// How a reader wants its lines.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Style {
-    /// Text or JSON.
+    /// Text, JSON or a table.
     #[serde(default)]
     pub format: Format,
     /// Text: with colours.
