@@ -3,6 +3,8 @@
 
 #![expect(clippy::expect_used, reason = "a test that cannot start netwatch has failed")]
 
+#[path = "cli/files.rs"]
+mod files;
 #[path = "cli/flows.rs"]
 mod flows;
 #[path = "cli/pages.rs"]

@@ -27,8 +27,15 @@ const ROOMS: &[(&str, &[&str])] = &[
 ];
 
 /// Libraries that one room keeps to itself.
-const LIBRARIES: &[(&str, &str)] =
-    &[("aya", "datapath"), ("aya_log", "datapath"), ("bollard", "identity"), ("domain", "dns")];
+const LIBRARIES: &[(&str, &str)] = &[
+    ("aya", "datapath"),
+    ("aya_log", "datapath"),
+    ("bollard", "identity"),
+    ("domain", "dns"),
+    ("flate2", "cli"),
+    ("terminal_size", "cli"),
+    ("unicode_width", "cli"),
+];
 
 const MOST_LINES: usize = 500;
 

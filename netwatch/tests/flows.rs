@@ -11,6 +11,8 @@ mod support;
 
 #[path = "flows/crowd.rs"]
 mod crowd;
+#[path = "flows/largest.rs"]
+mod largest;
 
 use std::{
     fs,

@@ -14,9 +14,11 @@ mod delivery;
 mod dropping;
 mod error;
 mod flow_log;
+pub mod kept;
 mod links;
 mod naming;
 mod rings;
+mod running;
 mod sizes;
 mod snapshot;
 mod told;
@@ -39,7 +41,7 @@ use crate::{
     model::Snapshot,
     serve::{
         self, Limits, Readiness, Site,
-        flows::{self, History},
+        flows::{self, Counts, History, Source},
     },
 };
 
@@ -88,8 +90,11 @@ pub async fn run(config: Config) -> Result<(), AgentError> {
         let router = serve::router(site(&config, scrape.clone(), ready.clone()), limits)?;
         servers.push(tokio::spawn(serve::serve(listener, router, limits, stopped.clone())));
     }
+    let (running, questions) = running::channel();
+    let readers = Arc::new(Counts::default());
     if let (Some(socket), Some(history)) = (socket, history) {
-        servers.push(tokio::spawn(flows::serve(socket, history)));
+        let source = Source { history, running, counts: Arc::clone(&readers) };
+        servers.push(tokio::spawn(flows::serve(socket, source)));
     }
     info!(
         version = env!("CARGO_PKG_VERSION"),
@@ -99,7 +104,7 @@ pub async fn run(config: Config) -> Result<(), AgentError> {
         "netwatch started"
     );
 
-    let core = Core::new(&config, datapath, flow_log, readiness);
+    let core = Core::new(&config, datapath, flow_log, readers, readiness);
     let stopping = Arc::clone(&stop);
     tokio::spawn(async move {
         let name = signals.next().await;
@@ -107,7 +112,7 @@ pub async fn run(config: Config) -> Result<(), AgentError> {
         stopping.send_replace(true);
     });
     // It owns everything: 16 kB, which are moved around where a future is awaited as it is.
-    let result = Box::pin(core.run(links, engine, scrapes, stopped)).await;
+    let result = Box::pin(core.run(links, engine, scrapes, questions, stopped)).await;
     stop.send_replace(true);
     for server in servers {
         // A server that panicked has said so; there is nothing left to do for it.

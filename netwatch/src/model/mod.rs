@@ -36,6 +36,6 @@ pub use protocol::Protocol;
 pub use sample::{Ends, Sample, SampleEvent, SampledPacket};
 pub use snapshot::{
     AgentStatus, AttachStatus, ContainerSizes, ContainerTraffic, DnsCounts, Edge, EdgeTraffic,
-    FlowTotals, InterfaceSnapshot, ProgramRuns, Snapshot,
+    FlowTotals, InterfaceSnapshot, ProgramRuns, ReaderStatus, Snapshot,
 };
 pub use time::{Clock, Instant, WallTime};

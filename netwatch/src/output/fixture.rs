@@ -300,7 +300,12 @@ pub(super) fn example() -> Vec<Line> {
         ),
         event(
             FlowPhase::Start,
-            FlowRecord { sent: tally(1, 1, 74), first: Instant(9_113 * MS), ..looked_up },
+            FlowRecord {
+                sent: tally(1, 1, 74),
+                first: Instant(9_113 * MS),
+                last: Instant(9_113 * MS),
+                ..looked_up
+            },
         ),
         event(
             FlowPhase::Update,
@@ -355,7 +360,7 @@ pub(super) fn corners() -> Vec<Line> {
             dropped(DropPlace::Inside("web".into()), false, 2),
         ],
         handshake: Some(Handshake {
-            answered: Duration::MAX,
+            answered: Duration::from_nanos(u64::MAX),
             server: Duration::ZERO,
             client: None,
         }),

@@ -10,6 +10,7 @@ mod fixture;
 mod human;
 mod json;
 mod lookup;
+mod record;
 mod sample;
 #[cfg(test)]
 mod tests;
@@ -18,6 +19,8 @@ mod view;
 mod wide;
 
 use jiff::{Timestamp, tz::TimeZone};
+
+pub use record::{Record, read};
 
 use crate::model::{Clock, FlowEvent, Instant, Lookup, Loss, SampleEvent};
 

@@ -72,7 +72,9 @@ fn wrong_arguments_are_usage_errors() {
     for (arguments, message) in [
         (&["--not"] as &[&str], "--not: no filter follows"),
         (&["--proto", "tpc"], "--proto: 'tpc' is not a known protocol"),
-        (&["-f", "--until", "5m"], "cannot be used with"),
+        (&["-f", "--until", "5m"], "--until: '5m' has been already"),
+        (&["--watch"], "--watch: standard output is no terminal"),
+        (&["--watch", "-f"], "--watch and --follow exclude each other"),
         (&["--socket", "none"], "--socket: 'none' is no socket"),
         (&["stray"], "unexpected argument 'stray'"),
     ] {

@@ -1,17 +1,14 @@
-//! What an agent says, on the terminal.
+//! What an agent says, on standard output.
 
-use std::{
-    io::{self, ErrorKind, Write},
-    time::Instant,
-};
-
+use jiff::Timestamp;
 use tokio::signal::ctrl_c;
 
 use super::{
     super::{Exit, Failure, terminal},
     failure,
+    printer::{Printer, Stop},
 };
-use crate::serve::flows::{Answer, Format, Notice, Reader, Request};
+use crate::serve::flows::{Answer, Notice, Reader, Request};
 
 /// How reading ended.
 enum End {
@@ -22,81 +19,62 @@ enum End {
     Interrupted,
 }
 
-/// What was shown.
-#[derive(Default)]
-struct Shown {
-    lines: u64,
-    missed: u64,
-}
-
-/// Writes lines until there are no more. Of one that follows, says at the end how many there were.
+/// Writes lines until there are no more. Of one that follows or is interrupted, says at the end how many there were.
 pub(super) async fn show(mut reader: Reader, request: &Request) -> Result<(), Failure> {
-    let begin = Instant::now();
-    let mut shown = Shown::default();
+    let mut printer = Printer::new(request);
     let end = tokio::select! {
-        end = copy(&mut reader, request, &mut shown) => end?,
+        end = copy(&mut reader, &mut printer) => end?,
         _ = ctrl_c() => End::Interrupted,
     };
     let stopped = match end {
+        End::Closed => return Ok(()),
+        End::Done if !request.follow => return Ok(()),
+        End::Done if is_over(request) => "",
         End::Done => "; the agent has stopped",
         End::Interrupted => "",
-        End::Closed => return Ok(()),
     };
-    if request.follow {
-        let Shown { lines, missed } = shown;
-        terminal::note(&format!(
-            "{lines} lines, {missed} events missed, in {} s{stopped}",
-            begin.elapsed().as_secs()
-        ));
-    }
+    // What had been taken from the agent is shown.
+    let _ = printer.flush();
+    terminal::note(&format!("{}{stopped}", printer.summary()));
     Ok(())
 }
 
-async fn copy(reader: &mut Reader, request: &Request, shown: &mut Shown) -> Result<End, Failure> {
-    let mut output = io::BufWriter::new(io::stdout());
-    let mut header_follows = request.style.format == Format::Csv;
+/// Whether the span has come to its end.
+fn is_over(request: &Request) -> bool {
+    request.until_ns.is_some_and(|until| i128::from(until) <= Timestamp::now().as_nanosecond())
+}
+
+async fn copy(reader: &mut Reader, printer: &mut Printer) -> Result<End, Failure> {
     loop {
-        if reader.has_to_wait()
-            && let Err(error) = output.flush()
-        {
-            return closed(&error);
-        }
-        let written = match reader.next().await.map_err(|error| failure(&error))? {
-            Answer::Line(line) => {
-                shown.lines += u64::from(!std::mem::take(&mut header_follows));
-                output.write_all(line)
-            }
-            Answer::Notice(Notice::Missed { events }) => {
-                shown.missed += events;
-                tell_missed(events, request, &mut output)
-            }
-            Answer::Notice(Notice::Refused { reason }) => {
-                return Err(Failure::new(Exit::Failed, format!("the agent refuses: {reason}")));
-            }
-            Answer::Notice(Notice::Done) => {
-                return output.flush().map_or_else(|error| closed(&error), |()| Ok(End::Done));
-            }
+        let done = match next(reader, printer).await? {
+            Ok(done) => done,
+            Err(Stop::Closed) => return Ok(End::Closed),
+            Err(Stop::Failed(failure)) => return Err(failure),
         };
-        if let Err(error) = written {
-            return closed(&error);
+        if done {
+            return Ok(End::Done);
         }
     }
 }
 
-/// Where it happened: in JSON as a line among the others, else beside them.
-fn tell_missed(events: u64, request: &Request, output: &mut impl Write) -> io::Result<()> {
-    if request.style.format == Format::Json {
-        return writeln!(output, "{{\"event\":\"missed\",\"events\":{events}}}");
+/// Takes the next answer to standard output, and whether that was all.
+async fn next(reader: &mut Reader, printer: &mut Printer) -> Result<Result<bool, Stop>, Failure> {
+    if reader.has_to_wait()
+        && let Err(stop) = printer.flush()
+    {
+        return Ok(Err(stop));
     }
-    output.flush()?;
-    terminal::note(&format!("{events} events missed: the output was read too slowly"));
-    Ok(())
+    let written = match reader.next().await.map_err(|error| failure(&error))? {
+        Answer::Line(line) => printer.line(line),
+        Answer::Notice(Notice::Missed { events }) => printer.missed(events),
+        Answer::Notice(Notice::Page) => Ok(()),
+        Answer::Notice(Notice::Refused { reason }) => return Err(refused(&reason)),
+        Answer::Notice(Notice::Done) => return Ok(printer.flush().map(|()| true)),
+    };
+    Ok(written.map(|()| false))
 }
 
-/// A closed pipe is a success: who reads decides how much to read.
-fn closed(error: &io::Error) -> Result<End, Failure> {
-    if error.kind() == ErrorKind::BrokenPipe {
-        return Ok(End::Closed);
-    }
-    Err(Failure::new(Exit::Failed, format!("cannot write to standard output: {error}")))
+/// The agent does not answer this.
+pub(super) fn refused(reason: &str) -> Failure {
+    Failure::new(Exit::Failed, format!("the agent refuses: {reason}"))
 }
