@@ -13,6 +13,8 @@ mod support;
 mod crowd;
 #[path = "flows/largest.rs"]
 mod largest;
+#[path = "flows/own.rs"]
+mod own;
 
 use std::{
     fs,

@@ -26,6 +26,7 @@ mod told;
 use std::{path::Path, sync::Arc, time::Duration};
 
 use tokio::{
+    net::UnixStream,
     signal::unix::{SignalKind, signal},
     sync::{mpsc, oneshot, watch},
 };
@@ -57,12 +58,30 @@ const HISTORY: flows::Limits = flows::Limits { bytes: 64 << 20, age: Duration::f
 
 /// Observes until SIGINT or SIGTERM. Whatever can fail fails before anything is attached.
 pub async fn run(config: Config) -> Result<(), AgentError> {
+    start(config, None).await
+}
+
+/// Observes for one reader at the other end of a connection, as long as it is there. `begins` is called when nothing
+/// can hinder it any more.
+pub async fn observe(
+    config: Config,
+    reader: UnixStream,
+    begins: impl FnOnce() + Send + 'static,
+) -> Result<(), AgentError> {
+    start(config, Some((reader, Box::new(begins)))).await
+}
+
+/// A reader in this process, and how to tell it that observing begins.
+type Own = (UnixStream, Box<dyn FnOnce() + Send>);
+
+async fn start(config: Config, own: Option<Own>) -> Result<(), AgentError> {
     let signals = Signals::new()?;
     let (stop, stopped) = watch::channel(false);
     let stop = Arc::new(stop);
     let listeners = serve::bind(&config.listen).await?;
-    // Without a socket nobody could ask for it.
-    let history = config.socket.is_some().then(|| Arc::new(History::new(HISTORY)));
+    // Without a reader or a socket nobody could ask for it.
+    let is_asked = config.socket.is_some() || own.is_some();
+    let history = is_asked.then(|| Arc::new(History::new(HISTORY)));
     let flow_log = FlowLog::open(&config, history.clone(), Arc::clone(&stop))?;
     let mut datapath = Datapath::load(&Options {
         flow_entries: config.max_flows.saturating_mul(ENTRIES_PER_FLOW),
@@ -92,9 +111,19 @@ pub async fn run(config: Config) -> Result<(), AgentError> {
     }
     let (running, questions) = running::channel();
     let readers = Arc::new(Counts::default());
-    if let (Some(socket), Some(history)) = (socket, history) {
+    if let Some(history) = history {
         let source = Source { history, running, counts: Arc::clone(&readers) };
-        servers.push(tokio::spawn(flows::serve(socket, source)));
+        if let Some((reader, begins)) = own {
+            begins();
+            let (source, stop) = (source.clone(), Arc::clone(&stop));
+            servers.push(tokio::spawn(async move {
+                flows::serve_one(reader, &source).await;
+                stop.send_replace(true);
+            }));
+        }
+        if let Some(socket) = socket {
+            servers.push(tokio::spawn(flows::serve(socket, source)));
+        }
     }
     info!(
         version = env!("CARGO_PKG_VERSION"),

@@ -10,6 +10,33 @@ use super::{
 };
 use crate::serve::flows::{Answer, Notice, Reader, Request};
 
+/// Who tells.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Source {
+    /// An agent that runs anyhow.
+    Agent,
+    /// One in this process, which ends when we are told to, and then still has something to say.
+    Own,
+}
+
+impl Source {
+    /// Is ready when we have to end without waiting for it.
+    pub(super) async fn interrupted(self) {
+        match self {
+            Self::Agent => drop(ctrl_c().await),
+            Self::Own => std::future::pending().await,
+        }
+    }
+
+    /// What is to be said when it has ended by itself.
+    pub(super) fn farewell(self) -> &'static str {
+        match self {
+            Self::Agent => "; the agent has stopped",
+            Self::Own => "",
+        }
+    }
+}
+
 /// How reading ended.
 enum End {
     /// Everything was said.
@@ -20,17 +47,21 @@ enum End {
 }
 
 /// Writes lines until there are no more. Of one that follows or is interrupted, says at the end how many there were.
-pub(super) async fn show(mut reader: Reader, request: &Request) -> Result<(), Failure> {
+pub(super) async fn show(
+    mut reader: Reader,
+    request: &Request,
+    source: Source,
+) -> Result<(), Failure> {
     let mut printer = Printer::new(request);
     let end = tokio::select! {
         end = copy(&mut reader, &mut printer) => end?,
-        _ = ctrl_c() => End::Interrupted,
+        () = source.interrupted() => End::Interrupted,
     };
     let stopped = match end {
         End::Closed => return Ok(()),
         End::Done if !request.follow => return Ok(()),
         End::Done if is_over(request) => "",
-        End::Done => "; the agent has stopped",
+        End::Done => source.farewell(),
         End::Interrupted => "",
     };
     // What had been taken from the agent is shown.

@@ -3,15 +3,12 @@
 use std::io::{self, Write as _};
 
 use jiff::{Timestamp, tz::TimeZone};
-use tokio::signal::{
-    ctrl_c,
-    unix::{SignalKind, signal},
-};
+use tokio::signal::unix::{SignalKind, signal};
 
 use super::{
     super::{Exit, Failure, terminal},
     failure,
-    show::refused,
+    show::{Source, refused},
     width,
 };
 use crate::serve::flows::{Answer, Notice, Order, Reader, Request};
@@ -44,14 +41,18 @@ impl Drop for Screen {
 }
 
 /// Shows page after page until interrupted, or until the agent stops.
-pub(super) async fn watch(mut reader: Reader, request: &Request) -> Result<(), Failure> {
+pub(super) async fn watch(
+    mut reader: Reader,
+    request: &Request,
+    source: Source,
+) -> Result<(), Failure> {
     let mut terminate =
         signal(SignalKind::terminate()).map_err(|error| Failure::caused(Exit::Failed, &error))?;
     let mut pages = 0_u64;
     let screen = Screen::enter()?;
     let end = tokio::select! {
-        end = turn(&mut reader, request, &mut pages) => end.map(|()| "; the agent has stopped"),
-        _ = ctrl_c() => Ok(""),
+        end = turn(&mut reader, request, &mut pages) => end.map(|()| source.farewell()),
+        () = source.interrupted() => Ok(""),
         _ = terminate.recv() => Ok(""),
     };
     drop(screen);

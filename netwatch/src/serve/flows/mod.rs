@@ -28,7 +28,7 @@ pub use client::{Answer, ClientError, Reader};
 pub use filter::{Criterion, Facts, Filter, Kind, Pattern, Term};
 pub use history::{History, Limits};
 pub use request::{Command, Format, Notice, Request, Style};
-pub use server::serve;
+pub use server::{serve, serve_one};
 pub use socket::{Socket, bind};
 pub use source::{Counts, Running, Source};
 pub use top::{FlowName, Order, Ranking, Top, Totals};

@@ -62,6 +62,18 @@ pub async fn serve<E: Event>(socket: Socket, source: Source<E>) {
     readers.shutdown().await;
 }
 
+/// Serves one reader that needs no socket to come, until it has gone or the history is closed.
+pub async fn serve_one<E: Event>(stream: UnixStream, source: &Source<E>) {
+    let closed = async {
+        source.history.closed().await;
+        sleep(GRACE).await;
+    };
+    tokio::select! {
+        () = reader::answer(stream, source) => {}
+        () = closed => {}
+    }
+}
+
 /// Says why, and closes.
 async fn refuse(mut stream: UnixStream, reason: &str) {
     let line = Notice::Refused { reason: reason.to_owned() }.line();
