@@ -9,6 +9,8 @@
 
 mod support;
 
+#[path = "flows/abuse.rs"]
+mod abuse;
 #[path = "flows/crowd.rs"]
 mod crowd;
 #[path = "flows/largest.rs"]
@@ -36,18 +38,17 @@ use support::{
 
 /// Runs a test with an agent that observes one end of a veth pair, and a sender at it.
 fn observed(body: impl FnOnce(Agent, Sender) + Send + 'static) {
+    observed_with(&[], body);
+}
+
+/// The same with more arguments.
+fn observed_with(more: &'static [&'static str], body: impl FnOnce(Agent, Sender) + Send + 'static) {
     let _alone = serial::alone();
     in_new_namespace(|| {
         run("ip", &["link", "set", "lo", "up"]);
         let [one, _] = veth::pair(["one", "two"], 1_500);
-        let agent = Agent::start(&[
-            "--interface",
-            "one",
-            "--flow-idle-timeout",
-            "1h",
-            "--flow-active-timeout",
-            "1h",
-        ]);
+        let patient = ["--flow-idle-timeout", "1h", "--flow-active-timeout", "1h"];
+        let agent = Agent::start(&[&["--interface", "one"], &patient[..], more].concat());
         body(agent, Sender::at(one));
     });
 }

@@ -3,6 +3,7 @@
 mod connection;
 mod filter;
 mod history;
+mod nonsense;
 mod place;
 mod top;
 
