@@ -161,6 +161,24 @@ fn without_a_flow_log_there_are_flows_all_the_same() {
 
 #[test]
 #[ignore = "needs root: cargo xtask test"]
+fn one_who_follows_until_a_time_ends_by_itself() {
+    observed(|agent, mut sender| {
+        send(&agent, &mut sender, 1_000..1_001);
+        let output = netwatch()
+            .args(["flows", "-f", "--until", "+500ms", "-o", "csv", "--socket"])
+            .arg(agent.socket())
+            .output()
+            .unwrap();
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(0), "{said}");
+        assert_eq!(String::from_utf8(output.stdout).unwrap().lines().count(), 2, "with a header");
+        assert!(said.starts_with("netwatch: 1 line, 0 events missed, in "), "{said}");
+        assert!(said.ends_with(" s\n"), "the agent has not stopped: {said}");
+    });
+}
+
+#[test]
+#[ignore = "needs root: cargo xtask test"]
 fn a_follower_sees_what_comes_and_says_in_the_end_how_much() {
     observed(|agent, mut sender| {
         send(&agent, &mut sender, 1_000..1_001);

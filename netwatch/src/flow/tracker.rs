@@ -168,7 +168,7 @@ impl Tracker {
     }
 
     /// Those that have started and go on, as they are now.
-    pub fn running<'a>(&'a self) -> impl Iterator<Item = Report<'a>> {
+    pub fn running(&self) -> impl Iterator<Item = Report<'_>> {
         let open = |flow: &&Conversation| matches!(flow.stage, Stage::Open);
         self.table
             .iter()

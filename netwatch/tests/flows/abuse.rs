@@ -25,8 +25,8 @@ fn damaged(random: &mut fastrand::Rng) -> Vec<u8> {
         1 => bytes.truncate(random.usize(..bytes.len())),
         2 => bytes = "[".repeat(random.usize(1..16_000)).into_bytes(),
         3 => {
-            bytes =
-                format!("{{\"command\":\"{}\"", "x".repeat(random.usize(1..40_000))).into_bytes()
+            let long = "x".repeat(random.usize(1..40_000));
+            bytes = format!("{{\"command\":\"{long}\"").into_bytes();
         }
         _ => {
             for _ in 0..random.usize(1..4) {

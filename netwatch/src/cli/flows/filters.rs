@@ -50,9 +50,11 @@ const FILTERS: [Row; 9] = [
 /// One word, or several between commas.
 fn events(text: &str) -> Result<Criterion, Wrong> {
     let one = |word: &str| {
-        value::choice(word, &Kind::WORDS).map_err(|wrong| match text == word {
-            true => wrong,
-            false => Wrong::new(format!("has an unknown word: '{word}'"), wrong.hint),
+        value::choice(word, &Kind::WORDS).map_err(|wrong| {
+            if text == word {
+                return wrong;
+            }
+            Wrong::new(format!("has an unknown word: '{word}'"), wrong.hint)
         })
     };
     text.split(',').map(|word| one(word.trim())).collect::<Result<_, _>>().map(Criterion::Events)

@@ -86,7 +86,10 @@ impl Printer {
 
     /// What was shown, for the end.
     pub(super) fn summary(&self) -> String {
-        let Self { lines, missed, begin, .. } = self;
-        format!("{lines} lines, {missed} events missed, in {} s", begin.elapsed().as_secs())
+        let count = |number: u64, what: &str| {
+            format!("{number} {what}{}", if number == 1 { "" } else { "s" })
+        };
+        let (lines, missed) = (count(self.lines, "line"), count(self.missed, "event"));
+        format!("{lines}, {missed} missed, in {} s", self.begin.elapsed().as_secs())
     }
 }

@@ -48,19 +48,27 @@ pub(super) async fn watch(
 ) -> Result<(), Failure> {
     let mut terminate =
         signal(SignalKind::terminate()).map_err(|error| Failure::caused(Exit::Failed, &error))?;
-    let mut pages = 0_u64;
+    let mut seen = Seen::default();
     let screen = Screen::enter()?;
     let end = tokio::select! {
-        end = turn(&mut reader, request, &mut pages) => end.map(|()| source.farewell()),
+        end = turn(&mut reader, request, &mut seen) => end.map(|()| source.farewell()),
         () = source.interrupted() => Ok(""),
         _ = terminate.recv() => Ok(""),
     };
     drop(screen);
-    terminal::note(&format!("{pages} pages{}", end?));
+    let Seen { pages, missed } = seen;
+    terminal::note(&format!("{pages} pages, {missed} events missed{}", end?));
     Ok(())
 }
 
-async fn turn(reader: &mut Reader, request: &Request, pages: &mut u64) -> Result<(), Failure> {
+/// What was shown.
+#[derive(Default)]
+struct Seen {
+    pages: u64,
+    missed: u64,
+}
+
+async fn turn(reader: &mut Reader, request: &Request, seen: &mut Seen) -> Result<(), Failure> {
     let mut lines = Vec::new();
     loop {
         let is_last = match reader.next().await.map_err(|error| failure(&error))? {
@@ -68,13 +76,16 @@ async fn turn(reader: &mut Reader, request: &Request, pages: &mut u64) -> Result
                 lines.push(String::from_utf8_lossy(line).trim_end().to_owned());
                 continue;
             }
-            Answer::Notice(Notice::Missed { .. }) => continue,
+            Answer::Notice(Notice::Missed { events }) => {
+                seen.missed += events;
+                continue;
+            }
             Answer::Notice(Notice::Refused { reason }) => return Err(refused(&reason)),
             Answer::Notice(Notice::Page) => false,
             Answer::Notice(Notice::Done) => true,
         };
         write(&page(&title(request), &lines, terminal::size().unwrap_or(SIZE)))?;
-        *pages += 1;
+        seen.pages += 1;
         if is_last {
             return Ok(());
         }

@@ -47,7 +47,9 @@ pub fn read(line: &[u8]) -> Result<(Record, Clock), String> {
 }
 
 fn object<'a, T: Deserialize<'a>>(line: &'a [u8]) -> Result<T, String> {
-    serde_json::from_slice(line).map_err(|error| error.to_string())
+    // It counts lines within what it is given, which is always one.
+    serde_json::from_slice(line)
+        .map_err(|error| error.to_string().replace(" at line 1 column ", " at column "))
 }
 
 #[derive(Deserialize)]
@@ -92,6 +94,7 @@ struct FlagsRecord {
 }
 
 #[derive(Deserialize)]
+#[expect(clippy::struct_field_names, reason = "a field's unit is part of its name in the record")]
 struct HandshakeRecord {
     answered_ns: u64,
     server_ns: u64,

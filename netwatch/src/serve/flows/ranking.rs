@@ -37,9 +37,9 @@ pub(super) async fn rank<E: Event>(
                 let facts = event.facts();
                 if request.spans(&facts) {
                     if request.filter.admits(&facts) {
-                        past.offer(event)
+                        past.offer(event);
                     } else {
-                        past.remove(event)
+                        past.remove(event);
                     }
                 }
             }
@@ -47,7 +47,9 @@ pub(super) async fn rank<E: Event>(
             tokio::task::yield_now().await;
         }
         let mut now = past.clone();
-        running.iter().for_each(|event| now.offer(event));
+        for event in &running {
+            now.offer(event);
+        }
         for event in now.events() {
             lines.event(&**event, request.style)?;
             if lines.is_full() {

@@ -14,7 +14,7 @@ pub(super) struct Damage {
 }
 
 impl Damage {
-    pub(super) fn note(&mut self, file: &Path, line: Option<u64>, what: String) {
+    pub(super) fn note(&mut self, file: &Path, line: Option<u64>, what: &str) {
         self.count += 1;
         if self.first.len() < TOLD {
             let file = if file.as_os_str() == "-" {

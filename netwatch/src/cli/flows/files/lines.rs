@@ -156,7 +156,8 @@ mod tests {
 
     #[test]
     fn what_was_compressed_and_cut_off_is_read_as_far_as_it_goes() {
-        let text: String = (0..5_000).map(|number| format!("{}\n", number * number)).collect();
+        let squares: Vec<String> = (0..5_000).map(|number| (number * number).to_string()).collect();
+        let text = squares.join("\n");
         let mut bytes = compressed(&text);
         bytes.truncate(bytes.len() / 2);
         let mut found = all(&bytes);

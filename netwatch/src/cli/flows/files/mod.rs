@@ -5,7 +5,7 @@ mod lines;
 
 use std::{
     collections::VecDeque,
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -46,13 +46,11 @@ pub(super) async fn show(files: Vec<PathBuf>, request: Request) -> Result<(), Fa
         _ = ctrl_c() => true,
     };
     stop.store(true, Ordering::Relaxed);
-    match timeout(PATIENCE, end).await {
-        Ok(end) => finish(end, interrupted),
-        Err(_) => {
-            terminal::note("interrupted while waiting for more to read");
-            Ok(())
-        }
+    if let Ok(end) = timeout(PATIENCE, end).await {
+        return finish(end, interrupted);
     }
+    terminal::note("interrupted while waiting for more to read");
+    Ok(())
 }
 
 /// How reading ended, what was shown, and what could not be read.
@@ -120,11 +118,11 @@ impl Reading {
         self.printer.flush()
     }
 
-    fn read_file(&mut self, file: &PathBuf) -> Result<(), Stop> {
+    fn read_file(&mut self, file: &Path) -> Result<(), Stop> {
         let mut lines = match Lines::open(file) {
             Ok(lines) => lines,
             Err(error) => {
-                self.damage.note(file, None, error.to_string());
+                self.damage.note(file, None, &error.to_string());
                 return Ok(());
             }
         };
@@ -137,14 +135,14 @@ impl Reading {
                 Ok(None) => break,
                 // What is behind it cannot be read either.
                 Err(lines::Error::Unreadable(error)) => {
-                    self.damage.note(file, Some(lines.number()), error.to_string());
+                    self.damage.note(file, Some(lines.number()), &error.to_string());
                     break;
                 }
                 Err(lines::Error::TooLong) => Err(lines::Error::TooLong.to_string()),
             };
             match event {
                 Ok(event) => self.take(event)?,
-                Err(what) => self.damage.note(file, Some(lines.number()), what),
+                Err(what) => self.damage.note(file, Some(lines.number()), &what),
             }
         }
         Ok(())

@@ -68,7 +68,9 @@ impl Event for Flow {
 
 fn top(sort: Order, count: usize, events: &[Flow]) -> Vec<u64> {
     let mut top = Top::new(Ranking { sort, top: count });
-    events.iter().for_each(|event| top.offer(&Arc::new(event.clone())));
+    for event in events {
+        top.offer(&Arc::new(event.clone()));
+    }
     top.events().map(|event| event.id).collect()
 }
 
@@ -98,7 +100,9 @@ fn the_last_word_about_a_flow_stays_in_whatever_order_it_comes() {
         [end.clone(), Flow::new(1, Kind::Update, 5, 500), Flow::new(1, Kind::Start, 1, 100)],
     ] {
         let mut top = Top::new(Ranking { sort: Order::Bytes, top: 9 });
-        events.iter().for_each(|event| top.offer(&Arc::new(event.clone())));
+        for event in &events {
+            top.offer(&Arc::new(event.clone()));
+        }
         let kinds: Vec<Kind> = top.events().map(|event| event.kind).collect();
         assert_eq!(kinds, [Kind::End]);
         top.remove(&events[0]);
@@ -136,7 +140,9 @@ struct Asked {
 
 async fn ask(events: &[Flow], running: &[Flow], request: &str) -> Asked {
     let history = Arc::new(History::new(Limits { bytes: 1 << 20, age: Duration::from_hours(1) }));
-    events.iter().for_each(|event| history.publish(Arc::new(event.clone()), Instant::now()));
+    for event in events {
+        history.publish(Arc::new(event.clone()), Instant::now());
+    }
     let running = Arc::new(Mutex::new(running.to_vec()));
     let counts = Arc::new(Counts::default());
     let now = Arc::clone(&running);
