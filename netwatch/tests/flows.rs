@@ -124,6 +124,27 @@ fn filtered_flows_are_exactly_those_of_the_flow_log() {
     });
 }
 
+/// In each format, and one after the other.
+#[test]
+#[ignore = "needs root: cargo xtask test"]
+fn from_its_log_an_agent_says_the_same_as_from_its_memory() {
+    observed(|agent, mut sender| {
+        send(&agent, &mut sender, 1_000..1_200);
+        let log = agent.log();
+        for format in ["text", "wide", "json", "csv"] {
+            for filter in [&["--since", "1h"] as &[&str], &["--port", "1007"], &["-n", "7"]] {
+                let asked = [&["-o", format], filter].concat();
+                let output =
+                    netwatch().args(["flows", "--file"]).arg(&log).args(&asked).output().unwrap();
+                assert_eq!(output.status.code(), Some(0));
+                let kept = String::from_utf8(output.stdout).unwrap();
+                let kept: Vec<&str> = kept.lines().collect();
+                assert_eq!(kept, flows(&agent, &asked), "{format} {filter:?}");
+            }
+        }
+    });
+}
+
 /// Nothing else asks the agent to make lines.
 #[test]
 #[ignore = "needs root: cargo xtask test"]

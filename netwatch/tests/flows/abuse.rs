@@ -11,7 +11,7 @@ use serde_json::Value;
 
 use super::{
     crowd::{ask, following, next},
-    flows, log, observed, observed_with, send,
+    flows, frame, log, observed, observed_with, send,
     support::{agent::Agent, frames::Sender, wait::PATIENCE},
 };
 
@@ -139,6 +139,39 @@ fn one_that_says_nothing_is_sent_away() {
         assert_eq!(next(&mut silent), r#"{"event":"refused","reason":"no request within 5 s"}"#);
         assert_eq!(silent.read(&mut [0]).unwrap(), 0);
         assert!(next(&mut slow).starts_with(r#"{"event":"refused","#));
+    });
+}
+
+#[test]
+#[ignore = "needs root: cargo xtask test"]
+fn as_many_watchers_as_there_may_be_get_their_pages() {
+    observed(|agent, mut sender| {
+        send(&agent, &mut sender, 1_000..1_100);
+        let request = r#"{"command":"flows","follow":true,"style":{"format":"json"},"rank":{"sort":"packets","top":2}}"#;
+        let mut watchers: Vec<_> = (0..64).map(|_| ask(&agent, request)).collect();
+        // The flow of the second page has more packets than the others by then.
+        for (round, port) in [(0, 0), (1, 1_050_u16)] {
+            for _ in 0..round * 3 {
+                sender.send(&frame(port));
+            }
+            for watcher in &mut watchers {
+                loop {
+                    let page = [next(watcher), next(watcher), next(watcher)];
+                    assert_eq!(page[2], r#"{"event":"page"}"#);
+                    // One that was on its way already.
+                    if round == 0 || page[0].contains(&format!("\"port\":{port}")) {
+                        break;
+                    }
+                }
+            }
+            assert_eq!(agent.metrics().count("netwatch_flow_readers", &[]), 64);
+        }
+        assert_eq!(agent.metrics().count("netwatch_flow_log_lines_lost_total", &[]), 0);
+        let stopped = agent.stop(libc::SIGTERM);
+        assert!(stopped.status.success(), "{}", stopped.stderr);
+        for watcher in &mut watchers {
+            while next(watcher) != r#"{"event":"done"}"# {}
+        }
     });
 }
 

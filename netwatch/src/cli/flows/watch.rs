@@ -46,8 +46,10 @@ pub(super) async fn watch(
     request: &Request,
     source: Source,
 ) -> Result<(), Failure> {
-    let mut terminate =
-        signal(SignalKind::terminate()).map_err(|error| Failure::caused(Exit::Failed, &error))?;
+    let hear = |kind| signal(kind).map_err(|error| Failure::caused(Exit::Failed, &error));
+    let mut terminate = hear(SignalKind::terminate())?;
+    // Heard and not followed: Ctrl-Z would leave the shell on this screen.
+    let _suspend = hear(SignalKind::from_raw(libc::SIGTSTP))?;
     let mut seen = Seen::default();
     let screen = Screen::enter()?;
     let end = tokio::select! {
