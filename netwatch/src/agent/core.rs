@@ -21,7 +21,7 @@ use super::{
     dropping::Dropping,
     flow_log::{FlowLog, Line},
     naming,
-    running::Question,
+    running::{QUESTIONS, Question},
     sizes::Sizes,
 };
 use crate::{
@@ -153,9 +153,9 @@ impl Core {
                     // Whoever asked may have gone.
                     let _ = scrape.send(snapshot);
                 }
-                Some(question) = after(next_answer, &mut questions) => {
+                Some(asked) = after(next_answer, &mut questions) => {
                     let begin = tokio::time::Instant::now();
-                    self.answer(question);
+                    self.answer(asked);
                     next_answer = begin + begin.elapsed() * ANSWERING_SHARE;
                 }
             }
@@ -278,13 +278,15 @@ impl Core {
     }
 }
 
-/// The next question, at this time at the earliest.
+/// The next questions, at this time at the earliest.
 async fn after(
     time: tokio::time::Instant,
     questions: &mut mpsc::Receiver<Question>,
-) -> Option<Question> {
+) -> Option<Vec<Question>> {
     sleep_until(time).await;
-    questions.recv().await
+    let mut asked = Vec::new();
+    let count = questions.recv_many(&mut asked, QUESTIONS).await;
+    (count > 0).then_some(asked)
 }
 
 /// From the beginning of a reading that took so long, and found that so many entries had given way, to the next one.

@@ -5,10 +5,10 @@ use std::sync::Arc;
 use tokio::sync::{mpsc, oneshot};
 
 use super::{core::Core, flow_log::Line, told::Told};
-use crate::serve::flows::{Event as _, Ranking, Request, Running, Top};
+use crate::serve::flows::{Event as _, READERS, Ranking, Request, Running, Top};
 
-/// Questions that may wait for the core.
-const QUESTIONS: usize = 16;
+/// Questions that may wait for the core: one of each reader.
+pub(super) const QUESTIONS: usize = READERS;
 
 /// Which flows, and who wants to know.
 pub(super) struct Question {
@@ -34,21 +34,25 @@ pub(super) fn channel() -> (Running<Told>, mpsc::Receiver<Question>) {
 }
 
 impl Core {
-    /// Answers with the flows as they are at this moment.
-    pub(super) fn answer(&mut self, question: Question) {
-        let Question { request, ranking, reply } = question;
+    /// Answers with the flows as they are at this moment. All who have asked by now share the way through them.
+    pub(super) fn answer(&mut self, questions: Vec<Question>) {
         self.read_flows();
         let Self { tracker, crossed, directory, clock, .. } = self;
-        let mut top = Top::new(ranking);
+        let mut asked: Vec<_> =
+            questions.into_iter().map(|asked| (Top::new(asked.ranking), asked)).collect();
         for report in tracker.running() {
             let mut event = Box::new(report.event());
             crossed.name(&mut event.flow, directory);
             let told = Arc::new(Told { line: Line::Flow(event), clock: *clock });
-            if request.wants(&told.facts()) {
-                top.offer(&told);
+            for (top, question) in &mut asked {
+                if question.request.wants(&told.facts()) {
+                    top.offer(&told);
+                }
             }
         }
-        // Whoever asked may have gone.
-        let _ = reply.send(top.events().cloned().collect());
+        for (top, Question { reply, .. }) in asked {
+            // Whoever asked may have gone.
+            let _ = reply.send(top.events().cloned().collect());
+        }
     }
 }
