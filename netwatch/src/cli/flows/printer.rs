@@ -40,6 +40,12 @@ impl From<io::Error> for Stop {
     }
 }
 
+impl From<Failure> for Stop {
+    fn from(failure: Failure) -> Self {
+        Self::Failed(failure)
+    }
+}
+
 impl Printer {
     pub(super) fn new(request: &Request) -> Self {
         let format = request.style.format;

@@ -37,15 +37,6 @@ impl Source {
     }
 }
 
-/// How reading ended.
-enum End {
-    /// Everything was said.
-    Done,
-    /// Who reads our output has gone.
-    Closed,
-    Interrupted,
-}
-
 /// Writes lines until there are no more. Of one that follows or is interrupted, says at the end how many there were.
 pub(super) async fn show(
     mut reader: Reader,
@@ -54,19 +45,18 @@ pub(super) async fn show(
 ) -> Result<(), Failure> {
     let mut printer = Printer::new(request);
     let end = tokio::select! {
-        end = copy(&mut reader, &mut printer) => end?,
-        () = source.interrupted() => End::Interrupted,
+        copied = copy(&mut reader, &mut printer) => copied.map(|()| {
+            let farewell = if is_over(request) { "" } else { source.farewell() };
+            request.follow.then_some(farewell)
+        }),
+        // What had been taken from the agent is shown.
+        () = source.interrupted() => printer.flush().map(|()| Some("")),
     };
-    let stopped = match end {
-        End::Closed => return Ok(()),
-        End::Done if !request.follow => return Ok(()),
-        End::Done if is_over(request) => "",
-        End::Done => source.farewell(),
-        End::Interrupted => "",
-    };
-    // What had been taken from the agent is shown.
-    let _ = printer.flush();
-    terminal::note(&format!("{}{stopped}", printer.summary()));
+    match end {
+        Ok(Some(farewell)) => terminal::note(&format!("{}{farewell}", printer.summary())),
+        Ok(None) | Err(Stop::Closed) => {}
+        Err(Stop::Failed(failure)) => return Err(failure),
+    }
     Ok(())
 }
 
@@ -75,34 +65,19 @@ fn is_over(request: &Request) -> bool {
     request.until_ns.is_some_and(|until| i128::from(until) <= Timestamp::now().as_nanosecond())
 }
 
-async fn copy(reader: &mut Reader, printer: &mut Printer) -> Result<End, Failure> {
+async fn copy(reader: &mut Reader, printer: &mut Printer) -> Result<(), Stop> {
     loop {
-        let done = match next(reader, printer).await? {
-            Ok(done) => done,
-            Err(Stop::Closed) => return Ok(End::Closed),
-            Err(Stop::Failed(failure)) => return Err(failure),
-        };
-        if done {
-            return Ok(End::Done);
+        if reader.has_to_wait() {
+            printer.flush()?;
+        }
+        match reader.next().await.map_err(|error| failure(&error))? {
+            Answer::Line(line) => printer.line(line)?,
+            Answer::Notice(Notice::Missed { events }) => printer.missed(events)?,
+            Answer::Notice(Notice::Page) => {}
+            Answer::Notice(Notice::Refused { reason }) => return Err(refused(&reason).into()),
+            Answer::Notice(Notice::Done) => return printer.flush(),
         }
     }
-}
-
-/// Takes the next answer to standard output, and whether that was all.
-async fn next(reader: &mut Reader, printer: &mut Printer) -> Result<Result<bool, Stop>, Failure> {
-    if reader.has_to_wait()
-        && let Err(stop) = printer.flush()
-    {
-        return Ok(Err(stop));
-    }
-    let written = match reader.next().await.map_err(|error| failure(&error))? {
-        Answer::Line(line) => printer.line(line),
-        Answer::Notice(Notice::Missed { events }) => printer.missed(events),
-        Answer::Notice(Notice::Page) => Ok(()),
-        Answer::Notice(Notice::Refused { reason }) => return Err(refused(&reason)),
-        Answer::Notice(Notice::Done) => return Ok(printer.flush().map(|()| true)),
-    };
-    Ok(written.map(|()| false))
 }
 
 /// The agent does not answer this.
