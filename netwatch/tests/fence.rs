@@ -35,6 +35,9 @@ const LIBRARIES: &[(&str, &str)] = &[
     ("domain", "dns"),
     // Only the configuration of the kernel, in the file that is compressed.
     ("flate2", "doctor"),
+    ("flate2", "cli"),
+    ("terminal_size", "cli"),
+    ("unicode_width", "cli"),
 ];
 
 const MOST_LINES: usize = 500;

@@ -46,4 +46,10 @@ pub(super) fn collect(snapshot: &Snapshot, families: &mut Families) {
     families.add(Metric::DropsMissed, [], agent.drops_missed);
     families.add(Metric::FlowLogLines, [], agent.log_lines);
     families.add(Metric::FlowLogLinesLost, [], agent.log_lines_lost);
+
+    let readers = &agent.readers;
+    families.add(Metric::FlowReaders, [], readers.connected);
+    families.add(Metric::FlowReadersRefused, [], readers.refused);
+    families.add(Metric::FlowReaderLines, [], readers.lines);
+    families.add(Metric::FlowReaderLinesLost, [], readers.lost);
 }

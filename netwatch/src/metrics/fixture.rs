@@ -10,7 +10,7 @@ use crate::model::{
     AgentStatus, AttachStatus, Attachment, Container, ContainerSizes, ContainerTraffic, DnsCounts,
     DropTotal, Edge, EdgeTraffic, EndReason, EntrySide, Feature, FlowTotals, Instant, Interface,
     InterfaceCounters, InterfaceKind, InterfaceSnapshot, InterfaceTally, ProgramRuns, Protocol,
-    Sample, SizeHistogram, Snapshot, Source, Tally,
+    ReaderStatus, Sample, SizeHistogram, Snapshot, Source, Tally,
 };
 
 pub(super) fn tally(packets: u64, segments: u64, bytes: u64) -> Tally {
@@ -158,6 +158,7 @@ pub(super) fn full() -> Snapshot {
             drops_missed: 28,
             log_lines: 24,
             log_lines_lost: 25,
+            readers: ReaderStatus { connected: 2, refused: 3, lines: 1_000, lost: 4 },
         },
     }
 }

@@ -123,6 +123,19 @@ pub struct ProgramRuns {
     pub time: Duration,
 }
 
+/// Who reads at the socket.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct ReaderStatus {
+    /// Connected now.
+    pub connected: u64,
+    /// Connections refused.
+    pub refused: u64,
+    /// Lines that readers have taken.
+    pub lines: u64,
+    /// Events that had gone from the history before a reader came to them.
+    pub lost: u64,
+}
+
 /// The agent about itself.
 #[derive(Clone, Debug, Default)]
 pub struct AgentStatus {
@@ -156,6 +169,8 @@ pub struct AgentStatus {
     pub log_lines: u64,
     /// Flow log lines that could not be written, or were dropped because the writer was behind.
     pub log_lines_lost: u64,
+    /// Readers of flow events.
+    pub readers: ReaderStatus,
 }
 
 /// Everything at one moment.

@@ -3,19 +3,24 @@
 //! Promises: one event is one line, ended by one `\n`; no name, network or image (all of them chosen by containers) can
 //! end the line early, add a field to it, pose as another kind of end, or send a terminal a command.
 
+mod csv;
 mod escape;
 #[cfg(test)]
 mod fixture;
 mod human;
 mod json;
 mod lookup;
+mod record;
 mod sample;
 #[cfg(test)]
 mod tests;
 mod text;
 mod view;
+mod wide;
 
 use jiff::{Timestamp, tz::TimeZone};
+
+pub use record::{Record, read};
 
 use crate::model::{Clock, FlowEvent, Instant, Lookup, Loss, SampleEvent};
 
@@ -27,6 +32,8 @@ pub enum Format {
     Text,
     /// One JSON object a line; docs/flow-log.md has the schema.
     Json,
+    /// One row of a table a line; docs/flows.md has the columns.
+    Csv,
 }
 
 /// Writes events.
@@ -36,7 +43,7 @@ pub struct Formatter {
     pub format: Format,
     /// The time zone of all times: shown in JSON, understood in text.
     pub zone: TimeZone,
-    /// Text: also addresses, images and the number of the flow. JSON always has them.
+    /// Text: also addresses, interfaces, images and the number of the flow. The others always have them.
     pub wide: bool,
     /// Text: colour the words `start`, `update`, `end`, `lost`, `dns`, `sample`.
     pub colour: bool,
@@ -48,6 +55,11 @@ impl Formatter {
         Self { format, zone, wide: false, colour: false }
     }
 
+    /// The line before all others, of a format that has one.
+    pub fn header(&self) -> Option<String> {
+        (self.format == Format::Csv).then(csv::header)
+    }
+
     /// Appends the line of a flow event. `clock` is the one that was right when the event was made.
     ///
     /// An error leaves `out` as it was; the line counts as lost.
@@ -55,6 +67,10 @@ impl Formatter {
         match self.format {
             Format::Text => {
                 out.extend_from_slice(text::flow(self, event, clock).as_bytes());
+                Ok(())
+            }
+            Format::Csv => {
+                out.extend_from_slice(csv::flow(self, event, clock).as_bytes());
                 Ok(())
             }
             Format::Json => json::line(&view::flow(self, event, clock), out),
@@ -68,6 +84,10 @@ impl Formatter {
                 out.extend_from_slice(text::loss(self, loss, clock).as_bytes());
                 Ok(())
             }
+            Format::Csv => {
+                out.extend_from_slice(csv::loss(self, loss, clock).as_bytes());
+                Ok(())
+            }
             Format::Json => json::line(&view::loss(self, loss, clock), out),
         }
     }
@@ -77,6 +97,10 @@ impl Formatter {
         match self.format {
             Format::Text => {
                 out.extend_from_slice(lookup::line(self, lookup, clock).as_bytes());
+                Ok(())
+            }
+            Format::Csv => {
+                out.extend_from_slice(csv::lookup(self, lookup, clock).as_bytes());
                 Ok(())
             }
             Format::Json => json::line(&lookup::view(self, lookup, clock), out),
@@ -93,6 +117,10 @@ impl Formatter {
         match self.format {
             Format::Text => {
                 out.extend_from_slice(sample::line(self, event, clock).as_bytes());
+                Ok(())
+            }
+            Format::Csv => {
+                out.extend_from_slice(csv::sample(self, event, clock).as_bytes());
                 Ok(())
             }
             Format::Json => json::line(&sample::view(self, event, clock), out),

@@ -41,7 +41,7 @@ pub(super) struct FlowView<'a> {
     icmp_error: Option<ErrorView>,
     #[serde(skip_serializing_if = "Option::is_none")]
     source_mac: Option<String>,
-    seen: Vec<SeenView>,
+    seen: Vec<SeenView<'a>>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     drops: Vec<DropView<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -82,6 +82,8 @@ pub(super) struct EndView<'a> {
     address: IpAddr,
     #[serde(skip_serializing_if = "Option::is_none")]
     port: Option<u16>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    mac: Option<String>,
 }
 
 #[derive(Serialize)]
@@ -149,8 +151,10 @@ struct FlagsView {
 }
 
 #[derive(Serialize)]
-struct SeenView {
+struct SeenView<'a> {
     ifindex: u32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    interface: Option<&'a str>,
     hook: &'static str,
     from: &'static str,
     #[serde(flatten)]
@@ -210,6 +214,7 @@ pub(super) fn flow<'a>(formatter: &Formatter, event: &'a FlowEvent, clock: Clock
             .iter()
             .map(|seen| SeenView {
                 ifindex: seen.ifindex,
+                interface: flow.interface_name(seen.ifindex),
                 hook: hook(seen.side),
                 from: if seen.from_client { "client" } else { "server" },
                 tally: seen.tally.into(),
@@ -288,14 +293,7 @@ pub(super) fn end(protocol: Protocol, end: &Endpoint) -> EndView<'_> {
     let container = end.container();
     EndView {
         name: end.label(),
-        kind: match end.name {
-            Name::Container(_) => "container",
-            Name::Host => "host",
-            Name::Multicast => "multicast",
-            Name::Broadcast => "broadcast",
-            Name::Interface(_) => "interface",
-            Name::External | Name::Domain(_) => "external",
-        },
+        kind: end.name.kind(),
         domain: match &end.name {
             Name::Domain(domain) => Some(domain),
             _ => None,
@@ -308,6 +306,7 @@ pub(super) fn end(protocol: Protocol, end: &Endpoint) -> EndView<'_> {
         service: container.and_then(|container| container.service.as_deref()),
         address: end.address(),
         port: protocol.has_ports().then_some(end.socket.port),
+        mac: end.mac().map(|mac| mac.to_string()),
     }
 }
 
