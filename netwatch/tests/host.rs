@@ -8,6 +8,8 @@
 
 mod support;
 
+#[path = "host/debugging.rs"]
+mod debugging;
 #[path = "host/dns.rs"]
 mod dns;
 #[path = "host/doctor.rs"]

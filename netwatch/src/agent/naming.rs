@@ -53,7 +53,7 @@ pub(super) fn packet(
 }
 
 /// Names one end. The veth that it sent into decides; the one that its packets came out of does so only where nothing
-/// else is known, since a bridge floods packets to ports that they are not for.
+/// else is known and they came out of no other, since a bridge floods packets to ports that they are not for.
 fn end(directory: &Directory, socket: Socket, seen: &[Seen], is_client: bool) -> Lookup {
     let veth = |side: EntrySide, from_it: bool| {
         let from_client = is_client == from_it;
@@ -72,13 +72,28 @@ fn end(directory: &Directory, socket: Socket, seen: &[Seen], is_client: bool) ->
     let lookup = directory.name(socket.address, sent_into);
     match lookup {
         Lookup::Known(Name::External) | Lookup::Pending(_) if sent_into.is_none() => {
-            match veth(EntrySide::Egress, false) {
+            match veth(EntrySide::Egress, false).filter(|_| !is_flooded(directory, seen, is_client))
+            {
                 Some(came_out) => directory.name(socket.address, Some(came_out)),
                 None => lookup,
             }
         }
         lookup => lookup,
     }
+}
+
+/// Whether packets to this end left a bridge in more than one way: by several ports, or by one and up to the host itself.
+fn is_flooded(directory: &Directory, seen: &[Seen], to_client: bool) -> bool {
+    let left = seen.iter().filter(|seen| {
+        let kind = directory.interface(seen.ifindex).map(|link| link.kind);
+        seen.from_client != to_client
+            && matches!(
+                (kind, seen.side),
+                (Some(InterfaceKind::Veth), EntrySide::Egress)
+                    | (Some(InterfaceKind::Bridge), EntrySide::Ingress)
+            )
+    });
+    left.count() > 1
 }
 
 /// Addresses that never cross a router. Packets from one of them that came in nowhere were made on this host.

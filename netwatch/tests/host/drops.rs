@@ -16,24 +16,38 @@ use super::{
 };
 
 /// A rule of iptables; removed when dropped.
-struct Rule(Vec<String>);
+pub struct Rule {
+    chain: &'static str,
+    words: Vec<String>,
+}
 
 impl Rule {
     /// In front of the chain FORWARD, as a user would add it.
-    fn add(rule: &[&str]) -> Self {
-        let rule = Self(rule.iter().map(|&word| word.to_owned()).collect());
+    pub fn add(rule: &[&str]) -> Self {
+        Self::add_to("FORWARD", rule)
+    }
+
+    pub fn add_to(chain: &'static str, rule: &[&str]) -> Self {
+        let words = rule.iter().map(|&word| word.to_owned()).collect();
+        let rule = Self { chain, words };
         run("iptables", &rule.command("-I"));
         rule
     }
 
     fn command(&self, action: &'static str) -> Vec<&str> {
-        ["-w", action, "FORWARD"].into_iter().chain(self.0.iter().map(String::as_str)).collect()
+        ["-w", action, self.chain]
+            .into_iter()
+            .chain(self.words.iter().map(String::as_str))
+            .collect()
     }
 
     /// Packets that it has matched, as long as it is the first.
     fn count(&self) -> u64 {
-        let text = run("iptables", &["-w", "-nvxL", "FORWARD", "1"]);
-        assert!(self.0.iter().all(|word| word.starts_with('-') || text.contains(word)), "{text}");
+        let text = run("iptables", &["-w", "-nvxL", self.chain, "1"]);
+        assert!(
+            self.words.iter().all(|word| word.starts_with('-') || text.contains(word)),
+            "{text}"
+        );
         text.split_whitespace().next().unwrap().parse().unwrap()
     }
 }
