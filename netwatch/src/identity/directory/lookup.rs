@@ -98,9 +98,10 @@ impl Directory {
         }
     }
 
-    /// The container that a port at one of the host's addresses leads to, where that is certain.
+    /// The container that a port at one of the host's addresses leads to, where that is certain: without its engine a
+    /// container may have gone, and another process may have its port.
     pub fn behind(&self, host: Socket, protocol: Protocol) -> Option<&Behind> {
-        self.index.published.find(host, protocol)
+        self.index.published.find(host, protocol).filter(|_| self.engine == EngineState::Up)
     }
 
     /// The last resort where the kernel shows no namespace: an address that the engine gave, learned on this port.

@@ -240,8 +240,16 @@ fn a_published_port_leads_to_its_container_while_that_lives() {
     directory.apply_engine(&EngineEvent::Container(again), at(2));
     assert_eq!(behind(&directory, "172.17.0.1:8080", Protocol::TCP), None);
     assert_eq!(behind(&directory, "172.17.0.1:32769", Protocol::TCP), web_80);
-    stop(&mut directory, 7, "web", 3);
-    assert_eq!(behind(&directory, "172.17.0.1:32769", Protocol::TCP), None);
+    // Without the engine nobody says that it is so still.
+    let mut cut_off = directory;
+    cut_off.apply_engine(&EngineEvent::Down { reason: String::new() }, at(3));
+    assert_eq!(behind(&cut_off, "172.17.0.1:32769", Protocol::TCP), None);
+    let up =
+        EngineEvent::Up { version: String::new(), api: String::new(), endpoint: String::new() };
+    cut_off.apply_engine(&up, at(3));
+    assert_eq!(behind(&cut_off, "172.17.0.1:32769", Protocol::TCP), web_80);
+    stop(&mut cut_off, 7, "web", 4);
+    assert_eq!(behind(&cut_off, "172.17.0.1:32769", Protocol::TCP), None);
 }
 
 #[test]
