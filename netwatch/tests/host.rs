@@ -30,6 +30,8 @@ mod names;
 mod packets;
 #[path = "host/prometheus.rs"]
 mod prometheus;
+#[path = "host/published.rs"]
+mod published;
 #[path = "host/refusals.rs"]
 mod refusals;
 #[path = "host/socket.rs"]

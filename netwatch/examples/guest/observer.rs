@@ -137,5 +137,10 @@ pub fn options() -> Options {
 }
 
 fn nameless(_: &Unnamed<'_>) -> Naming {
-    Naming::Final(Names { client: Name::External, server: Name::External, network: None })
+    Naming::Final(Names {
+        client: Name::External,
+        server: Name::External,
+        behind: None,
+        network: None,
+    })
 }

@@ -17,8 +17,10 @@ pub(super) fn name(directory: &Directory, domains: &Domains, flow: &Unnamed<'_>)
         Name::External => looked_up(domains, flow),
         name => name,
     };
+    let is_host = server == Name::Host;
     let names = Names {
         client: client.into_name(),
+        behind: is_host.then(|| directory.behind(flow.server, flow.protocol).cloned()).flatten(),
         server,
         network: flow.seen.iter().find_map(|seen| directory.network_of_interface(seen.ifindex)),
     };

@@ -99,6 +99,7 @@ mod tests {
             pid: None,
             host_network: false,
             shares_with: None,
+            published: Vec::new(),
             source: Source::Engine,
         };
         let network: Arc<str> = "bridge".into();

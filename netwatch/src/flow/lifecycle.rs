@@ -148,7 +148,8 @@ impl Lifecycle {
         }
         let (client, server) = flow.client_and_server();
         let seen = flow.seen();
-        let (names, provisional) = match (step.name)(&Unnamed { client, server, seen: &seen }) {
+        let unnamed = Unnamed { client, server, protocol: flow.key.protocol, seen: &seen };
+        let (names, provisional) = match (step.name)(&unnamed) {
             Naming::Final(names) => (names, false),
             Naming::Provisional(names) => (names, true),
         };

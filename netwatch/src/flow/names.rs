@@ -6,7 +6,7 @@ use std::{
     sync::Arc,
 };
 
-use crate::model::{Name, Seen, Socket};
+use crate::model::{Behind, Name, Protocol, Seen, Socket};
 
 /// A conversation that asks for its names.
 #[derive(Debug)]
@@ -15,6 +15,8 @@ pub struct Unnamed<'a> {
     pub client: Socket,
     /// The other one.
     pub server: Socket,
+    /// Transport protocol.
+    pub protocol: Protocol,
     /// Where its packets were seen.
     pub seen: &'a [Seen],
 }
@@ -26,6 +28,8 @@ pub struct Names {
     pub client: Name,
     /// The other one.
     pub server: Name,
+    /// The container that the server's port leads to, where the host has published it.
+    pub behind: Option<Behind>,
     /// The network they talk over.
     pub network: Option<Arc<str>>,
 }
@@ -77,7 +81,7 @@ mod tests {
 
     fn names(interface: usize) -> Names {
         let client = Name::Interface(format!("veth{interface}"));
-        Names { client, server: Name::Host, network: None }
+        Names { client, server: Name::Host, behind: None, network: None }
     }
 
     #[test]
@@ -94,7 +98,7 @@ mod tests {
     fn names_of_the_outside_do_not_all_collide() {
         let outside = |domain: &str| {
             let server = Name::Domain(domain.into());
-            Names { client: Name::Host, server, network: None }
+            Names { client: Name::Host, server, behind: None, network: None }
         };
         let hasher = std::hash::RandomState::new();
         let hash = |names: &Names| std::hash::BuildHasher::hash_one(&hasher, names);

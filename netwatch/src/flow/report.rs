@@ -50,6 +50,7 @@ impl<'a> Report<'a> {
             protocol: conversation.key.protocol,
             client: Endpoint { socket: client, name: names.client.clone() },
             server: Endpoint { socket: server, name: names.server.clone() },
+            behind: names.behind.clone(),
             network: names.network.clone(),
             sent,
             received,

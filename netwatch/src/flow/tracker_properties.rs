@@ -194,9 +194,14 @@ impl Run {
             let hosts = [flow.client, flow.server].map(|end| end.address);
             let waits = hosts.contains(&[172, 17, 0, *nameless].into()) && !now.0.is_multiple_of(7);
             if waits {
-                Naming::Provisional(Names { client, server: Name::External, network: None })
+                Naming::Provisional(Names {
+                    client,
+                    server: Name::External,
+                    behind: None,
+                    network: None,
+                })
             } else {
-                Naming::Final(Names { client, server, network: None })
+                Naming::Final(Names { client, server, behind: None, network: None })
             }
         };
         step(tracker, *now, &mut name, &mut |report| events.push(report.event()));

@@ -62,7 +62,12 @@ fn observation(
 }
 
 fn named(_: &Unnamed<'_>) -> Naming {
-    Naming::Final(Names { client: Name::External, server: Name::External, network: None })
+    Naming::Final(Names {
+        client: Name::External,
+        server: Name::External,
+        behind: None,
+        network: None,
+    })
 }
 
 fn tick(tracker: &mut Tracker, now: u64) -> Vec<FlowEvent> {
@@ -257,7 +262,8 @@ fn better_names_that_come_late_have_what_is_counted_from_then_on() {
     let (client, server) = (socket(2, 40_000), socket(3, 80));
     let tick = |tracker: &mut Tracker, now, server: Name, is_final| {
         let mut name = |_: &Unnamed<'_>| {
-            let names = Names { client: Name::Host, server: server.clone(), network: None };
+            let names =
+                Names { client: Name::Host, server: server.clone(), behind: None, network: None };
             if is_final { Naming::Final(names) } else { Naming::Provisional(names) }
         };
         let mut events = Vec::new();

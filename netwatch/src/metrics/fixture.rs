@@ -33,6 +33,7 @@ pub(super) fn container(name: &str) -> Container {
         pid: Some(4711),
         host_network: false,
         shares_with: None,
+        published: Vec::new(),
         source: Source::Engine,
     }
 }

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use super::Mac;
+use super::{Mac, PublishedPort};
 
 /// Who told us of a container.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -47,6 +47,8 @@ pub struct Container {
     pub host_network: bool,
     /// Name of the container whose network namespace it shares.
     pub shares_with: Option<String>,
+    /// Its ports that can be reached at the host's addresses.
+    pub published: Vec<PublishedPort>,
     /// Who told us.
     pub source: Source,
 }

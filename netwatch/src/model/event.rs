@@ -5,8 +5,8 @@ use std::{sync::Arc, time::Duration};
 use netwatch_common::outcome::Outcome;
 
 use super::{
-    Echoes, Endpoint, FlowDrop, FlowKey, Handshake, IcmpError, Instant, Mac, Protocol, Repairs,
-    Seen, Tally, Traits, Undelivered,
+    Behind, Echoes, Endpoint, FlowDrop, FlowKey, Handshake, IcmpError, Instant, Mac, Protocol,
+    Repairs, Seen, Tally, Traits, Undelivered,
 };
 
 /// Why a flow ended.
@@ -96,6 +96,8 @@ pub struct FlowRecord {
     pub client: Endpoint,
     /// The other one.
     pub server: Endpoint,
+    /// The container that the host's port leads to, where the server is the host and the port a published one.
+    pub behind: Option<Behind>,
     /// Network (Docker's name for it) that the flow was seen in; `None` where unknown.
     pub network: Option<Arc<str>>,
     /// client → server, counted once, at the hook nearest the client.

@@ -13,6 +13,7 @@ mod interface;
 mod lookup;
 mod message;
 mod protocol;
+mod published;
 mod sample;
 mod snapshot;
 mod time;
@@ -33,6 +34,7 @@ pub use interface::{Interface, InterfaceKind, Mac};
 pub use lookup::{Answer, Exchange, Hint, Lookup, Question};
 pub use message::Message;
 pub use protocol::Protocol;
+pub use published::{Behind, PublishedPort};
 pub use sample::{Ends, Sample, SampleEvent, SampledPacket};
 pub use snapshot::{
     AgentStatus, AttachStatus, ContainerSizes, ContainerTraffic, DnsCounts, Edge, EdgeTraffic,

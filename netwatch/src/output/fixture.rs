@@ -6,10 +6,10 @@ use bytes::Bytes;
 use netwatch_common::outcome::Outcome;
 
 use crate::model::{
-    Answer, Attachment, Clock, Container, Direction, DropPlace, Echoes, EndReason, Endpoint,
-    EntrySide, FlowDrop, FlowEvent, FlowKey, FlowPhase, FlowRecord, Handshake, Hint, IcmpError,
-    Instant, Interfaces, Lookup, Loss, Mac, Name, Protocol, Question, Repairs, Sample, SampleEvent,
-    SampledPacket, Seen, Socket, Source, Tally, Traits, Undelivered,
+    Answer, Attachment, Behind, Clock, Container, Direction, DropPlace, Echoes, EndReason,
+    Endpoint, EntrySide, FlowDrop, FlowEvent, FlowKey, FlowPhase, FlowRecord, Handshake, Hint,
+    IcmpError, Instant, Interfaces, Lookup, Loss, Mac, Name, Protocol, Question, Repairs, Sample,
+    SampleEvent, SampledPacket, Seen, Socket, Source, Tally, Traits, Undelivered,
 };
 
 /// An event of any kind.
@@ -37,6 +37,7 @@ pub(super) fn container(name: &str, image: &str) -> Name {
         pid: Some(1),
         host_network: false,
         shares_with: None,
+        published: Vec::new(),
         source: Source::Engine,
     }))
 }
@@ -74,6 +75,7 @@ fn flow(id: u64, protocol: Protocol, client: Endpoint, server: Endpoint) -> Flow
         protocol,
         client,
         server,
+        behind: None,
         network: Some("bridge".into()),
         sent: Tally::ZERO,
         received: Tally::ZERO,
@@ -332,6 +334,11 @@ pub(super) fn corners() -> Vec<Line> {
     let host = || end(Name::Host, "172.17.0.1", 22);
     let huge = tally(u64::MAX, u64::MAX, u64::MAX);
     let max = FlowRecord {
+        behind: Some(Behind {
+            name: "host".into(),
+            container_id: "1f0c9ab2".into(),
+            port: u16::MAX,
+        }),
         sent: huge,
         received: huge,
         last: Instant(u64::MAX),

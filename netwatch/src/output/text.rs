@@ -32,6 +32,9 @@ pub(super) fn flow(formatter: &Formatter, event: &FlowEvent, clock: Clock) -> St
     let mut line = begin(formatter, clock, *time, &head, word, colour);
 
     ends(&mut line, &[&flow.client, &flow.server].map(|one| end(flow.protocol, one)));
+    if let Some(behind) = &flow.behind {
+        let _ = write!(line, " behind={}:{}", escape::container(&behind.name), behind.port);
+    }
     if let Some(network) = &flow.network {
         let _ = write!(line, " net={}", escape::value(network));
     }

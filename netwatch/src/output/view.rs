@@ -23,6 +23,8 @@ pub(super) struct FlowView<'a> {
     protocol: String,
     client: EndView<'a>,
     server: EndView<'a>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    behind: Option<BehindView<'a>>,
     network: Option<&'a str>,
     sent: DirectionView,
     received: DirectionView,
@@ -46,6 +48,13 @@ pub(super) struct FlowView<'a> {
     drops: Vec<DropView<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     undelivered: Option<UndeliveredView<'a>>,
+}
+
+#[derive(Serialize)]
+struct BehindView<'a> {
+    name: &'a str,
+    container_id: &'a str,
+    port: u16,
 }
 
 #[derive(Serialize)]
@@ -185,6 +194,11 @@ pub(super) fn flow<'a>(formatter: &Formatter, event: &'a FlowEvent, clock: Clock
         protocol: flow.protocol.to_string(),
         client: end(flow.protocol, &flow.client),
         server: end(flow.protocol, &flow.server),
+        behind: flow.behind.as_ref().map(|behind| BehindView {
+            name: &behind.name,
+            container_id: &behind.container_id,
+            port: behind.port,
+        }),
         network: flow.network.as_deref(),
         sent: direction(flow.sent, &flow.from_client, is_tcp),
         received: direction(flow.received, &flow.from_server, is_tcp),

@@ -2,7 +2,7 @@
 
 use std::{collections::HashMap, net::IpAddr, sync::Arc};
 
-use super::{Gone, Live};
+use super::{Gone, Live, published::PublishedPorts};
 use crate::model::{Container, Mac, Source};
 
 #[derive(Debug, Default)]
@@ -11,6 +11,8 @@ pub(super) struct Index {
     pub(super) namespaces: HashMap<i32, Arc<Container>>,
     pub(super) live: Claims,
     pub(super) gone: Claims,
+    /// Of those that live: what has gone takes no connections.
+    pub(super) published: PublishedPorts,
 }
 
 /// Who has an address. Addresses, of both kinds, are given to the next one at once.
@@ -25,6 +27,7 @@ impl Index {
         let mut index = Self::default();
         for live in ordered(live) {
             index.live.add(&live.container);
+            index.published.add(&live.container);
             index.claim_namespace(live);
         }
         for live in ordered(gone.iter().map(|gone| &gone.live)) {

@@ -6,7 +6,7 @@ use std::{
 };
 
 use super::{Directory, EngineState, Lookup, index::Claims};
-use crate::model::{Container, InterfaceKind, Mac, Name};
+use crate::model::{Behind, Container, InterfaceKind, Mac, Name, Protocol, Socket};
 
 impl Directory {
     /// The container behind a veth: by the namespace that its peer is in, else by an Ethernet address behind it.
@@ -96,6 +96,12 @@ impl Directory {
         } else {
             Lookup::Known(name)
         }
+    }
+
+    /// The container that a port at one of the host's addresses leads to, where that is certain: without its engine a
+    /// container may have gone, and another process may have its port.
+    pub fn behind(&self, host: Socket, protocol: Protocol) -> Option<&Behind> {
+        self.index.published.find(host, protocol).filter(|_| self.engine == EngineState::Up)
     }
 
     /// The last resort where the kernel shows no namespace: an address that the engine gave, learned on this port.

@@ -7,6 +7,7 @@
 mod apply;
 mod index;
 mod lookup;
+mod published;
 #[cfg(test)]
 mod testbed;
 #[cfg(test)]

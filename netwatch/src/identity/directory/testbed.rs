@@ -52,6 +52,7 @@ pub(super) fn container(name: &str, pid: i32, address: &str, last: u8) -> Contai
         pid: Some(pid),
         host_network: false,
         shares_with: None,
+        published: Vec::new(),
         source: Source::Engine,
     }
 }

@@ -3,7 +3,7 @@
 use super::{testbed::*, *};
 use crate::{
     identity::{EngineEvent, LinkEvent},
-    model::InterfaceKind,
+    model::{InterfaceKind, Protocol, PublishedPort, Socket},
 };
 
 #[test]
@@ -198,4 +198,70 @@ fn a_rename_of_container_or_bridge_shows_at_once() {
     let renamed = Container { name: "shop".to_owned(), ..container("web", 70, "172.17.0.2", 2) };
     directory.apply_engine(&EngineEvent::Container(renamed), at(2));
     assert_eq!(directory.container_of_interface(7).unwrap().name, "shop");
+}
+
+fn published(host: &str, port: u16, protocol: Protocol) -> PublishedPort {
+    PublishedPort { host: host.parse().map(socket).unwrap(), port, protocol }
+}
+
+fn socket(address: std::net::SocketAddr) -> Socket {
+    Socket { address: address.ip(), port: address.port() }
+}
+
+fn behind(directory: &Directory, host: &str, protocol: Protocol) -> Option<String> {
+    let found = directory.behind(host.parse().map(socket).unwrap(), protocol)?;
+    Some(format!("{}:{}", found.name, found.port))
+}
+
+#[test]
+fn a_published_port_leads_to_its_container_while_that_lives() {
+    let mut directory = docker_host();
+    let web = |ports| Container { published: ports, ..container("web", 70, "172.17.0.2", 2) };
+    let ports = vec![
+        published("0.0.0.0:8080", 80, Protocol::TCP),
+        published("192.0.2.10:8053", 53, Protocol::UDP),
+    ];
+    start(&mut directory, 7, 0, web(ports), 1);
+    let web_80 = Some("web:80".to_owned());
+    assert_eq!(behind(&directory, "172.17.0.1:8080", Protocol::TCP), web_80);
+    assert_eq!(behind(&directory, "192.0.2.10:8080", Protocol::TCP), web_80);
+    assert_eq!(behind(&directory, "192.0.2.10:8053", Protocol::UDP).as_deref(), Some("web:53"));
+    for (host, protocol) in [
+        ("172.17.0.1:8080", Protocol::UDP),
+        ("172.17.0.1:8081", Protocol::TCP),
+        ("172.17.0.1:80", Protocol::TCP),
+        ("172.17.0.1:8053", Protocol::UDP),
+        ("[::1]:8080", Protocol::TCP),
+    ] {
+        assert_eq!(behind(&directory, host, protocol), None, "{host}");
+    }
+    // Started again, with a port that the engine chose anew.
+    let again = web(vec![published("0.0.0.0:32769", 80, Protocol::TCP)]);
+    directory.apply_engine(&EngineEvent::Container(again), at(2));
+    assert_eq!(behind(&directory, "172.17.0.1:8080", Protocol::TCP), None);
+    assert_eq!(behind(&directory, "172.17.0.1:32769", Protocol::TCP), web_80);
+    // Without the engine nobody says that it is so still.
+    let mut cut_off = directory;
+    cut_off.apply_engine(&EngineEvent::Down { reason: String::new() }, at(3));
+    assert_eq!(behind(&cut_off, "172.17.0.1:32769", Protocol::TCP), None);
+    let up =
+        EngineEvent::Up { version: String::new(), api: String::new(), endpoint: String::new() };
+    cut_off.apply_engine(&up, at(3));
+    assert_eq!(behind(&cut_off, "172.17.0.1:32769", Protocol::TCP), web_80);
+    stop(&mut cut_off, 7, "web", 4);
+    assert_eq!(behind(&cut_off, "172.17.0.1:32769", Protocol::TCP), None);
+}
+
+#[test]
+fn two_claims_to_one_published_port_are_no_answer() {
+    let mut directory = docker_host();
+    for (index, name, host) in [(7, "old", "0.0.0.0:8080"), (9, "new", "192.0.2.10:8080")] {
+        let container = Container {
+            published: vec![published(host, 80, Protocol::TCP)],
+            ..container(name, i32::try_from(index).unwrap(), "172.17.0.2", 2)
+        };
+        start(&mut directory, index, i32::try_from(index).unwrap(), container, 1);
+    }
+    assert_eq!(behind(&directory, "192.0.2.10:8080", Protocol::TCP), None);
+    assert_eq!(behind(&directory, "172.17.0.1:8080", Protocol::TCP).as_deref(), Some("old:80"));
 }

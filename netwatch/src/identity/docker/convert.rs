@@ -1,15 +1,18 @@
 //! The engine's answers → the model. What is missing or garbled is left out; nothing here fails.
 
-use std::{collections::HashMap, net::IpAddr};
+use std::{
+    collections::HashMap,
+    net::{IpAddr, Ipv4Addr},
+};
 
 use bollard::models::{
     ContainerInspectResponse, ContainerSummary, EndpointResource, EndpointSettings, Ipam,
-    Network as EngineNetwork,
+    Network as EngineNetwork, PortBinding, PortMap,
 };
 
 use crate::{
     identity::Network,
-    model::{Attachment, Container, Mac, Source},
+    model::{Attachment, Container, Mac, Protocol, PublishedPort, Socket, Source},
 };
 
 /// Bytes that are kept of a name, image or label that the engine hands out.
@@ -36,6 +39,7 @@ pub(super) fn stub(id: &str, name: &str) -> Container {
         pid: None,
         host_network: false,
         shares_with: None,
+        published: Vec::new(),
         source: Source::Engine,
     }
 }
@@ -72,6 +76,8 @@ pub(super) fn from_inspection(inspected: &ContainerInspectResponse) -> Option<Co
     container.attachments = attachments(
         inspected.network_settings.as_ref().and_then(|settings| settings.networks.as_ref()),
     );
+    container.published =
+        published(inspected.network_settings.as_ref().and_then(|settings| settings.ports.as_ref()));
     container.pid = pid(inspected);
     Some(container)
 }
@@ -154,6 +160,31 @@ fn attachments(networks: Option<&HashMap<String, EndpointSettings>>) -> Vec<Atta
     attachments
 }
 
+/// In one order, so that two inspections of the same container are equal.
+fn published(ports: Option<&PortMap>) -> Vec<PublishedPort> {
+    let mut published: Vec<_> = ports
+        .into_iter()
+        .flatten()
+        .filter_map(|(port, bindings)| Some((port, bindings.as_ref()?)))
+        .flat_map(|(port, bindings)| bindings.iter().filter_map(|one| binding(port, one)))
+        .collect();
+    published.sort_by_key(|port| (port.host, port.protocol));
+    published
+}
+
+/// `80/tcp` and where the host takes connections for it. Some engines write no address for all of IPv4.
+fn binding(port: &str, binding: &PortBinding) -> Option<PublishedPort> {
+    let (port, protocol) = port.split_once('/')?;
+    let protocol: Protocol = protocol.parse().ok().filter(|known: &Protocol| known.has_ports())?;
+    let address = match binding.host_ip.as_deref().unwrap_or_default() {
+        "" => IpAddr::V4(Ipv4Addr::UNSPECIFIED),
+        text => text.parse().ok()?,
+    };
+    let host = Socket { address, port: binding.host_port.as_deref()?.parse().ok()? };
+    let port = port.parse().ok()?;
+    (host.port != 0 && port != 0).then_some(PublishedPort { host, port, protocol })
+}
+
 /// Engines write nothing, or zeros, for an address that there is not yet.
 fn mac(text: Option<&str>) -> Option<Mac> {
     text?.parse().ok().filter(|mac| *mac != Mac::default())
@@ -196,6 +227,38 @@ mod tests {
         for garbage in ["", "172.17.0.0/33", "172.17.0.0/", "/16", "x/8"] {
             assert_eq!(subnet(garbage), None, "{garbage}");
         }
+    }
+
+    #[test]
+    fn published_ports_are_read_or_left_out() {
+        let bound = |address: Option<&str>, port: &str| PortBinding {
+            host_ip: address.map(str::to_owned),
+            host_port: Some(port.to_owned()),
+        };
+        let ports = PortMap::from([
+            ("80/tcp".to_owned(), Some(vec![bound(Some("::"), "8080"), bound(Some(""), "8080")])),
+            ("53/udp".to_owned(), Some(vec![bound(Some("127.0.0.1"), "5353")])),
+            ("443/tcp".to_owned(), None),
+            ("81/tcp".to_owned(), Some(vec![bound(None, ""), bound(None, "0")])),
+            ("82/tcp".to_owned(), Some(vec![bound(Some("x"), "82"), bound(None, "65536")])),
+            ("83/icmp".to_owned(), Some(vec![bound(None, "83")])),
+            ("0/tcp".to_owned(), Some(vec![bound(None, "84")])),
+            ("85".to_owned(), Some(vec![bound(None, "85")])),
+        ]);
+        let port = |address: &str, host, port, protocol| PublishedPort {
+            host: Socket { address: address.parse().unwrap(), port: host },
+            port,
+            protocol,
+        };
+        assert_eq!(
+            published(Some(&ports)),
+            [
+                port("0.0.0.0", 8080, 80, Protocol::TCP),
+                port("127.0.0.1", 5353, 53, Protocol::UDP),
+                port("::", 8080, 80, Protocol::TCP),
+            ]
+        );
+        assert_eq!(published(None), []);
     }
 
     #[test]

@@ -75,6 +75,7 @@ fn container(name: String) -> Container {
         pid: None,
         host_network: false,
         shares_with: None,
+        published: Vec::new(),
         source: Source::Namespace,
     }
 }

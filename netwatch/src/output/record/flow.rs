@@ -11,8 +11,8 @@ use super::{
     since,
 };
 use crate::model::{
-    Clock, Echoes, EndReason, FlowEvent, FlowKey, FlowPhase, FlowRecord, Handshake, IcmpError,
-    Instant, Interfaces, Undelivered,
+    Behind, Clock, Echoes, EndReason, FlowEvent, FlowKey, FlowPhase, FlowRecord, Handshake,
+    IcmpError, Instant, Interfaces, Undelivered,
 };
 
 #[derive(Deserialize)]
@@ -25,6 +25,7 @@ pub(super) struct FlowLine {
     protocol: String,
     client: EndRecord,
     server: EndRecord,
+    behind: Option<BehindRecord>,
     network: Option<String>,
     sent: DirectionRecord,
     received: DirectionRecord,
@@ -73,6 +74,13 @@ struct ErrorRecord {
 }
 
 #[derive(Deserialize)]
+struct BehindRecord {
+    name: String,
+    container_id: String,
+    port: u16,
+}
+
+#[derive(Deserialize)]
 struct UndeliveredRecord {
     from_client: u64,
     from_server: u64,
@@ -107,6 +115,11 @@ impl FlowLine {
             protocol,
             client,
             server,
+            behind: self.behind.map(|behind| Behind {
+                name: behind.name.into(),
+                container_id: behind.container_id.into(),
+                port: behind.port,
+            }),
             network: self.network.map(Into::into),
             sent: self.sent.tally.into(),
             received: self.received.tally.into(),

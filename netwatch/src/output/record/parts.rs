@@ -73,6 +73,7 @@ impl EndRecord {
                 pid: None,
                 host_network: false,
                 shares_with: None,
+                published: Vec::new(),
                 source: Source::Engine,
             })),
             ("host", _) => Name::Host,

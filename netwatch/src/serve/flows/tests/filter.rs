@@ -20,6 +20,7 @@ fn container(name: &str, address: &str, port: u16) -> Endpoint {
         pid: None,
         host_network: false,
         shares_with: None,
+        published: Vec::new(),
         source: Source::Engine,
     };
     named(Name::Container(Arc::new(container)), address, port)
