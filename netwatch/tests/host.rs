@@ -24,6 +24,8 @@ mod exact;
 mod flows;
 #[path = "host/interfaces.rs"]
 mod interfaces;
+#[path = "host/lives.rs"]
+mod lives;
 #[path = "host/names.rs"]
 mod names;
 #[path = "host/packets.rs"]

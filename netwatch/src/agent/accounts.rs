@@ -73,6 +73,7 @@ mod tests {
             host_network: false,
             shares_with: None,
             published: Vec::new(),
+            shared_by: Vec::new(),
             source: Source::Engine,
         }
     }

@@ -8,7 +8,7 @@ use tokio::{
     sync::{mpsc, oneshot, watch},
     time::{MissedTickBehavior, interval, sleep_until},
 };
-use tracing::{debug, info};
+use tracing::info;
 
 use super::{
     AgentError,
@@ -28,8 +28,8 @@ use crate::{
     datapath::{Datapath, monotonic_now},
     dns,
     flow::{Edges, Limits, Naming, Report, Tracker, Unnamed},
-    identity::{Directory, Domains, EngineEvent, EngineState, LinkEvent, namespace_id_of_pid},
-    model::{Clock, FlowEvent, Instant, Interface, Loss, Snapshot, Tally},
+    identity::{Chronicle, Directory, Domains, EngineEvent, EngineState, LinkEvent},
+    model::{Clock, FlowEvent, Instant, Loss, Snapshot, Tally},
     serve::{Readiness, flows::Counts},
 };
 
@@ -63,6 +63,7 @@ pub(super) struct Core {
     pub(super) dns: dns::Counter,
     pub(super) asking: Asking,
     pub(super) domains: Domains,
+    pub(super) chronicle: Chronicle,
     pub(super) delivery: Delivery,
     pub(super) crossed: Crossed,
     pub(super) readers: Arc<Counts>,
@@ -104,6 +105,7 @@ impl Core {
             dns: dns::Counter::default(),
             asking: Asking::default(),
             domains: Domains::default(),
+            chronicle: Chronicle::default(),
             delivery: Delivery::default(),
             crossed: Crossed::default(),
             readers,
@@ -164,28 +166,6 @@ impl Core {
         result
     }
 
-    fn on_engine(&mut self, event: &EngineEvent) {
-        self.directory.apply_engine(event, monotonic_now());
-        self.directory.place(namespace_id_of_pid);
-        self.follow_namespaces();
-        match event {
-            EngineEvent::Up { version, api, endpoint } => {
-                info!(version, api, endpoint, "container engine");
-            }
-            EngineEvent::Networks(_) => {
-                // A bridge whose name says nothing may be the engine's all the same.
-                let interfaces: Vec<Interface> = self.directory.interfaces().cloned().collect();
-                for interface in &interfaces {
-                    self.consider(interface);
-                }
-            }
-            _ => {}
-        }
-        if self.directory.engine() == EngineState::Down {
-            debug!("names are interface names and addresses until the engine is back");
-        }
-    }
-
     /// Takes up what the hooks have seen, and tells of it.
     fn read(&mut self) {
         let now = monotonic_now();
@@ -200,6 +180,7 @@ impl Core {
         self.settle_drops();
         self.tell_losses(now);
         self.tell(now, Tracker::tick);
+        self.tell_lives();
         self.directory.expire(now);
         self.domains.expire(now);
     }

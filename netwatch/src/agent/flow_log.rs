@@ -23,7 +23,7 @@ use super::{
     told::Told,
 };
 use crate::{
-    model::{Clock, FlowEvent, Lookup, Loss, SampleEvent},
+    model::{Clock, FlowEvent, LifeEvent, Lookup, Loss, SampleEvent},
     output::{Format, Formatter},
     serve::flows::History,
 };
@@ -37,6 +37,7 @@ pub(super) enum Line {
     Loss(Loss),
     Lookup(Box<Lookup>),
     Sample(Box<SampleEvent>),
+    Life(Box<LifeEvent>),
 }
 
 /// Writes lines, and hands them to the history; without either it swallows them.

@@ -16,6 +16,7 @@ mod error;
 mod flow_log;
 pub mod kept;
 mod links;
+mod lives;
 mod naming;
 mod rings;
 mod running;

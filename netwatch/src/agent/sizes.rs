@@ -100,6 +100,7 @@ mod tests {
             host_network: false,
             shares_with: None,
             published: Vec::new(),
+            shared_by: Vec::new(),
             source: Source::Engine,
         };
         let network: Arc<str> = "bridge".into();

@@ -1,5 +1,7 @@
 //! All counters at one moment, for a scrape.
 
+use std::sync::Arc;
+
 use super::core::{Core, engine_up};
 use crate::model::{AgentStatus, InterfaceSnapshot, ReaderStatus, Snapshot};
 
@@ -23,6 +25,14 @@ impl Core {
             sizes: self.sizes.snapshot(),
             dns: self.dns.counts(),
             known: self.directory.containers().cloned().collect(),
+            out_of_sight: self
+                .directory
+                .containers()
+                .flat_map(|container| {
+                    let unseen = self.directory.out_of_sight(container);
+                    unseen.into_iter().map(|one| (Arc::clone(container), one))
+                })
+                .collect(),
             edges: self.tracker.edges().snapshot(),
             edges_folded: self.tracker.edges().folded(),
             dropped: self.dropping.totals(),

@@ -8,7 +8,7 @@ use jiff::tz::TimeZone;
 use super::flow_log::Line;
 use crate::{
     model::{
-        Clock, EndReason, Endpoint, FlowDrop, FlowEvent, FlowPhase, Lookup, Loss, Name,
+        Clock, EndReason, Endpoint, FlowDrop, FlowEvent, FlowPhase, LifeEvent, Lookup, Loss, Name,
         SampleEvent, Seen,
     },
     output::{Format, Formatter},
@@ -31,6 +31,7 @@ impl Told {
             Line::Loss(loss) => formatter.loss(loss, self.clock, out),
             Line::Lookup(lookup) => formatter.lookup(lookup, self.clock, out),
             Line::Sample(event) => formatter.sample(event, self.clock, out),
+            Line::Life(event) => formatter.life(event, self.clock, out),
         }
     }
 }
@@ -47,6 +48,7 @@ impl Event for Told {
                 time: self.clock.wall(event.time),
                 protocol: Some(event.flow.protocol),
                 ends: Some((&event.flow.client, &event.flow.server)),
+                containers: [None; 2],
                 network: event.flow.network.as_deref(),
                 drops: !event.flow.drops.is_empty() || event.flow.undelivered.is_some(),
             },
@@ -55,6 +57,7 @@ impl Event for Told {
                 time: self.clock.wall(*time),
                 protocol: None,
                 ends: None,
+                containers: [None; 2],
                 network: None,
                 drops: false,
             },
@@ -63,7 +66,17 @@ impl Event for Told {
                 time: self.clock.wall(lookup.time),
                 protocol: Some(lookup.protocol),
                 ends: Some((&lookup.client, &lookup.server)),
+                containers: [None; 2],
                 network: lookup.network.as_deref(),
+                drops: false,
+            },
+            Line::Life(event) => Facts {
+                kind: if event.change.is_beginning() { Kind::Restart } else { Kind::Event },
+                time: self.clock.wall(event.time),
+                protocol: None,
+                ends: None,
+                containers: event.containers(),
+                network: event.network.as_deref(),
                 drops: false,
             },
             Line::Sample(event) => {
@@ -73,6 +86,7 @@ impl Event for Told {
                     time: self.clock.wall(event.sample.time),
                     protocol: packet.map(|packet| packet.protocol),
                     ends: packet.map(|packet| (&packet.source, &packet.destination)),
+                    containers: [None; 2],
                     network: event.network.as_deref(),
                     drops: false,
                 }
@@ -127,6 +141,11 @@ impl Event for Told {
                     })
                     + name(&lookup.client)
                     + name(&lookup.server)
+            }
+            Line::Life(event) => {
+                let appearances = [Some(&event.now), event.before.as_ref()];
+                let veths = appearances.into_iter().flatten().flat_map(|one| &one.veths);
+                boxed(size_of::<LifeEvent>()) + veths.map(owned).sum::<usize>()
             }
             Line::Sample(event) => {
                 boxed(size_of::<SampleEvent>())

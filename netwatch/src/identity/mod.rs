@@ -2,6 +2,7 @@
 //!
 //! [`LinkMonitor`] and [`DockerWatcher`] tell what happens; [`Directory`] keeps it and answers. The directory is pure.
 
+mod chronicle;
 pub mod directory;
 pub mod docker;
 mod domains;
@@ -9,8 +10,9 @@ mod host;
 pub mod netlink;
 mod network;
 
+pub use chronicle::Chronicle;
 pub use directory::{Directory, EngineState, GRACE, Lookup};
-pub use docker::{DockerWatcher, EngineCounters, EngineEvent, engine_endpoint};
+pub use docker::{DockerWatcher, EngineCounters, EngineEvent, Happening, What, engine_endpoint};
 pub use domains::Domains;
 pub use host::HostAddress;
 pub use netlink::{

@@ -114,6 +114,10 @@ catalogue! {
         "Join with it for image or Compose labels: `* on (container) group_left (image) max by (container, image) \
          (netwatch_container_info)`. `network` is `host` for a container in the host's namespace and `container:NAME` \
          for one that shares another's; its traffic is counted there.";
+    ContainerOutOfSight: Identity Gauge "netwatch_container_out_of_sight" ["container", "network", "reason"]
+        "Always 1; traffic of a running container that cannot be observed, and why."
+        "`reason` is `host-network` (its traffic is the host's), `no-network`, `macvlan`, `ipvlan` or `overlay` (no interface of \
+         its own on this host); `network` is empty where it is about all of the container's traffic.";
     InterfaceInfo: Identity Gauge "netwatch_interface_info" ["interface", "kind", "network", "container"]
         "Always 1; one series per observed interface, with the container behind it."
         "`kind` is `veth`, `bridge` or `other`; `container` is empty where none is known.";

@@ -9,8 +9,8 @@ use netwatch_common::outcome::Outcome;
 use crate::model::{
     AgentStatus, AttachStatus, Attachment, Container, ContainerSizes, ContainerTraffic, DnsCounts,
     DropTotal, Edge, EdgeTraffic, EndReason, EntrySide, Feature, FlowTotals, Instant, Interface,
-    InterfaceCounters, InterfaceKind, InterfaceSnapshot, InterfaceTally, ProgramRuns, Protocol,
-    ReaderStatus, Sample, SizeHistogram, Snapshot, Source, Tally,
+    InterfaceCounters, InterfaceKind, InterfaceSnapshot, InterfaceTally, OutOfSight, ProgramRuns,
+    Protocol, ReaderStatus, Sample, SizeHistogram, Snapshot, Source, Tally, Unseen,
 };
 
 pub(super) fn tally(packets: u64, segments: u64, bytes: u64) -> Tally {
@@ -34,6 +34,7 @@ pub(super) fn container(name: &str) -> Container {
         host_network: false,
         shares_with: None,
         published: Vec::new(),
+        shared_by: Vec::new(),
         source: Source::Engine,
     }
 }
@@ -105,6 +106,10 @@ pub(super) fn full() -> Snapshot {
         sizes: vec![sizes("web")],
         dns: vec![dns("web")],
         known: vec![Arc::new(container("web"))],
+        out_of_sight: vec![(
+            Arc::new(container("web")),
+            OutOfSight { reason: Unseen::Macvlan, network: Some("lan".into()) },
+        )],
         edges: vec![
             edge("web", Some(Protocol::TCP), 5432),
             edge("web", Some(Protocol::ICMP), 0),

@@ -20,6 +20,11 @@ pub(super) fn collect(snapshot: &Snapshot, families: &mut Families) {
     for container in &snapshot.known {
         container_info(container, families);
     }
+    for (container, unseen) in &snapshot.out_of_sight {
+        let network = unseen.network.as_deref().unwrap_or_default();
+        let labels = [container.name.as_str(), network, unseen.reason.name()];
+        families.info(Metric::ContainerOutOfSight, labels);
+    }
     for interface in &snapshot.interfaces {
         self::interface(interface, families);
     }

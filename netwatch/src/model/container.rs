@@ -49,6 +49,8 @@ pub struct Container {
     pub shares_with: Option<String>,
     /// Its ports that can be reached at the host's addresses.
     pub published: Vec<PublishedPort>,
+    /// Names of the containers that share its network namespace, in order: its traffic is theirs too.
+    pub shared_by: Vec<String>,
     /// Who told us.
     pub source: Source,
 }

@@ -10,6 +10,7 @@ mod feature;
 mod flow;
 mod histogram;
 mod interface;
+mod life;
 mod lookup;
 mod message;
 mod protocol;
@@ -31,6 +32,7 @@ pub use flow::{
 };
 pub use histogram::SizeHistogram;
 pub use interface::{Interface, InterfaceKind, Mac};
+pub use life::{Appearance, Change, LifeEvent, OutOfSight, Unseen};
 pub use lookup::{Answer, Exchange, Hint, Lookup, Question};
 pub use message::Message;
 pub use protocol::Protocol;

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use netwatch_common::outcome::Outcome;
 
 use super::{
-    Container, DropTotal, EndReason, Feature, Interface, InterfaceCounters, Protocol,
+    Container, DropTotal, EndReason, Feature, Interface, InterfaceCounters, OutOfSight, Protocol,
     SizeHistogram, Tally,
 };
 
@@ -186,6 +186,8 @@ pub struct Snapshot {
     pub dns: Vec<(Arc<str>, DnsCounts)>,
     /// Known containers, for the info metric.
     pub known: Vec<Arc<Container>>,
+    /// What cannot be observed of them.
+    pub out_of_sight: Vec<(Arc<Container>, OutOfSight)>,
     /// Traffic per edge.
     pub edges: Vec<(Edge, EdgeTraffic)>,
     /// How many flows were folded into the edge `other`.

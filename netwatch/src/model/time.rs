@@ -35,4 +35,10 @@ impl Clock {
     pub fn wall(self, instant: Instant) -> WallTime {
         WallTime(self.offset_ns + i128::from(instant.0))
     }
+
+    /// The instant of a wall time, at the limits of the monotonic clock where it is beyond them.
+    pub fn instant(self, wall: WallTime) -> Instant {
+        let ns = wall.0.saturating_sub(self.offset_ns).clamp(0, u64::MAX.into());
+        Instant(u64::try_from(ns).unwrap_or_default())
+    }
 }

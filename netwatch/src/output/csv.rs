@@ -5,7 +5,8 @@
 
 use super::{Formatter, escape, view::rfc3339};
 use crate::model::{
-    Clock, EndReason, Endpoint, FlowEvent, FlowPhase, Lookup, Loss, Name, Protocol, SampleEvent,
+    Appearance, Clock, EndReason, Endpoint, FlowEvent, FlowPhase, LifeEvent, Lookup, Loss, Name,
+    Protocol, SampleEvent,
 };
 
 const LINE_END: &str = "\r\n";
@@ -112,6 +113,29 @@ pub(super) fn lookup(formatter: &Formatter, lookup: &Lookup, clock: Clock) -> St
         ..Row::default()
     };
     row.between(lookup.protocol, &lookup.client, &lookup.server).line()
+}
+
+/// The row of what happened to a container, which stands where the client does.
+pub(super) fn life(formatter: &Formatter, event: &LifeEvent, clock: Clock) -> String {
+    let Appearance { container, veths } = &event.now;
+    let addresses = container.attachments.iter().flat_map(|place| &place.addresses);
+    let row = Row {
+        time: rfc3339(formatter, clock, event.time),
+        event: "event".into(),
+        reason: event.change.name().into(),
+        client: container.name.clone(),
+        client_kind: "container".into(),
+        client_address: addresses.map(ToString::to_string).collect::<Vec<_>>().join(" "),
+        client_container: container.id.clone(),
+        client_image: container.image.clone(),
+        client_project: container.project.clone().unwrap_or_default(),
+        client_service: container.service.clone().unwrap_or_default(),
+        network: event.network.as_deref().unwrap_or_default().into(),
+        interfaces: veths.join(" "),
+        hint: event.unseen.map(|unseen| unseen.name().to_owned()).unwrap_or_default(),
+        ..Row::default()
+    };
+    row.line()
 }
 
 /// The row of a sample.

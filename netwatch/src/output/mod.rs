@@ -9,6 +9,7 @@ mod escape;
 mod fixture;
 mod human;
 mod json;
+mod life;
 mod lookup;
 mod record;
 mod sample;
@@ -22,7 +23,7 @@ use jiff::{Timestamp, tz::TimeZone};
 
 pub use record::{Record, read};
 
-use crate::model::{Clock, FlowEvent, Instant, Lookup, Loss, SampleEvent};
+use crate::model::{Clock, FlowEvent, Instant, LifeEvent, Lookup, Loss, SampleEvent};
 
 /// How lines are written.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -45,7 +46,7 @@ pub struct Formatter {
     pub zone: TimeZone,
     /// Text: also addresses, interfaces, images and the number of the flow. The others always have them.
     pub wide: bool,
-    /// Text: colour the words `start`, `update`, `end`, `lost`, `dns`, `sample`.
+    /// Text: colour the words `start`, `update`, `end`, `lost`, `dns`, `sample`, `event`.
     pub colour: bool,
 }
 
@@ -104,6 +105,21 @@ impl Formatter {
                 Ok(())
             }
             Format::Json => json::line(&lookup::view(self, lookup, clock), out),
+        }
+    }
+
+    /// Appends the line of what happened to a container, as [`Self::flow`] does that of a flow.
+    pub fn life(&self, event: &LifeEvent, clock: Clock, out: &mut Vec<u8>) -> std::io::Result<()> {
+        match self.format {
+            Format::Text => {
+                out.extend_from_slice(life::line(self, event, clock).as_bytes());
+                Ok(())
+            }
+            Format::Csv => {
+                out.extend_from_slice(csv::life(self, event, clock).as_bytes());
+                Ok(())
+            }
+            Format::Json => json::line(&life::view(self, event, clock), out),
         }
     }
 

@@ -27,6 +27,7 @@ fn write(formatter: &Formatter, lines: &[Line]) -> String {
             Line::Loss(loss) => formatter.loss(loss, CLOCK, &mut out).unwrap(),
             Line::Lookup(lookup) => formatter.lookup(lookup, CLOCK, &mut out).unwrap(),
             Line::Sample(event) => formatter.sample(event, CLOCK, &mut out).unwrap(),
+            Line::Life(event) => formatter.life(event, CLOCK, &mut out).unwrap(),
         }
     }
     String::from_utf8(out).unwrap()
@@ -57,6 +58,7 @@ fn text_is_as_kept() {
     golden("hostile.txt", &write(&text, &fixture::hostile()));
     golden("samples.txt", &write(&text, &fixture::samples()));
     golden("lookups.txt", &write(&text, &fixture::lookups()));
+    golden("lives.txt", &write(&text, &fixture::lives()));
     text.wide = true;
     golden("example-wide.txt", &write(&text, &fixture::example()));
     golden("hostile-wide.txt", &write(&text, &fixture::hostile()));
@@ -70,6 +72,7 @@ fn json_is_as_kept() {
     golden("hostile.jsonl", &write(&json, &fixture::hostile()));
     golden("samples.jsonl", &write(&json, &fixture::samples()));
     golden("lookups.jsonl", &write(&json, &fixture::lookups()));
+    golden("lives.jsonl", &write(&json, &fixture::lives()));
 }
 
 #[test]
@@ -81,6 +84,7 @@ fn csv_is_as_kept() {
     golden("hostile.csv", &table(&fixture::hostile()));
     golden("samples.csv", &table(&fixture::samples()));
     golden("lookups.csv", &table(&fixture::lookups()));
+    golden("lives.csv", &table(&fixture::lives()));
 }
 
 fn everything() -> Vec<Line> {
@@ -90,6 +94,7 @@ fn everything() -> Vec<Line> {
         fixture::hostile(),
         fixture::samples(),
         fixture::lookups(),
+        fixture::lives(),
     ];
     all.into_iter().flatten().collect()
 }
@@ -110,6 +115,15 @@ fn a_field_of_a_hostile_line_is_what_netwatch_wrote() {
     let written = write(&formatter(Format::Text), &fixture::hostile());
     for line in written.lines() {
         let words: Vec<_> = line.split_whitespace().collect();
+        if words[1] == "event" {
+            assert_eq!(words[3], "restarted", "{line}");
+            let keys: Vec<_> =
+                words[4..].iter().map(|field| field.split_once('=').unwrap().0).collect();
+            let expected = ["net", "id", "veth", "ip", "shares-with", "service", "replicas"];
+            assert_eq!(keys, expected, "{line}");
+            assert_eq!(line.matches('=').count(), expected.len(), "{line}");
+            continue;
+        }
         let (head, fields) = words.split_at(6);
         let expected = match head {
             [_, "end", "udp", _, "->", _] => ["net", "sent", "recv", "dur"],
@@ -253,9 +267,11 @@ fn the_docs_show_the_golden_files() {
             "example.txt",
             "example-wide.txt",
             "lookups.txt",
+            "lives.txt",
             "samples.txt",
             "example.jsonl",
             "lookups.jsonl",
+            "lives.jsonl",
             "samples.jsonl",
         ],
     );

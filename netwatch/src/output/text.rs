@@ -186,7 +186,7 @@ pub(super) fn name(end: &Endpoint) -> (String, bool) {
 }
 
 /// The name, or what an engine that has not named it yet lets us have.
-fn container_name(container: &Container) -> String {
+pub(super) fn container_name(container: &Container) -> String {
     if !container.name.is_empty() {
         return escape::container(&container.name);
     }

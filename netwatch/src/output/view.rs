@@ -88,6 +88,8 @@ pub(super) struct EndView<'a> {
     project: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     service: Option<&'a str>,
+    #[serde(skip_serializing_if = "<[String]>::is_empty")]
+    shared_by: &'a [String],
     address: IpAddr,
     #[serde(skip_serializing_if = "Option::is_none")]
     port: Option<u16>,
@@ -318,6 +320,7 @@ pub(super) fn end(protocol: Protocol, end: &Endpoint) -> EndView<'_> {
             .filter(|image| !image.is_empty()),
         project: container.and_then(|container| container.project.as_deref()),
         service: container.and_then(|container| container.service.as_deref()),
+        shared_by: container.map_or(&[], |container| &container.shared_by),
         address: end.address(),
         port: protocol.has_ports().then_some(end.socket.port),
         mac: end.mac().map(|mac| mac.to_string()),

@@ -23,6 +23,13 @@ pub(super) fn flow(line: &mut String, flow: &FlowRecord) {
             let _ = write!(line, " {key}={}", escape::value(&container.image));
         }
     }
+    for (key, end) in [("client-shared-by", client), ("server-shared-by", server)] {
+        if let Some(container) = end.container().filter(|one| !one.shared_by.is_empty()) {
+            let names: Vec<_> =
+                container.shared_by.iter().map(|name| escape::container(name)).collect();
+            let _ = write!(line, " {key}={}", names.join(","));
+        }
+    }
     let interfaces: Vec<String> =
         flow.interface_names().iter().map(|name| escape::value(name)).collect();
     if !interfaces.is_empty() {

@@ -1,6 +1,9 @@
 //! What happened → the directory's state.
 
-use std::{collections::HashSet, sync::Arc};
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+};
 
 use super::{Departed, Directory, EngineState, GRACE, Gone, Index, Key, Link, Live, key};
 use crate::{
@@ -34,6 +37,7 @@ impl Directory {
             EngineEvent::Containers(containers) => self.set_containers(containers, now),
             EngineEvent::Networks(networks) => self.set_networks(networks.clone()),
             EngineEvent::Container(container) => self.set_container(container.clone(), None, now),
+            EngineEvent::Happened(_) => {}
             EngineEvent::Gone { id } => self.remove_container(id, now),
         }
     }
@@ -78,11 +82,13 @@ impl Directory {
         if before.is_some() && before != interface.peer_namespace {
             settled = self.container_of_interface(index);
         }
-        if interface.peer_namespace.is_some() {
+        if interface.peer_namespace.is_some() && before != interface.peer_namespace {
             settled = None;
         }
+        let known = self.links.contains_key(&index);
+        let network = if known { self.network_of_interface(index) } else { None };
         self.departed.remove(&index);
-        self.links.insert(index, Link { interface, settled });
+        self.links.insert(index, Link { interface, settled, network });
         self.release(before);
         self.expire(now);
     }
@@ -189,9 +195,12 @@ impl Directory {
         }
     }
 
-    fn insert(&mut self, container: Container, namespace: Option<i32>, now: Instant) {
+    fn insert(&mut self, mut container: Container, namespace: Option<i32>, now: Instant) {
         let key = key(container.source, &container.id);
         let known = self.live.get(&key);
+        if let Some(known) = known {
+            container.shared_by.clone_from(&known.container.shared_by);
+        }
         if let Some(known) =
             known.filter(|known| *known.container == container && namespace.is_none())
         {
@@ -210,7 +219,22 @@ impl Directory {
             .insert(key, Live { container: Arc::new(container), namespace, order: self.order });
     }
 
+    /// As long as a veth is there it leads to whom it led to: it can have been known by an Ethernet address only, which is
+    /// the next one's from now on.
     fn retire(&mut self, key: &Key, now: Instant) {
+        if let Some(live) = self.live.get(key) {
+            let is_its = |index: &u32| {
+                let found = self.container_of_interface(*index);
+                found.is_some_and(|found| found.id == live.container.id)
+            };
+            let its: Vec<_> = self.links.keys().copied().filter(is_its).collect();
+            let container = Arc::clone(&live.container);
+            for index in its {
+                if let Some(link) = self.links.get_mut(&index) {
+                    link.settled = Some(Arc::clone(&container));
+                }
+            }
+        }
         if let Some(live) = self.live.remove(key) {
             self.gone.push(Gone { live, at: now });
         }
@@ -237,7 +261,25 @@ impl Directory {
         self.host.extend(bridged.flat_map(|network| network.gateways.iter().copied()));
     }
 
+    /// Gives each container the names of those that share its namespace.
+    fn share(&mut self) {
+        let mut sharers: HashMap<String, Vec<String>> = HashMap::new();
+        for live in self.live.values() {
+            if let Some(owner) = &live.container.shares_with {
+                sharers.entry(owner.clone()).or_default().push(live.container.name.clone());
+            }
+        }
+        for live in self.live.values_mut().filter(|live| live.container.source == Source::Engine) {
+            let mut shared_by = sharers.get(&live.container.name).cloned().unwrap_or_default();
+            shared_by.sort();
+            if live.container.shared_by != shared_by {
+                live.container = Arc::new(Container { shared_by, ..(*live.container).clone() });
+            }
+        }
+    }
+
     fn reindex(&mut self) {
+        self.share();
         self.index = Index::new(self.live.values(), &self.gone);
     }
 }

@@ -30,11 +30,15 @@ impl Directory {
         self.index.live.addresses.get(&address).cloned()
     }
 
-    /// The network of the bridge that an interface is or is a port of.
+    /// The network of the bridge that an interface is or is a port of; of a veth that has left its bridge, the one that it
+    /// was in.
     pub fn network_of_interface(&self, index: u32) -> Option<Arc<str>> {
         let Some(link) = self.links.get(&index) else {
             return self.departed.get(&index)?.network.clone();
         };
+        if link.interface.kind == InterfaceKind::Veth && link.interface.master.is_none() {
+            return link.network.clone();
+        }
         let bridge = match link.interface.kind {
             InterfaceKind::Bridge => &link.interface,
             _ => &self.links.get(&link.interface.master?)?.interface,

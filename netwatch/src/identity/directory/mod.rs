@@ -8,8 +8,9 @@ mod apply;
 mod index;
 mod lookup;
 mod published;
+mod sight;
 #[cfg(test)]
-mod testbed;
+pub(super) mod testbed;
 #[cfg(test)]
 mod tests;
 
@@ -91,6 +92,8 @@ struct Link {
     /// The container that it led to when the kernel last showed a namespace behind it: a peer comes home before its
     /// veth is deleted.
     settled: Option<Arc<Container>>,
+    /// The network that it was in last: a veth leaves its bridge before it is deleted.
+    network: Option<Arc<str>>,
 }
 
 #[derive(Clone, Debug)]

@@ -8,26 +8,26 @@ use crate::{
     model::{Attachment, InterfaceKind},
 };
 
-pub(super) const BRIDGE: u32 = 2;
-pub(super) const SUBNET: &str = "172.17.0.0";
+pub(in crate::identity) const BRIDGE: u32 = 2;
+pub(in crate::identity) const SUBNET: &str = "172.17.0.0";
 
-pub(super) fn at(seconds: u64) -> Instant {
+pub(in crate::identity) fn at(seconds: u64) -> Instant {
     Instant(seconds * 1_000_000_000)
 }
 
-pub(super) fn ip(text: &str) -> IpAddr {
+pub(in crate::identity) fn ip(text: &str) -> IpAddr {
     text.parse().unwrap()
 }
 
-pub(super) fn mac(last: u8) -> Mac {
+pub(in crate::identity) fn mac(last: u8) -> Mac {
     Mac([2, 0x42, 0, 0, 0, last])
 }
 
-pub(super) fn link(index: u32, kind: InterfaceKind, name: &str) -> Interface {
+pub(in crate::identity) fn link(index: u32, kind: InterfaceKind, name: &str) -> Interface {
     Interface { index, name: name.to_owned(), kind, master: None, peer_namespace: None, mac: None }
 }
 
-pub(super) fn veth(index: u32, namespace: i32) -> Interface {
+pub(in crate::identity) fn veth(index: u32, namespace: i32) -> Interface {
     Interface {
         master: Some(BRIDGE),
         peer_namespace: Some(namespace),
@@ -35,7 +35,7 @@ pub(super) fn veth(index: u32, namespace: i32) -> Interface {
     }
 }
 
-pub(super) fn container(name: &str, pid: i32, address: &str, last: u8) -> Container {
+pub(in crate::identity) fn container(name: &str, pid: i32, address: &str, last: u8) -> Container {
     let attachment = Attachment {
         network: "bridge".to_owned(),
         addresses: vec![ip(address)],
@@ -53,11 +53,12 @@ pub(super) fn container(name: &str, pid: i32, address: &str, last: u8) -> Contai
         host_network: false,
         shares_with: None,
         published: Vec::new(),
+        shared_by: Vec::new(),
         source: Source::Engine,
     }
 }
 
-pub(super) fn named(name: &str) -> Container {
+pub(in crate::identity) fn named(name: &str) -> Container {
     Container {
         id: name.to_owned(),
         attachments: Vec::new(),
@@ -67,7 +68,7 @@ pub(super) fn named(name: &str) -> Container {
     }
 }
 
-pub(super) fn bridge_network() -> Network {
+pub(in crate::identity) fn bridge_network() -> Network {
     Network {
         id: "0123456789abcdef".to_owned(),
         name: "bridge".to_owned(),
@@ -79,7 +80,7 @@ pub(super) fn bridge_network() -> Network {
 }
 
 /// `docker0` and the host's addresses; no engine has spoken.
-pub(super) fn host() -> Directory {
+pub(in crate::identity) fn host() -> Directory {
     let mut directory = Directory::new();
     directory.set_interface(link(BRIDGE, InterfaceKind::Bridge, "docker0"), at(0));
     let address = |interface, text, prefix| HostAddress {
@@ -94,7 +95,7 @@ pub(super) fn host() -> Directory {
 }
 
 /// The same with an engine and its default network.
-pub(super) fn docker_host() -> Directory {
+pub(in crate::identity) fn docker_host() -> Directory {
     let mut directory = host();
     let up =
         EngineEvent::Up { version: String::new(), api: String::new(), endpoint: String::new() };
@@ -104,7 +105,7 @@ pub(super) fn docker_host() -> Directory {
 }
 
 /// A veth and, in its namespace, a running container.
-pub(super) fn start(
+pub(in crate::identity) fn start(
     directory: &mut Directory,
     index: u32,
     namespace: i32,
@@ -117,12 +118,16 @@ pub(super) fn start(
     directory.place(|asked| (Some(asked) == pid).then_some(namespace));
 }
 
-pub(super) fn stop(directory: &mut Directory, index: u32, name: &str, now: u64) {
+pub(in crate::identity) fn stop(directory: &mut Directory, index: u32, name: &str, now: u64) {
     directory.apply_engine(&EngineEvent::Gone { id: format!("id-of-{name}") }, at(now));
     directory.apply_link(&LinkEvent::Gone { index, name: String::new() }, at(now));
 }
 
-pub(super) fn label(directory: &Directory, address: &str, observed: Option<u32>) -> String {
+pub(in crate::identity) fn label(
+    directory: &Directory,
+    address: &str,
+    observed: Option<u32>,
+) -> String {
     match directory.name(ip(address), observed) {
         Lookup::Known(Name::Container(container)) => container.name.clone(),
         other => format!("{other:?}"),

@@ -265,3 +265,60 @@ fn two_claims_to_one_published_port_are_no_answer() {
     assert_eq!(behind(&directory, "192.0.2.10:8080", Protocol::TCP), None);
     assert_eq!(behind(&directory, "172.17.0.1:8080", Protocol::TCP).as_deref(), Some("old:80"));
 }
+
+#[test]
+fn a_veth_that_has_left_its_bridge_keeps_the_network() {
+    let mut directory = docker_host();
+    start(&mut directory, 7, 0, container("web", 70, "172.17.0.2", 2), 1);
+    assert_eq!(directory.network_of_interface(7).as_deref(), Some("bridge"));
+    let leaving = Interface { master: None, peer_namespace: None, ..veth(7, 0) };
+    directory.set_interface(leaving.clone(), at(2));
+    assert_eq!(directory.network_of_interface(7).as_deref(), Some("bridge"));
+    directory.set_interface(leaving.clone(), at(2));
+    directory.remove_interface(7, at(3));
+    assert_eq!(directory.network_of_interface(7).as_deref(), Some("bridge"));
+    directory.set_interface(leaving, at(4));
+    assert_eq!(directory.network_of_interface(7), None, "another one by the same number");
+}
+
+#[test]
+fn an_owner_knows_who_shares_its_namespace_as_long_as_they_do() {
+    let mut directory = docker_host();
+    start(&mut directory, 7, 0, container("web", 70, "172.17.0.2", 2), 1);
+    let sidecar = |name: &str| Container {
+        attachments: Vec::new(),
+        shares_with: Some("web".to_owned()),
+        ..container(name, 71, "0.0.0.0", 0)
+    };
+    let shared_by =
+        |directory: &Directory| directory.container_of_interface(7).unwrap().shared_by.join(" ");
+    assert_eq!(shared_by(&directory), "");
+    for name in ["proxy", "logger"] {
+        directory.apply_engine(&EngineEvent::Container(sidecar(name)), at(2));
+    }
+    assert_eq!(shared_by(&directory), "logger proxy");
+    // What the engine says of the owner afterwards knows nothing of them.
+    directory.apply_engine(&EngineEvent::Container(container("web", 70, "172.17.0.9", 2)), at(3));
+    assert_eq!(shared_by(&directory), "logger proxy");
+    directory.apply_engine(&EngineEvent::Gone { id: "id-of-logger".to_owned() }, at(4));
+    assert_eq!(shared_by(&directory), "proxy");
+}
+
+#[test]
+fn one_that_dies_before_its_process_is_known_keeps_its_veth() {
+    let mut directory = docker_host();
+    directory.set_interface(veth(7, 0), at(1));
+    // By the network's answer: with addresses and without a process.
+    let early = Container { pid: None, ..container("web", 1, "172.17.0.2", 2) };
+    directory.apply_engine(&EngineEvent::Container(early), at(1));
+    directory.learn(7, mac(2), true);
+    directory.apply_engine(&EngineEvent::Gone { id: "id-of-web".to_owned() }, at(1));
+    assert_eq!(label(&directory, "172.17.0.2", Some(7)), "web");
+    // The next one with the same addresses is no reason to think otherwise.
+    let next = Container { pid: None, ..container("cli", 1, "172.17.0.2", 2) };
+    directory.apply_engine(&EngineEvent::Container(next), at(1));
+    directory.set_interface(veth(7, 0), at(1));
+    assert_eq!(label(&directory, "172.17.0.2", Some(7)), "web");
+    directory.apply_link(&LinkEvent::Gone { index: 7, name: String::new() }, at(2));
+    assert_eq!(label(&directory, "172.17.0.2", Some(7)), "web");
+}

@@ -40,6 +40,7 @@ pub(super) fn stub(id: &str, name: &str) -> Container {
         host_network: false,
         shares_with: None,
         published: Vec::new(),
+        shared_by: Vec::new(),
         source: Source::Engine,
     }
 }
@@ -128,6 +129,13 @@ pub(super) fn from_event(id: &str, attributes: &HashMap<String, String>) -> Cont
     container.image = attributes.get("image").map(|image| bounded(image)).unwrap_or_default();
     labels(&mut container, Some(attributes));
     container
+}
+
+/// The new name of a container that the event renames.
+pub(super) fn rename(container: &mut Container, attributes: &HashMap<String, String>) {
+    if let Some(name) = attributes.get("name").map(|name| name.trim_start_matches('/')) {
+        container.name = bounded(name);
+    }
 }
 
 fn labels(container: &mut Container, labels: Option<&HashMap<String, String>>) {

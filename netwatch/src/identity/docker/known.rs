@@ -6,14 +6,15 @@
 
 use std::collections::{HashMap, HashSet};
 
-use bollard::models::{
-    ContainerInspectResponse, EventMessage, EventMessageTypeEnum, NetworkInspect,
-};
+use bollard::models::{ContainerInspectResponse, EventMessage, NetworkInspect};
 
-use super::{EngineEvent, convert};
+use super::{
+    EngineEvent, Happening, What, convert,
+    happening::{self, Subject},
+};
 use crate::{
     identity::Network,
-    model::{Attachment, Container},
+    model::{Attachment, Container, WallTime},
 };
 
 /// What to ask the engine for.
@@ -75,42 +76,54 @@ impl Known {
 
     /// Takes in an event of the engine.
     pub(super) fn event(&mut self, event: &EventMessage) {
-        let (Some(kind), Some(action), Some(actor)) =
-            (event.typ, event.action.as_deref(), &event.actor)
-        else {
-            return;
-        };
-        let Some(id) = actor.id.as_deref() else { return };
-        let nothing = HashMap::new();
-        let attributes = actor.attributes.as_ref().unwrap_or(&nothing);
-        match (kind, action) {
-            (EventMessageTypeEnum::CONTAINER, "create" | "start" | "rename" | "update") => {
-                let life = self.entry(id, || convert::from_event(id, attributes)).life;
-                self.questions.push(Question::Container { id: id.to_owned(), life });
-            }
-            // Podman's own words, where its compatible API lets them through: died, remove.
-            (EventMessageTypeEnum::CONTAINER, "die" | "died") => self.stopped(id),
-            (EventMessageTypeEnum::CONTAINER, "destroy" | "remove") => {
-                self.stopped(id);
-                self.containers.remove(id);
-            }
-            (EventMessageTypeEnum::NETWORK, "connect") => {
-                if let Some(container) = attributes.get("container") {
-                    self.connected(id, container);
+        let at = happening::time(event);
+        match happening::subject(event, &HashMap::new()) {
+            Some(Subject::Container { id, action, attributes }) => {
+                if matches!(action, "create" | "start" | "rename" | "update") {
+                    let life = self.entry(id, || convert::from_event(id, attributes)).life;
+                    self.questions.push(Question::Container { id: id.to_owned(), life });
+                }
+                if action == "rename"
+                    && let Some(entry) = self.containers.get_mut(id)
+                {
+                    convert::rename(&mut entry.container, attributes);
+                }
+                if let Some(what) = happening::what(action, attributes) {
+                    let known =
+                        self.containers.get(id).map(|entry| self.resolved(&entry.container));
+                    let container = known.unwrap_or_else(|| convert::from_event(id, attributes));
+                    self.happened(at, container, what);
+                }
+                match action {
+                    "rename" => self.announce_renamed(id),
+                    "die" | "died" => self.stopped(id),
+                    "destroy" | "remove" => {
+                        self.stopped(id);
+                        self.containers.remove(id);
+                    }
+                    _ => {}
                 }
             }
-            (EventMessageTypeEnum::NETWORK, "disconnect") => {
-                let running = attributes.get("container").and_then(|id| self.containers.get(id));
-                if let Some(entry) = running.filter(|entry| entry.announced) {
-                    let id = entry.container.id.clone();
-                    self.questions.push(Question::Container { id, life: entry.life });
+            Some(Subject::Place { network, container, action }) => {
+                let what = if action == "connect" {
+                    self.connected(network, container);
+                    What::Connected(network.to_owned())
+                } else {
+                    self.disconnected(container);
+                    What::Disconnected(network.to_owned())
+                };
+                if let Some(entry) = self.containers.get(container) {
+                    let container = self.resolved(&entry.container);
+                    self.happened(at, container, what);
                 }
             }
-            (EventMessageTypeEnum::NETWORK, "create" | "destroy" | "remove") => {
-                self.questions.push(Question::Networks);
-            }
-            _ => {}
+            Some(Subject::Network) => self.questions.push(Question::Networks),
+            None => {}
         }
+    }
+
+    fn happened(&mut self, at: Option<WallTime>, container: Container, what: What) {
+        self.out.push(EngineEvent::Happened(Box::new(Happening { at, container, what })));
     }
 
     /// The answer to [`Question::Container`].
@@ -177,6 +190,21 @@ impl Known {
         });
         if running {
             self.questions.push(Question::Container { id, life });
+        }
+    }
+
+    fn announce_renamed(&mut self, id: &str) {
+        if self.containers.get(id).is_some_and(|entry| entry.announced) {
+            self.announce(id);
+        }
+        self.announce_sharers(id);
+    }
+
+    fn disconnected(&mut self, container: &str) {
+        let running = self.containers.get(container).filter(|entry| entry.announced);
+        if let Some(entry) = running {
+            let id = entry.container.id.clone();
+            self.questions.push(Question::Container { id, life: entry.life });
         }
     }
 

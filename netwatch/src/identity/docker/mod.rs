@@ -7,6 +7,7 @@
 mod convert;
 mod endpoint;
 mod failure;
+mod happening;
 mod known;
 mod session;
 #[cfg(test)]
@@ -25,6 +26,7 @@ use std::{
 use tokio::{sync::mpsc, task::JoinHandle, time};
 
 pub use convert::MAX_NAME;
+pub use happening::{Happening, What};
 
 use super::Network;
 use crate::model::Container;
@@ -55,6 +57,8 @@ pub enum EngineEvent {
     Networks(Vec<Network>),
     /// A container that starts, runs, or changed while running.
     Container(Container),
+    /// Something happened to a container, running or not. Comes before what follows from it.
+    Happened(Box<Happening>),
     /// A container stopped or was removed.
     Gone {
         /// Its identifier.

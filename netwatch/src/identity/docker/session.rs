@@ -39,7 +39,7 @@ const TIMEOUT: Duration = Duration::from_secs(TIMEOUT_SECONDS);
 const PING: Duration = Duration::from_secs(10);
 /// Inspections at a time while the first list is made.
 const AT_ONCE: usize = 8;
-const EVENTS: [&str; 11] = [
+const EVENTS: [&str; 13] = [
     "create",
     "start",
     "rename",
@@ -51,6 +51,8 @@ const EVENTS: [&str; 11] = [
     "connect",
     "disconnect",
     "restart",
+    "pause",
+    "unpause",
 ];
 
 /// How a connection ended.

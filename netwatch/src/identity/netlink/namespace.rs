@@ -76,6 +76,7 @@ fn container(name: String) -> Container {
         host_network: false,
         shares_with: None,
         published: Vec::new(),
+        shared_by: Vec::new(),
         source: Source::Namespace,
     }
 }

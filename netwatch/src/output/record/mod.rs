@@ -5,6 +5,7 @@
 //! refused.
 
 mod flow;
+mod life;
 mod parts;
 #[cfg(test)]
 mod tests;
@@ -17,11 +18,12 @@ use serde::Deserialize;
 
 use self::{
     flow::FlowLine,
+    life::LifeLine,
     parts::{EndRecord, TallyRecord, protocol},
 };
 use crate::model::{
-    Answer, Clock, FlowEvent, Hint, Instant, Lookup, Loss, Question, Sample, SampleEvent,
-    SampledPacket,
+    Answer, Clock, FlowEvent, Hint, Instant, LifeEvent, Lookup, Loss, Question, Sample,
+    SampleEvent, SampledPacket,
 };
 
 /// An event that was kept.
@@ -35,6 +37,8 @@ pub enum Record {
     Lookup(Box<Lookup>),
     /// A sample.
     Sample(Box<SampleEvent>),
+    /// What happened to a container.
+    Life(Box<LifeEvent>),
 }
 
 /// Reads a line, and the clock that its times are by; or says what is wrong with it.
@@ -45,6 +49,7 @@ pub fn read(line: &[u8]) -> Result<(Record, Clock), String> {
         "lost" => object::<LossLine>(line)?.event(),
         "dns" => object::<LookupLine>(line)?.event(),
         "sample" => object::<SampleLine>(line)?.event(),
+        "event" => object::<LifeLine>(line)?.event(),
         other => Err(format!("'{}' is no known event", other.escape_debug())),
     }
 }

@@ -47,6 +47,8 @@ pub(super) struct EndRecord {
     image: String,
     project: Option<String>,
     service: Option<String>,
+    #[serde(default)]
+    shared_by: Vec<String>,
     address: IpAddr,
     #[serde(default)]
     port: u16,
@@ -74,6 +76,7 @@ impl EndRecord {
                 host_network: false,
                 shares_with: None,
                 published: Vec::new(),
+                shared_by: self.shared_by,
                 source: Source::Engine,
             })),
             ("host", _) => Name::Host,

@@ -22,6 +22,7 @@ fn written(formatter: &Formatter, line: &str) -> String {
         Record::Loss(loss) => formatter.loss(loss, clock, &mut out),
         Record::Lookup(lookup) => formatter.lookup(lookup, clock, &mut out),
         Record::Sample(event) => formatter.sample(event, clock, &mut out),
+        Record::Life(event) => formatter.life(event, clock, &mut out),
     };
     result.unwrap();
     String::from_utf8(out).unwrap()
@@ -30,7 +31,7 @@ fn written(formatter: &Formatter, line: &str) -> String {
 #[test]
 fn what_was_written_in_json_is_the_same_event_again() {
     let zone = TimeZone::fixed(Offset::constant(1));
-    for name in ["example", "corners", "hostile", "samples", "lookups"] {
+    for name in ["example", "corners", "hostile", "samples", "lookups", "lives"] {
         let lines = golden(&format!("{name}.jsonl"));
         for (format, wide, suffix) in [
             (Format::Json, false, ".jsonl"),
@@ -79,7 +80,7 @@ fn what_is_wrong_with_a_line_is_said() {
 
 #[test]
 fn a_line_that_is_cut_off_anywhere_is_refused() {
-    for name in ["example", "lookups", "samples"] {
+    for name in ["example", "lookups", "samples", "lives"] {
         for line in golden(&format!("{name}.jsonl")).lines() {
             for end in 0..line.len() {
                 assert!(read(&line.as_bytes()[..end]).is_err(), "{}", &line[..end]);
@@ -90,8 +91,8 @@ fn a_line_that_is_cut_off_anywhere_is_refused() {
 
 proptest! {
     #[test]
-    fn no_damage_does_more_than_be_refused(at in 0..4_000_usize, byte in any::<u8>(), name in 0..3_usize) {
-        let name = ["corners", "lookups", "samples"][name];
+    fn no_damage_does_more_than_be_refused(at in 0..4_000_usize, byte in any::<u8>(), name in 0..4_usize) {
+        let name = ["corners", "lookups", "samples", "lives"][name];
         for line in golden(&format!("{name}.jsonl")).lines() {
             let mut line = line.as_bytes().to_vec();
             let at = at % line.len();

@@ -9,7 +9,7 @@ use globset::{GlobBuilder, GlobMatcher};
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
-use crate::model::{Endpoint, Name, Protocol, WallTime};
+use crate::model::{Attachment, Container, Endpoint, Name, Protocol, WallTime};
 
 /// What an event is about.
 #[derive(Clone, Copy, Debug)]
@@ -22,10 +22,19 @@ pub struct Facts<'a> {
     pub protocol: Option<Protocol>,
     /// Who began, and with whom.
     pub ends: Option<(&'a Endpoint, &'a Endpoint)>,
+    /// The containers of an event that is not about packets.
+    pub containers: [Option<&'a Container>; 2],
     /// The network's name.
     pub network: Option<&'a str>,
     /// Whether it tells of packets that were dropped or did not arrive.
     pub drops: bool,
+}
+
+impl<'a> Facts<'a> {
+    /// Where the containers are that it is about.
+    fn places(&self) -> impl Iterator<Item = &'a Attachment> + use<'a> {
+        self.containers.into_iter().flatten().flat_map(|container| &container.attachments)
+    }
 }
 
 /// Kinds of events, by the words of the flow log.
@@ -46,11 +55,15 @@ pub enum Kind {
     Dns,
     /// A sampled packet.
     Sample,
+    /// Something happened to a container.
+    Event,
+    /// Of these, that a container started, again or for the first time.
+    Restart,
 }
 
 impl Kind {
     /// All kinds, each with its word.
-    pub const WORDS: [(&'static str, Self); 7] = [
+    pub const WORDS: [(&'static str, Self); 9] = [
         ("start", Self::Start),
         ("update", Self::Update),
         ("end", Self::End),
@@ -58,7 +71,14 @@ impl Kind {
         ("lost", Self::Lost),
         ("dns", Self::Dns),
         ("sample", Self::Sample),
+        ("event", Self::Event),
+        ("restart", Self::Restart),
     ];
+
+    /// Whether who asks for this kind wants that one.
+    fn includes(self, other: Self) -> bool {
+        self == other || (self, other) == (Self::Event, Self::Restart)
+    }
 }
 
 /// A glob for names, as it was written.
@@ -71,14 +91,18 @@ impl Pattern {
         self.0.is_match(text)
     }
 
-    fn fits_service(&self, end: &Endpoint) -> bool {
-        let Some(container) = end.container() else { return false };
+    fn fits_service(&self, container: &Container) -> bool {
         let Some(service) = &container.service else { return false };
         self.fits(service)
             || container
                 .project
                 .as_ref()
                 .is_some_and(|project| self.fits(&format!("{project}/{service}")))
+    }
+
+    /// A container by its name, or by that of one whose traffic is the same.
+    fn fits_container(&self, container: &Container) -> bool {
+        self.fits(&container.name) || container.shared_by.iter().any(|name| self.fits(name))
     }
 
     /// An end by its name in metrics (`web`, `host`, `external`), by the name that it was looked up by, or by its address.
@@ -142,22 +166,35 @@ impl Criterion {
             facts.ends.is_some_and(|(client, server)| fits(client) || fits(server))
         };
         match self {
-            Self::Container(pattern) => either(&|end| {
-                end.container().is_some_and(|container| pattern.fits(&container.name))
-            }),
+            Self::Container(pattern) => {
+                let about = || facts.containers.into_iter().flatten();
+                about().any(|container| pattern.fits_container(container))
+                    || either(&|end| end.container().is_some_and(|one| pattern.fits_container(one)))
+            }
             Self::From(pattern) => facts.ends.is_some_and(|(client, _)| pattern.fits_end(client)),
             Self::To(pattern) => facts.ends.is_some_and(|(_, server)| pattern.fits_end(server)),
-            Self::Network(pattern) => facts.network.is_some_and(|network| pattern.fits(network)),
-            Self::Service(pattern) => either(&|end| pattern.fits_service(end)),
+            Self::Network(pattern) => match facts.network {
+                Some(network) => pattern.fits(network),
+                None => facts.places().any(|place| pattern.fits(&place.network)),
+            },
+            Self::Service(pattern) => {
+                let about = || facts.containers.into_iter().flatten();
+                about().any(|container| pattern.fits_service(container))
+                    || either(&|end| end.container().is_some_and(|one| pattern.fits_service(one)))
+            }
             Self::Protocol(number) => facts.protocol == Some(Protocol(*number)),
             Self::Port(of, port) => facts.protocol.is_some_and(|protocol| {
                 protocol.has_ports()
                     && of.is_none_or(|number| protocol == Protocol(number))
                     && either(&|end| end.socket.port == *port)
             }),
-            Self::Ip(network) => either(&|end| network.contains(&end.address())),
+            Self::Ip(network) => {
+                facts.places().any(|place| place.addresses.iter().any(|one| network.contains(one)))
+                    || either(&|end| network.contains(&end.address()))
+            }
             Self::Events(kinds) => {
-                kinds.contains(&facts.kind) || facts.drops && kinds.contains(&Kind::Drop)
+                kinds.iter().any(|kind| kind.includes(facts.kind))
+                    || facts.drops && kinds.contains(&Kind::Drop)
             }
         }
     }

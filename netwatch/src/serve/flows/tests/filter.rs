@@ -5,7 +5,7 @@ use std::{net::IpAddr, sync::Arc};
 use serde_json::{Value, json};
 
 use crate::{
-    model::{Container, Endpoint, Name, Protocol, Socket, Source, WallTime},
+    model::{Attachment, Container, Endpoint, Name, Protocol, Socket, Source, WallTime},
     serve::flows::{Facts, Filter, Kind, Request},
 };
 
@@ -21,6 +21,7 @@ fn container(name: &str, address: &str, port: u16) -> Endpoint {
         host_network: false,
         shares_with: None,
         published: Vec::new(),
+        shared_by: Vec::new(),
         source: Source::Engine,
     };
     named(Name::Container(Arc::new(container)), address, port)
@@ -42,6 +43,7 @@ fn admits(terms: Value) -> bool {
         time: WallTime(0),
         protocol: Some(Protocol::TCP),
         ends: Some((&ends[0], &ends[1])),
+        containers: [None; 2],
         network: Some("shop"),
         drops: true,
     };
@@ -119,6 +121,7 @@ fn what_an_event_has_not_fits_nothing() {
         time: WallTime(0),
         protocol: None,
         ends: None,
+        containers: [None; 2],
         network: None,
         drops: false,
     };
@@ -156,4 +159,49 @@ fn a_request_comes_back_as_it_was() {
     assert_eq!(serde_json::to_string(&request).expect("JSON"), text);
     let shortest: Request = serde_json::from_str(r#"{"command":"flows"}"#).expect("a request");
     assert!(!shortest.follow && shortest.last.is_none() && shortest.filter.0.is_empty());
+}
+
+#[test]
+fn an_event_of_containers_fits_by_either_name_its_networks_and_addresses() {
+    let place = Attachment {
+        network: "shop".to_owned(),
+        addresses: vec!["172.18.0.2".parse().unwrap()],
+        ..Attachment::default()
+    };
+    let named = |name: &str| Container {
+        name: name.to_owned(),
+        attachments: vec![place.clone()],
+        shared_by: vec!["sidecar".to_owned()],
+        ..container("web", "172.18.0.2", 80).container().map(|one| (**one).clone()).unwrap()
+    };
+    let (before, now) = (named("web"), named("till"));
+    let facts = Facts {
+        kind: Kind::Restart,
+        time: WallTime(0),
+        protocol: None,
+        ends: None,
+        containers: [Some(&now), Some(&before)],
+        network: None,
+        drops: false,
+    };
+    for (criterion, fits) in [
+        (json!({"container": "web"}), true),
+        (json!({"container": "till"}), true),
+        (json!({"container": "sidecar"}), true),
+        (json!({"container": "db"}), false),
+        (json!({"network": "shop"}), true),
+        (json!({"network": "bridge"}), false),
+        (json!({"ip": "172.18.0.0/16"}), true),
+        (json!({"ip": "172.17.0.0/16"}), false),
+        (json!({"from": "web"}), false),
+        (json!({"events": ["restart"]}), true),
+        (json!({"events": ["event"]}), true),
+        (json!({"events": ["end"]}), false),
+    ] {
+        assert_eq!(filter(json!([{"is": criterion}])).admits(&facts), fits, "{criterion}");
+    }
+    let other = Facts { kind: Kind::Event, network: Some("front"), ..facts };
+    let admits = |criterion| filter(json!([{"is": criterion}])).admits(&other);
+    assert!(!admits(json!({"events": ["restart"]})) && admits(json!({"network": "front"})));
+    assert!(!admits(json!({"network": "shop"})), "it is about another network");
 }

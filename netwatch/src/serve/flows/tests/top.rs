@@ -46,7 +46,15 @@ fn name(id: u64) -> FlowName {
 impl Event for Flow {
     fn facts(&self) -> Facts<'_> {
         let (kind, time) = (self.kind, WallTime(self.time));
-        Facts { kind, time, protocol: None, ends: None, network: None, drops: false }
+        Facts {
+            kind,
+            time,
+            protocol: None,
+            ends: None,
+            containers: [None; 2],
+            network: None,
+            drops: false,
+        }
     }
 
     fn totals(&self) -> Option<Totals> {

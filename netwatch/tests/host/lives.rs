@@ -1,0 +1,291 @@
+//! What happens to containers: told in the flow log, by the engine's own times, and every flow named by who was there.
+
+use serde_json::Value;
+
+use super::{
+    QUICK,
+    support::{
+        agent::{Agent, netwatch},
+        docker::{Container, Network, docker, unique},
+        events::end,
+        serial::host,
+    },
+};
+
+/// How far the line's time may be from the engine's: the wall clock may be corrected in between.
+const CLOCKS: i128 = 50_000_000;
+
+/// Lines of changes of the containers with such a name, now or before.
+fn changes(agent: &Agent, name: &str) -> Vec<Value> {
+    let is_its = |line: &Value| {
+        line["event"] == "event"
+            && (line["container"]["name"] == name || line["before"]["name"] == name)
+    };
+    agent.events().0.into_iter().filter(is_its).collect()
+}
+
+/// Waits until so many changes have been told, and checks the words.
+fn until_changed(agent: &Agent, name: &str, words: &[&str]) -> Vec<Value> {
+    super::support::wait::until(&format!("{name}: {words:?}"), || {
+        let lines = changes(agent, name);
+        (lines.len() >= words.len()).then(|| {
+            let told: Vec<_> = lines.iter().map(|line| line["change"].as_str().unwrap()).collect();
+            assert_eq!(told, words, "{name}");
+            lines.clone()
+        })
+    })
+}
+
+fn nanos(line: &Value) -> i128 {
+    let time: jiff::Timestamp = line["time"].as_str().unwrap().parse().unwrap();
+    time.as_nanosecond()
+}
+
+/// When the engine says that something happened to a container, by its identifier.
+fn engines_times(id: &str, action: &str) -> Vec<i128> {
+    let now = jiff::Timestamp::now();
+    // `0s` would be the beginning of this second.
+    let until = format!("{}.{:09}", now.as_second(), now.subsec_nanosecond());
+    let filters = [format!("container={id}"), format!("event={action}")];
+    let said = docker(&[
+        "events",
+        "--since",
+        "10m",
+        "--until",
+        &until,
+        "--filter",
+        &filters[0],
+        "--filter",
+        &filters[1],
+        "--format",
+        "{{.TimeNano}}",
+    ]);
+    said.lines().map(|line| line.parse().unwrap()).collect()
+}
+
+#[track_caller]
+fn assert_engines_time(line: &Value, action: &str, nth: usize) {
+    let id = line["container"]["id"].as_str().unwrap();
+    let said = engines_times(id, action)[nth];
+    assert!((nanos(line) - said).abs() < CLOCKS, "{action}: {line} and {said}");
+}
+
+fn id(name: &str) -> String {
+    docker(&["inspect", "--format", "{{.Id}}", name]).trim().to_owned()
+}
+
+#[test]
+#[ignore = "needs root and Docker: cargo xtask test"]
+fn a_life_is_told_by_the_engines_times() {
+    let _host = host();
+    let front = Network::create("front");
+    let agent = Agent::start(&QUICK);
+    let (name, other) = (unique("web"), unique("renamed"));
+    let first = Container::idle(&name, &[]);
+    let first_id = id(&name);
+    let lines = until_changed(&agent, &name, &["started"]);
+    let address = first.address("bridge");
+    assert_eq!(lines[0]["container"]["id"], first_id);
+    assert_eq!(lines[0]["container"]["networks"][0]["addresses"][0], address);
+    assert_eq!(lines[0]["container"]["interfaces"].as_array().unwrap().len(), 1);
+    assert_engines_time(&lines[0], "start", 0);
+
+    docker(&["restart", "--time", "0", &name]);
+    let lines = until_changed(&agent, &name, &["started", "died", "restarted"]);
+    assert_eq!(lines[1]["exit_code"], 137);
+    assert_engines_time(&lines[1], "die", 0);
+    assert_eq!(lines[2]["before"], lines[0]["container"]);
+    assert_ne!(lines[2]["container"]["interfaces"], lines[0]["container"]["interfaces"]);
+    assert_engines_time(&lines[2], "start", 1);
+
+    drop(first);
+    let second = Container::idle(&name, &[]);
+    let words = ["started", "died", "restarted", "died", "recreated"];
+    let lines = until_changed(&agent, &name, &words);
+    assert_eq!(lines[4]["before"]["id"], first_id);
+    assert_eq!(lines[4]["container"]["id"], id(&name));
+    assert_engines_time(&lines[4], "start", 0);
+
+    docker(&["network", "connect", &front.name, &name]);
+    let words = [&words[..], &["connected"]].concat();
+    let lines = until_changed(&agent, &name, &words);
+    assert_eq!(lines[5]["network"], front.name);
+    let networks: Vec<_> = lines[5]["container"]["networks"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|network| network["name"].as_str().unwrap())
+        .collect();
+    assert_eq!(networks, ["bridge", front.name.as_str()]);
+    assert_eq!(lines[5]["container"]["interfaces"].as_array().unwrap().len(), 2);
+    docker(&["network", "disconnect", &front.name, &name]);
+    docker(&["pause", &name]);
+    docker(&["unpause", &name]);
+    docker(&["rename", &name, &other]);
+    let words = [&words[..], &["disconnected", "paused", "unpaused", "renamed"]].concat();
+    let lines = until_changed(&agent, &name, &words);
+    assert_eq!(lines[6]["network"], front.name);
+    assert_eq!(lines[9]["before"]["name"], name.as_str());
+    assert_eq!(lines[9]["container"]["name"], other.as_str());
+    for (line, action) in [(7, "pause"), (8, "unpause"), (9, "rename")] {
+        assert_engines_time(&lines[line], action, 0);
+    }
+    // Where a test's container is called otherwise than at its beginning, it is for the test to remove.
+    let _renamed = Container { name: other };
+    drop(second);
+
+    let socket = agent.socket();
+    let socket = socket.to_str().unwrap();
+    let said = |arguments: &[&str]| {
+        let mut command = netwatch();
+        command.args(["flows", "--socket", socket, "-o", "json", "--since", "10m"]).args(arguments);
+        String::from_utf8(command.output().unwrap().stdout).unwrap().lines().count()
+    };
+    assert_eq!(said(&["--container", &name, "--events", "event"]), 10);
+    assert_eq!(said(&["--container", &name, "--events", "restart"]), 3);
+}
+
+/// Pings the gateway once.
+const PING: &str = "ping -c 1 -W 5 $(ip route | sed -n 's/default via \\([^ ]*\\).*/\\1/p')";
+
+#[test]
+#[ignore = "needs root and Docker: cargo xtask test"]
+fn what_lives_for_one_ping_is_named_in_all_its_lines() {
+    let _host = host();
+    let agent = Agent::start(&QUICK);
+    let names: Vec<_> = (0..10).map(|number| unique(&format!("ping{number}"))).collect();
+    for name in &names {
+        let label = format!("netwatch.test={}", std::process::id());
+        let run = ["run", "--rm", "--name", name, "--label", &label, "netwatch-test:latest"];
+        docker(&[&run[..], &["/bin/sh", "-c", PING]].concat());
+    }
+    let pings = super::support::wait::until("all pings have ended", || {
+        let events = agent.events().0;
+        let is_ping = |line: &Value| {
+            line["protocol"] == "icmp" && (line["event"] == "end" || line["event"] == "start")
+        };
+        let pings: Vec<_> = events.into_iter().filter(is_ping).collect();
+        (pings.len() >= 2 * names.len()).then_some(pings)
+    });
+    for event in ["start", "end"] {
+        let lines: Vec<_> = pings.iter().filter(|line| line["event"] == event).collect();
+        let mut told: Vec<_> = lines.iter().map(|line| end(line, "client").0).collect();
+        told.sort_unstable();
+        assert_eq!(told, names, "{event}");
+        assert!(lines.iter().all(|line| line["network"] == "bridge"), "{lines:?}");
+    }
+    for name in &names {
+        let lines = until_changed(&agent, name, &["started", "died"]);
+        assert_eq!(lines[1]["exit_code"], 0);
+    }
+    let metrics = agent.metrics();
+    for name in &names {
+        let of = |network| [("container", name.as_str()), ("network", network)];
+        assert!(metrics.has("netwatch_container_transmit_bytes_total", &of("bridge")), "{name}");
+        assert!(!metrics.has("netwatch_container_transmit_bytes_total", &of("")), "{name}");
+    }
+}
+
+#[test]
+#[ignore = "needs root and Docker: cargo xtask test"]
+fn an_address_that_goes_from_one_to_the_next_is_each_ones_in_its_time() {
+    let _host = host();
+    let agent = Agent::start(&QUICK);
+    let names: Vec<_> = (0..4).map(|number| unique(&format!("heir{}", number % 2))).collect();
+    let mut lives = Vec::new();
+    let mut addresses = Vec::new();
+    for name in &names {
+        let container = Container::idle(name, &[]);
+        addresses.push(container.address("bridge"));
+        lives.push((name, id(name)));
+        container.ping(&container.gateway("bridge"), 1);
+    }
+    assert!(addresses.iter().all(|address| *address == addresses[0]), "{addresses:?}");
+    let lines = super::support::wait::until("all have ended", || {
+        let events = agent.events();
+        let of = |line: &Value| {
+            line["client"]["address"] == addresses[0].as_str() && line["protocol"] == "icmp"
+        };
+        let lines: Vec<_> = events.0.into_iter().filter(of).collect();
+        (lines.iter().filter(|line| line["event"] == "end").count() == 4).then_some(lines)
+    });
+    for line in &lines {
+        let holder = lives.iter().find(|(_, id)| line["client"]["container_id"] == id.as_str());
+        let (name, id) = holder.expect("one of them");
+        assert_eq!(end(line, "client").0, name.as_str());
+        // Its address from the creation of the veth, before the engine says `start`, until `die`.
+        let (start, die) = (engines_times(id, "create")[0], engines_times(id, "die")[0]);
+        let time = nanos(line);
+        assert!(start - CLOCKS < time && time < die + CLOCKS, "{start} {time} {die}: {line}");
+    }
+    for (_, id) in &lives {
+        let its = lines.iter().filter(|line| line["client"]["container_id"] == id.as_str());
+        assert_eq!(its.count(), 2, "a start and an end of {id}");
+    }
+}
+
+#[test]
+#[ignore = "needs root and Docker: cargo xtask test"]
+fn a_service_that_is_scaled_says_how_many_run() {
+    let _host = host();
+    let agent = Agent::start(&QUICK);
+    let project = unique("shop");
+    let labels = [
+        format!("com.docker.compose.project={project}"),
+        "com.docker.compose.service=web".to_owned(),
+    ];
+    let options = ["--label", &labels[0], "--label", &labels[1]];
+    let name = |number: usize| unique(&format!("scaled-{number}"));
+    let mut containers = Vec::new();
+    for number in 1..=5 {
+        let container = Container::idle(&name(number), &options);
+        let lines = until_changed(&agent, &name(number), &["started"]);
+        assert_eq!(lines[0]["replicas"], number);
+        assert_eq!(lines[0]["container"]["service"], "web");
+        container.ping(&container.gateway("bridge"), 1);
+        containers.push(container);
+    }
+    for number in (2..=5).rev() {
+        drop(containers.pop());
+        let lines = until_changed(&agent, &name(number), &["started", "died"]);
+        assert_eq!(lines[1]["replicas"], number - 1);
+    }
+    for number in 1..=5 {
+        agent.until_event("its ping", |line| {
+            line["event"] == "end" && line["client"]["name"] == name(number).as_str()
+        });
+    }
+}
+
+#[test]
+#[ignore = "needs root and Docker: cargo xtask test"]
+fn what_has_no_veth_of_its_own_is_told() {
+    let _host = host();
+    let early = Container::idle(&unique("early"), &["--network", "host"]);
+    let agent = Agent::start(&QUICK);
+    let lines = until_changed(&agent, &early.name, &["out-of-sight"]);
+    assert_eq!(lines[0]["reason"], "host-network");
+    let seen_as = |name: &str, network: &str, reason: &str| {
+        agent.until_metrics(reason, |metrics| {
+            let labels = [("container", name), ("network", network), ("reason", reason)];
+            metrics.has("netwatch_container_out_of_sight", &labels).then_some(())
+        });
+    };
+    seen_as(&early.name, "", "host-network");
+    let alone = Container::idle(&unique("alone"), &["--network", "none"]);
+    let lines = until_changed(&agent, &alone.name, &["started", "out-of-sight"]);
+    assert_eq!(lines[1]["reason"], "no-network");
+    seen_as(&alone.name, "", "no-network");
+    let owner = Container::idle(&unique("owner"), &[]);
+    let sidecar =
+        Container::idle(&unique("sidecar"), &["--network", &format!("container:{}", owner.name)]);
+    let lines = until_changed(&agent, &sidecar.name, &["started"]);
+    assert_eq!(lines[0]["container"]["shares_with"], owner.name.as_str());
+    sidecar.ping(&owner.gateway("bridge"), 1);
+    let line = agent.until_event("the sidecar's ping", |line| {
+        line["event"] == "end" && line["client"]["name"] == owner.name.as_str()
+    });
+    assert_eq!(line["client"]["shared_by"][0], sidecar.name.as_str());
+    let log = agent.stderr();
+    assert_eq!(log.matches(&alone.name).count(), 1, "{log}");
+}
