@@ -1,17 +1,20 @@
 //! The events of the golden files.
 
+mod lives;
+
 use std::{net::IpAddr, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use netwatch_common::outcome::Outcome;
 
 use crate::model::{
-    Answer, Appearance, Attachment, Behind, Change, Clock, Container, Direction, DropPlace, Echoes,
-    EndReason, Endpoint, EntrySide, FlowDrop, FlowEvent, FlowKey, FlowPhase, FlowRecord, Handshake,
-    Hint, IcmpError, Instant, Interfaces, LifeEvent, Lookup, Loss, Mac, Name, Protocol, Question,
+    Answer, Attachment, Behind, Clock, Container, Direction, DropPlace, Echoes, EndReason,
+    Endpoint, EntrySide, FlowDrop, FlowEvent, FlowKey, FlowPhase, FlowRecord, Handshake, Hint,
+    IcmpError, Instant, Interfaces, LifeEvent, Lookup, Loss, Mac, Name, Protocol, Question,
     Repairs, Sample, SampleEvent, SampledPacket, Seen, Socket, Source, Tally, Traits, Undelivered,
-    Unseen,
 };
+
+pub(super) use lives::lives;
 
 /// An event of any kind.
 pub(super) enum Line {
@@ -194,67 +197,6 @@ pub(super) fn lookups() -> Vec<Line> {
         ),
         line(9_000 * MS, "db.example.com", "AAAA", None, None, 2, None),
     ]
-}
-
-/// A container that was seen by a veth and has an address.
-fn appearance(name: &str, id: &str, veth: &str, network: &str, address: &str) -> Appearance {
-    let Name::Container(container) = container(name, "nginx:1.27") else { unreachable!() };
-    let place = Attachment {
-        network: network.to_owned(),
-        addresses: vec![address.parse().unwrap()],
-        ..Attachment::default()
-    };
-    let container =
-        Container { id: format!("{id:0<64}"), attachments: vec![place], ..(*container).clone() };
-    Appearance { container: Arc::new(container), veths: vec![veth.to_owned()] }
-}
-
-/// What happens to containers: every change.
-pub(super) fn lives() -> Vec<Line> {
-    let web = || appearance("web", "1f0c9ab21f0c", "veth12ab", "bridge", "172.17.0.3");
-    let again = || appearance("web", "1f0c9ab21f0c", "veth77fe", "bridge", "172.17.0.5");
-    let other = || appearance("web", "9ab2000000ff", "veth03cd", "bridge", "172.17.0.3");
-    let shop = || appearance("shop", "9ab2000000ff", "veth03cd", "bridge", "172.17.0.3");
-    let scaled =
-        || appearance("shop-db-1", "44aa11bb22cc", "veth9f01", "shop_default", "172.18.0.4");
-    let sidecar = || {
-        let Appearance { container, .. } = other();
-        let (name, shares_with) = ("sidecar".to_owned(), Some("web".to_owned()));
-        let sidecar =
-            Container { name, shares_with, attachments: Vec::new(), ..(*container).clone() };
-        Appearance { container: Arc::new(sidecar), veths: Vec::new() }
-    };
-    let line =
-        |seconds: u64, change, now| LifeEvent::new(Instant(seconds * 1_000 * MS), change, now);
-    let owner = || {
-        let Appearance { container, veths } = other();
-        let shared_by = vec!["sidecar".to_owned()];
-        Appearance { container: Arc::new(Container { shared_by, ..(*container).clone() }), veths }
-    };
-    let bridge = || Some("bridge".into());
-    [
-        line(0, Change::Started, web()),
-        LifeEvent { exit: Some(137), ..line(2, Change::Died, web()) },
-        LifeEvent { before: Some(web()), ..line(3, Change::Restarted, again()) },
-        LifeEvent { before: Some(again()), ..line(5, Change::Recreated, other()) },
-        LifeEvent { before: Some(other()), ..line(6, Change::Renamed, shop()) },
-        line(7, Change::Paused, shop()),
-        line(8, Change::Unpaused, shop()),
-        LifeEvent { network: bridge(), ..line(9, Change::Disconnected, shop()) },
-        LifeEvent { network: bridge(), ..line(10, Change::Connected, shop()) },
-        LifeEvent { replicas: Some(5), ..line(11, Change::Started, scaled()) },
-        LifeEvent { replicas: Some(4), exit: Some(0), ..line(12, Change::Died, scaled()) },
-        line(13, Change::Started, sidecar()),
-        line(13, Change::Paused, owner()),
-        LifeEvent { unseen: Some(Unseen::HostNetwork), ..line(14, Change::OutOfSight, sidecar()) },
-        LifeEvent {
-            unseen: Some(Unseen::Macvlan),
-            network: Some("lan".into()),
-            ..line(15, Change::OutOfSight, web())
-        },
-    ]
-    .map(|event| Line::Life(Box::new(event)))
-    .into()
 }
 
 /// The same flow when it is over, with everything that can be known of it.
@@ -487,41 +429,8 @@ pub(super) fn corners() -> Vec<Line> {
         None,
         Err(Outcome::Truncated),
     ));
-    lines.extend(shared());
+    lines.extend(lives::shared());
     lines
-}
-
-/// Both ends have namespaces that others share.
-fn shared() -> Vec<Line> {
-    let end = |name: &str, address, port| {
-        let Name::Container(container) = container(name, "") else { unreachable!() };
-        let shared_by = vec!["logger".to_owned(), "proxy".to_owned()];
-        let name = Name::Container(Arc::new(Container { shared_by, ..(*container).clone() }));
-        end(name, address, port)
-    };
-    let (web, db) = (end("web", "172.17.0.3", 40_000), end("db", "172.17.0.4", 5432));
-    vec![
-        event(FlowPhase::Start, flow(11, Protocol::TCP, web.clone(), db.clone())),
-        sampled(
-            sample(0, EntrySide::Ingress, 74, 1),
-            Some("bridge"),
-            Some("veth12ab"),
-            Ok((Protocol::TCP, web, db)),
-        ),
-    ]
-}
-
-/// A container whose every word is this one, and was another before.
-fn hostile_life(name: &str) -> Line {
-    let mut now = appearance(name, "9ab2", name, name, "172.17.0.2");
-    let shared = Container {
-        service: Some(name.to_owned()),
-        shares_with: Some(name.to_owned()),
-        ..(*now.container).clone()
-    };
-    now.container = Arc::new(shared);
-    let event = LifeEvent::new(Instant(0), Change::Restarted, now);
-    Line::Life(Box::new(LifeEvent { network: Some(name.into()), replicas: Some(1), ..event }))
 }
 
 /// Names that try to be something else.
@@ -577,6 +486,6 @@ pub(super) fn hostile() -> Vec<Line> {
             )
         })
         .chain(asked)
-        .chain(names.into_iter().map(hostile_life))
+        .chain(names.into_iter().map(lives::hostile_life))
         .collect()
 }

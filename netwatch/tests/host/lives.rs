@@ -192,12 +192,12 @@ fn an_address_that_goes_from_one_to_the_next_is_each_ones_in_its_time() {
     let _host = host();
     let agent = Agent::start(&QUICK);
     let names: Vec<_> = (0..4).map(|number| unique(&format!("heir{}", number % 2))).collect();
-    let mut lives = Vec::new();
+    let mut holders = Vec::new();
     let mut addresses = Vec::new();
     for name in &names {
         let container = Container::idle(name, &[]);
         addresses.push(container.address("bridge"));
-        lives.push((name, id(name)));
+        holders.push((name, id(name)));
         container.ping(&container.gateway("bridge"), 1);
     }
     assert!(addresses.iter().all(|address| *address == addresses[0]), "{addresses:?}");
@@ -210,7 +210,7 @@ fn an_address_that_goes_from_one_to_the_next_is_each_ones_in_its_time() {
         (lines.iter().filter(|line| line["event"] == "end").count() == 4).then_some(lines)
     });
     for line in &lines {
-        let holder = lives.iter().find(|(_, id)| line["client"]["container_id"] == id.as_str());
+        let holder = holders.iter().find(|(_, id)| line["client"]["container_id"] == id.as_str());
         let (name, id) = holder.expect("one of them");
         assert_eq!(end(line, "client").0, name.as_str());
         // Its address from the creation of the veth, before the engine says `start`, until `die`.
@@ -218,7 +218,7 @@ fn an_address_that_goes_from_one_to_the_next_is_each_ones_in_its_time() {
         let time = nanos(line);
         assert!(start - CLOCKS < time && time < die + CLOCKS, "{start} {time} {die}: {line}");
     }
-    for (_, id) in &lives {
+    for (_, id) in &holders {
         let its = lines.iter().filter(|line| line["client"]["container_id"] == id.as_str());
         assert_eq!(its.count(), 2, "a start and an end of {id}");
     }

@@ -13,7 +13,7 @@ impl Chronicle {
     pub fn settle(&mut self, directory: &Directory, now: Instant) -> Vec<LifeEvent> {
         let mut waiting = std::mem::take(&mut self.waiting);
         waiting.retain(|one| {
-            let is_due = now >= one.until || self.is_complete(one, directory);
+            let is_due = now >= one.until || Self::is_complete(one, directory);
             if is_due {
                 self.complete(one, directory);
             }
@@ -34,7 +34,7 @@ impl Chronicle {
         }
     }
 
-    fn is_complete(&self, one: &Waiting, directory: &Directory) -> bool {
+    fn is_complete(one: &Waiting, directory: &Directory) -> bool {
         let Some(container) = directory.container(&one.id) else { return false };
         let is_placed = match &one.wait {
             Wait::Listed | Wait::Started => container.pid.is_some(),
