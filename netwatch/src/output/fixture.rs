@@ -7,7 +7,7 @@ use netwatch_common::outcome::Outcome;
 
 use crate::model::{
     Answer, Clock, Container, Direction, DropPlace, Echoes, EndReason, Endpoint, EntrySide,
-    FlowDrop, FlowEvent, FlowKey, FlowPhase, FlowRecord, Handshake, Hint, IcmpError, Instant,
+    FlowDrop, FlowEvent, FlowKey, FlowPhase, FlowRecord, Gap, Handshake, Hint, IcmpError, Instant,
     Lookup, Loss, Mac, Name, Protocol, Question, Repairs, Sample, SampleEvent, SampledPacket, Seen,
     Socket, Source, Tally, Traits, Undelivered,
 };
@@ -18,6 +18,7 @@ pub(super) enum Line {
     Loss(Loss),
     Lookup(Box<Lookup>),
     Sample(Box<SampleEvent>),
+    Gap(Gap),
 }
 
 /// 2026-03-01 18:04:05.123456 UTC at the monotonic zero.
@@ -301,6 +302,7 @@ pub(super) fn example() -> Vec<Line> {
             },
         ),
         loss(61_000 * MS, Outcome::FlowTableFull, tally(100, 120, 98_304)),
+        Line::Gap(Gap { time: Instant(62_000 * MS), lines: 1_042 }),
     ]
 }
 

@@ -6,18 +6,24 @@
 mod escape;
 #[cfg(test)]
 mod fixture;
+mod gap;
 mod human;
 mod json;
 mod lookup;
 mod sample;
+mod schema;
+#[cfg(test)]
+mod schema_tests;
 #[cfg(test)]
 mod tests;
 mod text;
 mod view;
 
+pub use schema::schema;
+
 use jiff::{Timestamp, tz::TimeZone};
 
-use crate::model::{Clock, FlowEvent, Instant, Lookup, Loss, SampleEvent};
+use crate::model::{Clock, FlowEvent, Gap, Instant, Lookup, Loss, SampleEvent};
 
 /// How lines are written.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -25,7 +31,7 @@ pub enum Format {
     /// For people, `grep` and `awk`.
     #[default]
     Text,
-    /// One JSON object a line; docs/flow-log.md has the schema.
+    /// One JSON object a line; [`schema`] describes it.
     Json,
 }
 
@@ -69,6 +75,17 @@ impl Formatter {
                 Ok(())
             }
             Format::Json => json::line(&view::loss(self, loss, clock), out),
+        }
+    }
+
+    /// Appends the line about missing lines, as [`Self::flow`] does that of a flow.
+    pub fn gap(&self, gap: &Gap, clock: Clock, out: &mut Vec<u8>) -> std::io::Result<()> {
+        match self.format {
+            Format::Text => {
+                out.extend_from_slice(gap::line(self, gap, clock).as_bytes());
+                Ok(())
+            }
+            Format::Json => json::line(&gap::view(self, gap, clock), out),
         }
     }
 
