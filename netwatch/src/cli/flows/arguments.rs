@@ -21,6 +21,9 @@ const LAST: usize = 20;
 const LAST_FOLLOWING: usize = 10;
 const MOST_LAST: u32 = 1_000_000_000;
 
+/// The argument that asks for no events.
+pub(super) const SCHEMA: &str = "schema";
+
 const FORMATS: [(&str, Format); 2] = [("text", Format::Text), ("json", Format::Json)];
 
 const EXAMPLES: &str = "\
@@ -71,6 +74,11 @@ pub(in super::super) fn command() -> Command {
                 .long("output")
                 .value_name("text|json")
                 .help("How lines are written, as in the flow log [default: text]"),
+            Arg::new(SCHEMA)
+                .long(SCHEMA)
+                .action(ArgAction::SetTrue)
+                .exclusive(true)
+                .help("Print the JSON Schema of the lines of -o json and of the flow log, and nothing else"),
             Arg::new("socket").long("socket").value_name("PATH").help(format!(
                 "The agent's socket [env: {}] [default: {DEFAULT_SOCKET}]",
                 variable()

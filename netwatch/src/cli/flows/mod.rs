@@ -8,11 +8,15 @@ use clap::ArgMatches;
 
 pub(super) use arguments::command;
 
-use super::{Exit, Failure};
+use super::{Exit, Failure, terminal};
+use crate::agent::flow_log_schema;
 use crate::serve::flows::{ClientError, Reader};
 
 /// Runs the subcommand.
 pub(super) fn run(matches: &ArgMatches) -> Result<(), Failure> {
+    if matches.get_flag(arguments::SCHEMA) {
+        return terminal::print(&flow_log_schema());
+    }
     let (path, request) = arguments::parse(matches)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|error| Failure::caused(Exit::Failed, &error))?;
