@@ -11,6 +11,8 @@ mod support;
 
 #[path = "flows/crowd.rs"]
 mod crowd;
+#[path = "flows/logs.rs"]
+mod logs;
 
 use std::{
     fs,
@@ -32,18 +34,20 @@ use support::{
 
 /// Runs a test with an agent that observes one end of a veth pair, and a sender at it.
 fn observed(body: impl FnOnce(Agent, Sender) + Send + 'static) {
+    observed_by(&[], body);
+}
+
+/// The same with more arguments.
+fn observed_by(
+    arguments: &'static [&'static str],
+    body: impl FnOnce(Agent, Sender) + Send + 'static,
+) {
     let _alone = serial::alone();
     in_new_namespace(|| {
         run("ip", &["link", "set", "lo", "up"]);
         let [one, _] = veth::pair(["one", "two"], 1_500);
-        let agent = Agent::start(&[
-            "--interface",
-            "one",
-            "--flow-idle-timeout",
-            "1h",
-            "--flow-active-timeout",
-            "1h",
-        ]);
+        let timeouts = ["--flow-idle-timeout", "1h", "--flow-active-timeout", "1h"];
+        let agent = Agent::start(&[&["--interface", "one"], &timeouts[..], arguments].concat());
         body(agent, Sender::at(one));
     });
 }

@@ -30,6 +30,8 @@ use tracing::info;
 
 pub use error::AgentError;
 
+pub use crate::output::schema as flow_log_schema;
+
 use self::{
     config::{Config, FlowLogTarget},
     core::Core,
@@ -62,8 +64,8 @@ pub async fn run(config: Config) -> Result<(), AgentError> {
     let listeners = serve::bind(&config.listen).await?;
     // Without a socket nobody could ask for it.
     let history = config.socket.is_some().then(|| Arc::new(History::new(HISTORY)));
-    let (hang_up, hung_up) = watch::channel(());
-    let flow_log = FlowLog::open(&config, history.clone(), Arc::clone(&stop), hung_up)?;
+    let (hang_up, reopening) = watch::channel(());
+    let flow_log = FlowLog::open(&config, history.clone(), Arc::clone(&stop), reopening)?;
     let mut datapath = Datapath::load(&config.kernel_side())?;
     // Not before: who may not observe is not to hear of a directory first.
     let socket = config.socket.as_ref().map(flows::bind).transpose()?;

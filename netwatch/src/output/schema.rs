@@ -21,7 +21,7 @@ use super::{
 /// A line of the flow log of netwatch.
 #[derive(JsonSchema)]
 #[schemars(untagged, rename = "netwatch flow log")]
-#[expect(dead_code, reason = "only its schema is of use")]
+#[expect(dead_code, clippy::large_enum_variant, reason = "only its schema is of use")]
 enum Record {
     Flow(FlowView<'static>),
     Lost(LossView),

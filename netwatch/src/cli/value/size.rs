@@ -37,7 +37,7 @@ pub(crate) fn size(text: &str) -> Result<u64, Wrong> {
 
 /// The same form, in the largest unit that is exact. For sizes that [`size`] made.
 pub(crate) fn show_size(size: u64) -> String {
-    let exact = UNITS.iter().rev().find(|(_, bytes)| size % bytes == 0 && size >= *bytes);
+    let exact = UNITS.iter().rev().find(|(_, bytes)| size.is_multiple_of(*bytes) && size >= *bytes);
     exact.map_or_else(|| size.to_string(), |(unit, bytes)| format!("{}{unit}", size / bytes))
 }
 
