@@ -110,7 +110,7 @@ fn rotation(values: &Values<'_>) -> Result<Rotation, Failure> {
     let size = |key| values.required(key, |text| value::limit(text, value::size));
     let rotation = Rotation {
         max_size: size(Key::FlowLogMaxSize)?,
-        max_age: values.required(Key::FlowLogMaxAge, |text| value::limit(text, value::duration))?,
+        max_age: values.required(Key::FlowLogMaxAge, |text| value::limit(text, value::age))?,
         max_total: size(Key::FlowLogMaxTotal)?,
     };
     match rotation {

@@ -221,7 +221,7 @@ pub(super) const OPTIONS: &[Spec] = &[
         without: "",
         list: ONE,
         help: "The same when the file is this old and a line comes",
-        more: "A whole number with a unit: 500ms, 15s, 2m, 1h. From 100ms to 24h.",
+        more: "none: not by age. A whole number with a unit: 10m, 24h. From 1m to 168h.",
     },
     Spec {
         key: Key::FlowLogMaxTotal,
@@ -232,7 +232,7 @@ pub(super) const OPTIONS: &[Spec] = &[
         without: "",
         list: ONE,
         help: "Remove the oldest compressed files so that all together are never larger than this",
-        more: "The file that is written to counts with its --flow-log-max-size. While one is being compressed, what is made of it \
+        more: "The file that is written to counts with its --flow-log-max-size, each other with whole blocks of 4 KiB. While one is being compressed, what is made of it \
                comes on top. none: keep them all.",
     },
     Spec {

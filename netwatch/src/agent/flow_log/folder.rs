@@ -20,6 +20,8 @@ use super::{
 
 /// How much is compressed between two looks at whether to stop.
 const CHUNK: usize = 128 << 10;
+/// What a file takes at least, so that very many small ones are not for free.
+const BLOCK: u64 = 4 << 10;
 
 /// Where a log is: not a link to it, so that what gives way stays on its disk.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -62,7 +64,8 @@ impl Folder {
             // is none of ours any more.
             match entry.metadata() {
                 Ok(metadata) if metadata.is_file() => {
-                    found.push(Rotated { stamp, form, size: metadata.len() });
+                    let size = metadata.len().next_multiple_of(BLOCK);
+                    found.push(Rotated { stamp, form, size });
                 }
                 Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
                 Ok(_) | Err(_) => {}

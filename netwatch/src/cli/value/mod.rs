@@ -11,7 +11,7 @@ mod socket;
 use globset::{GlobBuilder, GlobMatcher};
 
 pub(super) use address::{address, all_addresses};
-pub(super) use duration::{duration, show_duration};
+pub(super) use duration::{age, duration, show_duration};
 pub(super) use exclusion::{network, port, protocol, show_port};
 pub(super) use place::{docker_host, flow_log, telemetry_path};
 pub(super) use size::{show_size, size};
