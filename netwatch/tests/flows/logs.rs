@@ -5,6 +5,7 @@ use std::{
     io::Read as _,
     os::unix::fs::symlink,
     path::{Path, PathBuf},
+    process::Stdio,
 };
 
 use flate2::read::MultiGzDecoder;
@@ -12,7 +13,15 @@ use serde_json::Value;
 
 use super::{
     frame, observed, signal,
-    support::{agent::Agent, frames::Sender, wait::until},
+    support::{
+        agent::{Agent, end_of, netwatch},
+        frames::Sender,
+        http::free_address,
+        netns::in_new_namespace,
+        serial,
+        shell::run,
+        wait::until,
+    },
 };
 
 /// As [`super::observed`] has it, with files of 64 kB.
@@ -147,5 +156,30 @@ fn what_a_full_disk_takes_is_counted_and_told_where_it_is_missing() {
         let said = agent.stderr();
         assert_eq!(said.matches("flow log lines cannot be written").count(), 1, "{said}");
         assert_eq!(said.matches("flow log lines can be written again").count(), 1, "{said}");
+    });
+}
+
+/// The signal then comes from a terminal that is gone.
+#[test]
+#[ignore = "needs root: cargo xtask test"]
+fn without_a_file_sighup_stops_the_agent() {
+    let _alone = serial::alone();
+    in_new_namespace(|| {
+        run("ip", &["link", "set", "lo", "up"]);
+        let folder = tempfile::TempDir::new().unwrap();
+        let socket = folder.path().join("socket");
+        let mut agent = netwatch()
+            .args(["run", "--flow-log", "-", "--web.listen-address"])
+            .args([&free_address().to_string(), "--socket"])
+            .arg(&socket)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        until("it listens", || socket.exists().then_some(()));
+        signal(agent.id(), libc::SIGHUP);
+        assert_eq!(end_of(&mut agent).code(), Some(0));
+        assert!(!socket.exists());
     });
 }

@@ -32,6 +32,8 @@ pub(super) struct LogFile {
     current: Option<Current>,
     tidying: Option<Tidying>,
     rotations: u64,
+    /// The last rotated one, which nobody may find while it is being compressed.
+    last: Option<Timestamp>,
     /// When to look again.
     next_look: Instant,
     /// When to try to rotate again, after it has failed.
@@ -89,6 +91,7 @@ impl LogFile {
             current: Some(current),
             tidying,
             rotations: 0,
+            last: None,
             next_look: Instant::now() + LOOK,
             next_try: None,
             stray: false,
@@ -108,10 +111,9 @@ impl LogFile {
         let (written, result) = write_some(&mut current.file, lines);
         let Err(error) = result else { return Ok(()) };
         let whole = whole_lines(&lines[..written]);
-        if whole < written
-            && let Err(error) = current.file.set_len(begin + whole as u64)
-        {
-            warn!(%error, file = %self.path.display(), "the part of a line that was written cannot be cut off yet");
+        if whole < written {
+            // Where even that fails, it is done when the file is opened anew.
+            let _ = current.file.set_len(begin + whole as u64);
         }
         // Opened anew the next time: whatever is wrong with this one, or its name, is over then or told again.
         self.current = None;
@@ -193,7 +195,8 @@ impl LogFile {
             self.reopen();
             return Ok(());
         }
-        let stamp = plan::next_stamp(Timestamp::now(), &current.folder.list()?);
+        let found = current.folder.list()?.into_iter().map(|file| file.stamp);
+        let stamp = plan::next_stamp(Timestamp::now(), found.chain(self.last));
         // Later than all names that there are, so nothing is in its way.
         let rotated = current.folder.path(stamp, Form::Plain);
         fs::rename(&file, &rotated)?;
@@ -204,6 +207,7 @@ impl LogFile {
                 let folder = current.folder.clone();
                 self.current = Some(next);
                 self.rotations += 1;
+                self.last = Some(stamp);
                 if let Some(tidying) = &self.tidying {
                     tidying.wake(folder);
                 }

@@ -11,7 +11,6 @@ use std::{
 
 use flate2::{Compression, write::GzEncoder};
 use jiff::Timestamp;
-use tracing::warn;
 
 use super::{
     super::config::Rotation,
@@ -28,6 +27,14 @@ const BLOCK: u64 = 4 << 10;
 pub(super) struct Folder {
     directory: PathBuf,
     base: String,
+}
+
+/// What could not be done to a rotated file, or to the folder of all.
+#[derive(Debug)]
+pub(super) struct Untidy {
+    pub(super) what: &'static str,
+    pub(super) path: PathBuf,
+    pub(super) error: io::Error,
 }
 
 impl Folder {
@@ -75,35 +82,33 @@ impl Folder {
     }
 
     /// Compresses what is to be compressed and removes what is too much, until all is as it should be or `stop` says so.
-    /// What fails is said once, and tried again the next time.
-    pub(super) fn tidy(&self, rotation: Rotation, stop: &AtomicBool) {
+    /// What fails first is the answer; it is tried again the next time.
+    pub(super) fn tidy(&self, rotation: Rotation, stop: &AtomicBool) -> Result<(), Untidy> {
         let mut skip = BTreeSet::new();
+        let mut result = Ok(());
         while !stop.load(Ordering::Relaxed) {
-            let found = match self.list() {
-                Ok(found) => found,
-                Err(error) => {
-                    warn!(%error, directory = %self.directory.display(), "rotated flow logs cannot be listed");
-                    return;
-                }
+            let fail = |what, path: &Path| {
+                let path = path.to_owned();
+                move |error| Untidy { what, path, error }
             };
+            let found = self.list().map_err(fail("listed", &self.directory))?;
             match plan::next_step(rotation, &found, &skip) {
-                None => return,
+                None => break,
                 Some(Step::Remove(stamp, form)) => {
                     let path = self.path(stamp, form);
-                    if let Err(error) = absent(fs::remove_file(&path)) {
-                        warn!(%error, file = %path.display(), "a rotated flow log cannot be removed");
-                        return;
-                    }
+                    absent(fs::remove_file(&path)).map_err(fail("removed", &path))?;
                 }
                 Some(Step::Compress(stamp)) => {
-                    if let Err(error) = self.compress(stamp, stop) {
-                        let path = self.path(stamp, Form::Plain);
-                        warn!(%error, file = %path.display(), "a rotated flow log cannot be compressed, and stays as it is");
+                    let path = self.path(stamp, Form::Plain);
+                    let compressed = self.compress(stamp, stop).map_err(fail("compressed", &path));
+                    if compressed.is_err() {
                         skip.insert(stamp);
+                        result = result.and(compressed);
                     }
                 }
             }
         }
+        result
     }
 
     /// Replaces a plain file by a compressed one. Wherever it is interrupted, one of them is there in full.

@@ -71,10 +71,10 @@ pub(super) fn is_due(rotation: Rotation, size: u64, age: Duration, more: u64) ->
 
 /// The time in the name of the file that gives way now: behind all that there are, even if it did so in the same moment or
 /// the clock was set back.
-pub(super) fn next_stamp(now: Timestamp, found: &[Rotated]) -> Timestamp {
+pub(super) fn next_stamp(now: Timestamp, found: impl IntoIterator<Item = Timestamp>) -> Timestamp {
     let now = now.round(Unit::Microsecond).unwrap_or(now);
     let behind = |last: Timestamp| last.checked_add(SignedDuration::from_micros(1)).unwrap_or(last);
-    found.iter().map(|file| behind(file.stamp)).max().map_or(now, |least| least.max(now))
+    found.into_iter().map(behind).max().map_or(now, |least| least.max(now))
 }
 
 /// What is to be done first, if anything: the total comes before compression, for which there may be no room otherwise.
@@ -161,10 +161,10 @@ mod tests {
 
     #[test]
     fn two_in_one_moment_and_a_clock_set_back() {
-        assert_eq!(next_stamp(at(5), &[]), at(5));
-        assert_eq!(next_stamp(at(5), &[file(5, Form::Compressed, 1)]), at(6));
-        assert_eq!(next_stamp(at(5), &[file(900, Form::Unfinished, 1)]), at(901));
-        assert_eq!(next_stamp(at(5), &[file(4, Form::Plain, 1)]), at(5));
+        assert_eq!(next_stamp(at(5), []), at(5));
+        assert_eq!(next_stamp(at(5), [at(3), at(5)]), at(6));
+        assert_eq!(next_stamp(at(5), [at(900), at(4)]), at(901));
+        assert_eq!(next_stamp(at(5), [at(4)]), at(5));
     }
 
     #[test]

@@ -66,7 +66,7 @@ fn once(numbers: impl IntoIterator<Item = usize>) -> BTreeMap<usize, usize> {
 }
 
 fn tidied(log: &Path, rotation: Rotation) {
-    Folder::of(log).unwrap().tidy(rotation, &AtomicBool::new(false));
+    Folder::of(log).unwrap().tidy(rotation, &AtomicBool::new(false)).unwrap();
 }
 
 /// Waits, but not for ever.
@@ -156,9 +156,9 @@ fn an_interrupted_compression_is_finished() {
     fs::write(place.path(at(2), Form::Compressed), "who knows").unwrap();
     fs::write(place.path(at(3), Form::Unfinished), "half").unwrap();
     // Told to stop, it begins nothing.
-    place.tidy(SMALL, &AtomicBool::new(true));
+    place.tidy(SMALL, &AtomicBool::new(true)).unwrap();
     assert_eq!(files(folder.path()).len(), 6);
-    place.tidy(SMALL, &AtomicBool::new(false));
+    place.tidy(SMALL, &AtomicBool::new(false)).unwrap();
     assert_eq!(
         files(folder.path()),
         [log.clone(), place.path(at(1), Form::Compressed), place.path(at(2), Form::Compressed)]
@@ -361,7 +361,9 @@ fn without_room_to_compress_the_plain_file_stays() {
         let ballast = folder.join("ballast");
         let full = File::create(&ballast).unwrap().write_all(&[0; 300 << 10]).unwrap_err();
         assert_eq!(full.kind(), std::io::ErrorKind::StorageFull);
-        tidied(&log, SMALL);
+        let untidy = place.tidy(SMALL, &AtomicBool::new(false)).unwrap_err();
+        assert_eq!((untidy.what, &untidy.path), ("compressed", &plain));
+        assert_eq!(untidy.error.kind(), std::io::ErrorKind::StorageFull);
         assert_eq!(files(folder), [ballast.clone(), log.clone(), plain]);
         fs::remove_file(&ballast).unwrap();
         tidied(&log, SMALL);

@@ -10,7 +10,12 @@ use std::{
     thread::{self, JoinHandle},
 };
 
-use super::{super::config::Rotation, folder::Folder};
+use tracing::warn;
+
+use super::{
+    super::config::Rotation,
+    folder::{Folder, Untidy},
+};
 
 /// The thread. Dropping it ends it soon; what it was compressing then is left for the next start.
 pub(super) struct Tidying {
@@ -26,8 +31,16 @@ impl Tidying {
         let stop = Arc::new(AtomicBool::new(false));
         let stopped = Arc::clone(&stop);
         let thread = thread::Builder::new().name("flow-log-tidy".to_owned()).spawn(move || {
+            let mut failing = false;
             while let Ok(folder) = folders.recv() {
-                folder.tidy(rotation, &stopped);
+                let result = folder.tidy(rotation, &stopped);
+                // Once, not at each rotation.
+                if let Err(Untidy { what, path, error }) = &result
+                    && !failing
+                {
+                    warn!(%error, path = %path.display(), "rotated flow logs cannot be {what}");
+                }
+                failing = result.is_err();
             }
         })?;
         Ok(Self { wake: Some(wake), stop, thread: Some(thread) })
