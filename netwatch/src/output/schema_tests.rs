@@ -121,7 +121,7 @@ fn root(schema: &Value) -> Vec<(String, &Value)> {
     .collect()
 }
 
-fn definition<'a>(property: &'a Value) -> Option<&'a str> {
+fn definition(property: &Value) -> Option<&str> {
     property["$ref"].as_str()?.strip_prefix(DEFINITION)
 }
 
@@ -166,7 +166,7 @@ fn below(path: &str, name: &str) -> String {
 #[test]
 fn the_schema_is_published() {
     let path = project("../docs/flow-log.schema.json");
-    publish(&path, std::fs::read_to_string(&path).unwrap_or_default(), schema());
+    publish(&path, &std::fs::read_to_string(&path).unwrap_or_default(), &schema());
 }
 
 #[test]
@@ -176,11 +176,11 @@ fn the_docs_have_its_tables() {
     let (head, rest) = kept.split_once("<!-- schema -->\n").unwrap();
     let (_, tail) = rest.split_once("<!-- end -->").unwrap();
     let fresh = format!("{head}<!-- schema -->\n{}<!-- end -->{tail}", tables(&parsed()));
-    publish(&path, kept, fresh);
+    publish(&path, &kept, &fresh);
 }
 
 #[track_caller]
-fn publish(path: &std::path::Path, kept: String, fresh: String) {
+fn publish(path: &std::path::Path, kept: &str, fresh: &str) {
     if std::env::var_os("UPDATE_DOCS").is_some() {
         std::fs::write(path, fresh).unwrap();
     } else {

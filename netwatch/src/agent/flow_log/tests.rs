@@ -326,7 +326,7 @@ fn on_a_small_disk(body: impl FnOnce(&Path) + Send + 'static) {
 fn a_full_disk_holds_whole_lines_and_takes_more_when_there_is_room() {
     on_a_small_disk(|folder| {
         let ballast = folder.join("ballast");
-        File::create(&ballast).unwrap().write_all(&[0; 200 << 10]).unwrap();
+        File::create(&ballast).unwrap().write_all(&vec![0; 200 << 10]).unwrap();
         let log = folder.join("flows.log");
         let mut output = Output::open(&log, NONE).unwrap();
         // Lines do not divide a page, so the last one is written in part.
@@ -359,7 +359,7 @@ fn without_room_to_compress_the_plain_file_stays() {
         let plain = place.path(Timestamp::UNIX_EPOCH, Form::Plain);
         fs::write(&plain, line(1)).unwrap();
         let ballast = folder.join("ballast");
-        let full = File::create(&ballast).unwrap().write_all(&[0; 300 << 10]).unwrap_err();
+        let full = File::create(&ballast).unwrap().write_all(&vec![0; 300 << 10]).unwrap_err();
         assert_eq!(full.kind(), std::io::ErrorKind::StorageFull);
         let untidy = place.tidy(SMALL, &AtomicBool::new(false)).unwrap_err();
         assert_eq!((untidy.what, &untidy.path), ("compressed", &plain));
