@@ -5,6 +5,8 @@
 
 #[path = "cli/doctor.rs"]
 mod doctor;
+#[path = "cli/files.rs"]
+mod files;
 #[path = "cli/flows.rs"]
 mod flows;
 #[path = "cli/pages.rs"]

@@ -37,6 +37,9 @@ const LIBRARIES: &[(&str, &str)] = &[
     ("flate2", "doctor"),
     ("flate2", "agent"),
     ("schemars", "output"),
+    ("flate2", "cli"),
+    ("terminal_size", "cli"),
+    ("unicode_width", "cli"),
 ];
 
 const MOST_LINES: usize = 500;

@@ -9,10 +9,16 @@
 
 mod support;
 
+#[path = "flows/abuse.rs"]
+mod abuse;
 #[path = "flows/crowd.rs"]
 mod crowd;
+#[path = "flows/largest.rs"]
+mod largest;
 #[path = "flows/logs.rs"]
 mod logs;
+#[path = "flows/own.rs"]
+mod own;
 
 use std::{
     fs,
@@ -34,20 +40,17 @@ use support::{
 
 /// Runs a test with an agent that observes one end of a veth pair, and a sender at it.
 fn observed(body: impl FnOnce(Agent, Sender) + Send + 'static) {
-    observed_by(&[], body);
+    observed_with(&[], body);
 }
 
 /// The same with more arguments.
-fn observed_by(
-    arguments: &'static [&'static str],
-    body: impl FnOnce(Agent, Sender) + Send + 'static,
-) {
+fn observed_with(more: &'static [&'static str], body: impl FnOnce(Agent, Sender) + Send + 'static) {
     let _alone = serial::alone();
     in_new_namespace(|| {
         run("ip", &["link", "set", "lo", "up"]);
         let [one, _] = veth::pair(["one", "two"], 1_500);
-        let timeouts = ["--flow-idle-timeout", "1h", "--flow-active-timeout", "1h"];
-        let agent = Agent::start(&[&["--interface", "one"], &timeouts[..], arguments].concat());
+        let patient = ["--flow-idle-timeout", "1h", "--flow-active-timeout", "1h"];
+        let agent = Agent::start(&[&["--interface", "one"], &patient[..], more].concat());
         body(agent, Sender::at(one));
     });
 }
@@ -123,6 +126,27 @@ fn filtered_flows_are_exactly_those_of_the_flow_log() {
     });
 }
 
+/// In each format, and one after the other.
+#[test]
+#[ignore = "needs root: cargo xtask test"]
+fn from_its_log_an_agent_says_the_same_as_from_its_memory() {
+    observed(|agent, mut sender| {
+        send(&agent, &mut sender, 1_000..1_200);
+        let log = agent.log();
+        for format in ["text", "wide", "json", "csv"] {
+            for filter in [&["--since", "1h"] as &[&str], &["--port", "1007"], &["-n", "7"]] {
+                let asked = [&["-o", format], filter].concat();
+                let output =
+                    netwatch().args(["flows", "--file"]).arg(&log).args(&asked).output().unwrap();
+                assert_eq!(output.status.code(), Some(0));
+                let kept = String::from_utf8(output.stdout).unwrap();
+                let kept: Vec<&str> = kept.lines().collect();
+                assert_eq!(kept, flows(&agent, &asked), "{format} {filter:?}");
+            }
+        }
+    });
+}
+
 /// Nothing else asks the agent to make lines.
 #[test]
 #[ignore = "needs root: cargo xtask test"]
@@ -155,6 +179,24 @@ fn without_a_flow_log_there_are_flows_all_the_same() {
         signal(agent.id(), libc::SIGTERM);
         assert_eq!(end_of(&mut agent).code(), Some(0));
         assert!(seen.contains(" start udp "), "{seen}");
+    });
+}
+
+#[test]
+#[ignore = "needs root: cargo xtask test"]
+fn one_who_follows_until_a_time_ends_by_itself() {
+    observed(|agent, mut sender| {
+        send(&agent, &mut sender, 1_000..1_001);
+        let output = netwatch()
+            .args(["flows", "-f", "--until", "+500ms", "-o", "csv", "--socket"])
+            .arg(agent.socket())
+            .output()
+            .unwrap();
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(0), "{said}");
+        assert_eq!(String::from_utf8(output.stdout).unwrap().lines().count(), 2, "with a header");
+        assert!(said.starts_with("netwatch: 1 line, 0 events missed, in "), "{said}");
+        assert!(said.ends_with(" s\n"), "the agent has not stopped: {said}");
     });
 }
 

@@ -1,6 +1,6 @@
 //! The core: owns the kernel side, the flows and the names, and does one thing at a time.
 
-use std::{collections::HashMap, time::Duration};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use jiff::Timestamp;
 use netwatch_common::outcome::Outcome;
@@ -16,10 +16,12 @@ use super::{
     asking::Asking,
     attaching::Attaching,
     config::{Config, Selection},
+    crossed::Crossed,
     delivery::Delivery,
     dropping::Dropping,
     flow_log::{FlowLog, Line},
     naming,
+    running::{QUESTIONS, Question},
     sizes::Sizes,
 };
 use crate::{
@@ -28,7 +30,7 @@ use crate::{
     flow::{Edges, Limits, Naming, Report, Tracker, Unnamed},
     identity::{Directory, Domains, EngineEvent, EngineState, LinkEvent, namespace_id_of_pid},
     model::{Clock, FlowEvent, Instant, Interface, Loss, Snapshot, Tally},
-    serve::Readiness,
+    serve::{Readiness, flows::Counts},
 };
 
 /// How often the flows are read. A line of the flow log is at most this late, plus what it waits for names.
@@ -37,6 +39,8 @@ const READ_INTERVAL: Duration = Duration::from_millis(250);
 const READING_SHARE: u32 = 40;
 /// But at least this often.
 const LONGEST_READ_INTERVAL: Duration = Duration::from_secs(2);
+/// Answering readers takes at most one part in so many of a CPU: with many that ask again and again, they wait longer.
+const ANSWERING_SHARE: u32 = 20;
 /// Where so many entries gave way since the last reading, it is done as often as ever: their ring must not fill up.
 const MANY_EVICTIONS: u64 = 4_000;
 /// How often the programs are given the time: the grain of the last packet's time.
@@ -60,6 +64,8 @@ pub(super) struct Core {
     pub(super) asking: Asking,
     pub(super) domains: Domains,
     pub(super) delivery: Delivery,
+    pub(super) crossed: Crossed,
+    pub(super) readers: Arc<Counts>,
     /// Whether each sample is a line of the flow log.
     pub(super) log_samples: bool,
     pub(super) clock: Clock,
@@ -78,6 +84,7 @@ impl Core {
         config: &Config,
         datapath: Datapath,
         flow_log: FlowLog,
+        readers: Arc<Counts>,
         readiness: watch::Sender<Readiness>,
     ) -> Self {
         let limits = Limits {
@@ -98,6 +105,8 @@ impl Core {
             asking: Asking::default(),
             domains: Domains::default(),
             delivery: Delivery::default(),
+            crossed: Crossed::default(),
+            readers,
             log_samples: config.log_samples,
             clock: clock(),
             selection: config.selection.clone(),
@@ -114,9 +123,11 @@ impl Core {
         mut links: mpsc::Receiver<LinkEvent>,
         mut engine: mpsc::Receiver<EngineEvent>,
         mut scrapes: mpsc::Receiver<oneshot::Sender<Snapshot>>,
+        mut questions: mpsc::Receiver<Question>,
         mut stopped: watch::Receiver<bool>,
     ) -> Result<(), AgentError> {
         let mut next_reading = tokio::time::Instant::now();
+        let mut next_answer = next_reading;
         let mut evictions = 0;
         let mut tick = interval(CLOCK_INTERVAL);
         tick.set_missed_tick_behavior(MissedTickBehavior::Skip);
@@ -141,6 +152,11 @@ impl Core {
                     let snapshot = self.snapshot();
                     // Whoever asked may have gone.
                     let _ = scrape.send(snapshot);
+                }
+                Some(asked) = after(next_answer, &mut questions) => {
+                    let begin = tokio::time::Instant::now();
+                    self.answer(asked);
+                    next_answer = begin + begin.elapsed() * ANSWERING_SHARE;
                 }
             }
         };
@@ -199,7 +215,7 @@ impl Core {
             &mut dyn FnMut(&Report<'_>),
         ),
     ) {
-        let Self { tracker, directory, domains, delivery, flow_log, clock, .. } = self;
+        let Self { tracker, directory, domains, delivery, crossed, flow_log, clock, .. } = self;
         let has_reader = flow_log.has_reader();
         let mut events: Vec<Box<FlowEvent>> = Vec::new();
         let mut name = |flow: &Unnamed<'_>| naming::name(directory, domains, flow);
@@ -208,6 +224,7 @@ impl Core {
                 // In the place where it stays: thousands side by side, soon gone, would leave a hole between those that stay.
                 let mut event = Box::new(report.event());
                 delivery.settle(&mut event, directory);
+                crossed.name(&mut event.flow, directory);
                 events.push(event);
             }
         });
@@ -259,6 +276,17 @@ impl Core {
         drop(datapath);
         info!("stopped");
     }
+}
+
+/// The next questions, at this time at the earliest.
+async fn after(
+    time: tokio::time::Instant,
+    questions: &mut mpsc::Receiver<Question>,
+) -> Option<Vec<Question>> {
+    sleep_until(time).await;
+    let mut asked = Vec::new();
+    let count = questions.recv_many(&mut asked, QUESTIONS).await;
+    (count > 0).then_some(asked)
 }
 
 /// From the beginning of a reading that took so long, and found that so many entries had given way, to the next one.

@@ -31,7 +31,7 @@ use super::{
     told::Told,
 };
 use crate::{
-    model::{Clock, FlowEvent, Lookup, Loss, SampleEvent},
+    model::{Clock, FlowEvent, Gap, Lookup, Loss, SampleEvent},
     output::{Format, Formatter},
     serve::flows::History,
 };
@@ -45,6 +45,8 @@ pub(super) enum Line {
     Loss(Loss),
     Lookup(Box<Lookup>),
     Sample(Box<SampleEvent>),
+    /// Only of a log that was kept: the writer puts it between the others.
+    Gap(Gap),
 }
 
 /// Writes lines, and hands them to the history; without either it swallows them.

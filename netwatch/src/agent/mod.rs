@@ -9,13 +9,16 @@ mod asking;
 mod attaching;
 pub mod config;
 mod core;
+mod crossed;
 mod delivery;
 mod dropping;
 mod error;
 mod flow_log;
+pub mod kept;
 mod links;
 mod naming;
 mod rings;
+mod running;
 mod sizes;
 mod snapshot;
 mod told;
@@ -23,6 +26,7 @@ mod told;
 use std::{path::Path, sync::Arc, time::Duration};
 
 use tokio::{
+    net::UnixStream,
     signal::unix::{Signal, SignalKind, signal},
     sync::{mpsc, oneshot, watch},
 };
@@ -44,7 +48,7 @@ use crate::{
     model::Snapshot,
     serve::{
         self, Limits, Readiness, Site,
-        flows::{self, History},
+        flows::{self, Counts, History, Source},
     },
 };
 
@@ -58,12 +62,30 @@ const HISTORY: flows::Limits = flows::Limits { bytes: 64 << 20, age: Duration::f
 
 /// Observes until SIGINT or SIGTERM. Whatever can fail fails before anything is attached.
 pub async fn run(config: Config) -> Result<(), AgentError> {
+    start(config, None).await
+}
+
+/// Observes for one reader at the other end of a connection, as long as it is there. `begins` is called when nothing
+/// can hinder it any more.
+pub async fn observe(
+    config: Config,
+    reader: UnixStream,
+    begins: impl FnOnce() + Send + 'static,
+) -> Result<(), AgentError> {
+    start(config, Some((reader, Box::new(begins)))).await
+}
+
+/// A reader in this process, and how to tell it that observing begins.
+type Own = (UnixStream, Box<dyn FnOnce() + Send>);
+
+async fn start(config: Config, own: Option<Own>) -> Result<(), AgentError> {
     let signals = Signals::new()?;
     let (stop, stopped) = watch::channel(false);
     let stop = Arc::new(stop);
     let listeners = serve::bind(&config.listen).await?;
-    // Without a socket nobody could ask for it.
-    let history = config.socket.is_some().then(|| Arc::new(History::new(HISTORY)));
+    // Without a reader or a socket nobody could ask for it.
+    let is_asked = config.socket.is_some() || own.is_some();
+    let history = is_asked.then(|| Arc::new(History::new(HISTORY)));
     let (hang_up, reopening) = watch::channel(());
     let flow_log = FlowLog::open(&config, history.clone(), Arc::clone(&stop), reopening)?;
     let mut datapath = Datapath::load(&config.kernel_side())?;
@@ -84,8 +106,21 @@ pub async fn run(config: Config) -> Result<(), AgentError> {
         let router = serve::router(site(&config, scrape.clone(), ready.clone()), limits)?;
         servers.push(tokio::spawn(serve::serve(listener, router, limits, stopped.clone())));
     }
-    if let (Some(socket), Some(history)) = (socket, history) {
-        servers.push(tokio::spawn(flows::serve(socket, history)));
+    let (running, questions) = running::channel();
+    let readers = Arc::new(Counts::default());
+    if let Some(history) = history {
+        let source = Source { history, running, counts: Arc::clone(&readers) };
+        if let Some((reader, begins)) = own {
+            begins();
+            let (source, stop) = (source.clone(), Arc::clone(&stop));
+            servers.push(tokio::spawn(async move {
+                flows::serve_one(reader, &source).await;
+                stop.send_replace(true);
+            }));
+        }
+        if let Some(socket) = socket {
+            servers.push(tokio::spawn(flows::serve(socket, source)));
+        }
     }
     info!(
         version = env!("CARGO_PKG_VERSION"),
@@ -95,7 +130,7 @@ pub async fn run(config: Config) -> Result<(), AgentError> {
         "netwatch started"
     );
 
-    let core = Core::new(&config, datapath, flow_log, readiness);
+    let core = Core::new(&config, datapath, flow_log, readers, readiness);
     let stopping = Arc::clone(&stop);
     let has_file = matches!(config.flow_log, Some(FlowLogTarget::File(_)));
     tokio::spawn(async move {
@@ -104,7 +139,7 @@ pub async fn run(config: Config) -> Result<(), AgentError> {
         stopping.send_replace(true);
     });
     // It owns everything: 16 kB, which are moved around where a future is awaited as it is.
-    let result = Box::pin(core.run(links, engine, scrapes, stopped)).await;
+    let result = Box::pin(core.run(links, engine, scrapes, questions, stopped)).await;
     stop.send_replace(true);
     for server in servers {
         // A server that panicked has said so; there is nothing left to do for it.

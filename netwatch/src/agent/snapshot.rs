@@ -1,7 +1,7 @@
 //! All counters at one moment, for a scrape.
 
 use super::core::{Core, engine_up};
-use crate::model::{AgentStatus, InterfaceSnapshot, Snapshot};
+use crate::model::{AgentStatus, InterfaceSnapshot, ReaderStatus, Snapshot};
 
 impl Core {
     /// Reads everything that counts, flows included, so that a scrape shows what has passed until now.
@@ -43,6 +43,16 @@ impl Core {
         })
     }
 
+    fn readers(&self) -> ReaderStatus {
+        let (lines, lost) = self.readers.lines();
+        ReaderStatus {
+            connected: self.readers.readers(),
+            refused: self.readers.refusals(),
+            lines,
+            lost,
+        }
+    }
+
     fn status(&self, attached: u64) -> AgentStatus {
         let kernel = self.datapath.status();
         let drops = self.datapath.drop_status();
@@ -69,6 +79,7 @@ impl Core {
             log_lines: log.written,
             log_lines_lost: log.lost,
             log_rotations: log.rotations,
+            readers: self.readers(),
         }
     }
 }

@@ -8,10 +8,11 @@ use jiff::tz::TimeZone;
 use super::flow_log::Line;
 use crate::{
     model::{
-        Clock, Endpoint, FlowDrop, FlowEvent, FlowPhase, Lookup, Loss, Name, SampleEvent, Seen,
+        Clock, EndReason, Endpoint, FlowDrop, FlowEvent, FlowPhase, Gap, Lookup, Loss, Name,
+        SampleEvent, Seen,
     },
     output::{Format, Formatter},
-    serve::flows::{self, Event, Facts, Kind, Style},
+    serve::flows::{self, Event, Facts, FlowName, Kind, Style, Totals},
 };
 
 /// What the allocator keeps for itself of each piece of memory.
@@ -30,6 +31,7 @@ impl Told {
             Line::Loss(loss) => formatter.loss(loss, self.clock, out),
             Line::Lookup(lookup) => formatter.lookup(lookup, self.clock, out),
             Line::Sample(event) => formatter.sample(event, self.clock, out),
+            Line::Gap(gap) => formatter.gap(gap, self.clock, out),
         }
     }
 }
@@ -47,6 +49,7 @@ impl Event for Told {
                 protocol: Some(event.flow.protocol),
                 ends: Some((&event.flow.client, &event.flow.server)),
                 network: event.flow.network.as_deref(),
+                drops: !event.flow.drops.is_empty() || event.flow.undelivered.is_some(),
             },
             Line::Loss(Loss { time, .. }) => Facts {
                 kind: Kind::Lost,
@@ -54,6 +57,15 @@ impl Event for Told {
                 protocol: None,
                 ends: None,
                 network: None,
+                drops: false,
+            },
+            Line::Gap(Gap { time, .. }) => Facts {
+                kind: Kind::Gap,
+                time: self.clock.wall(*time),
+                protocol: None,
+                ends: None,
+                network: None,
+                drops: false,
             },
             Line::Lookup(lookup) => Facts {
                 kind: Kind::Dns,
@@ -61,6 +73,7 @@ impl Event for Told {
                 protocol: Some(lookup.protocol),
                 ends: Some((&lookup.client, &lookup.server)),
                 network: lookup.network.as_deref(),
+                drops: false,
             },
             Line::Sample(event) => {
                 let packet = event.packet.as_ref().ok();
@@ -70,9 +83,30 @@ impl Event for Told {
                     protocol: packet.map(|packet| packet.protocol),
                     ends: packet.map(|packet| (&packet.source, &packet.destination)),
                     network: event.network.as_deref(),
+                    drops: false,
                 }
             }
         }
+    }
+
+    fn totals(&self) -> Option<Totals> {
+        let Line::Flow(event) = &self.line else { return None };
+        let flow = &event.flow;
+        let missing = flow.undelivered.as_ref();
+        let undelivered =
+            missing.map_or(0, |missing| missing.from_client.saturating_add(missing.from_server));
+        Some(Totals {
+            flow: FlowName {
+                id: flow.id,
+                is_late: event.phase == FlowPhase::End(EndReason::Late),
+                ends: [flow.client.socket, flow.server.socket],
+            },
+            bytes: flow.sent.bytes.saturating_add(flow.received.bytes),
+            packets: flow.sent.segments.saturating_add(flow.received.segments),
+            duration_ns: flow.last.0.saturating_sub(flow.first.0),
+            // Most of what was dropped did not arrive either.
+            drops: flow.dropped().max(undelivered),
+        })
     }
 
     /// Names of containers, networks and reasons are shared with others, and not counted.
@@ -92,7 +126,7 @@ impl Event for Told {
                     + name(&flow.client)
                     + name(&flow.server)
             }
-            Line::Loss(_) => 0,
+            Line::Loss(_) | Line::Gap(_) => 0,
             Line::Lookup(lookup) => {
                 let question = lookup.question.as_ref();
                 boxed(size_of::<Lookup>())
@@ -117,13 +151,24 @@ impl Event for Told {
     }
 
     fn write(&self, style: Style, out: &mut Vec<u8>) -> io::Result<()> {
-        let format = match style.format {
-            flows::Format::Text => Format::Text,
-            flows::Format::Json => Format::Json,
-        };
-        let mut formatter = Formatter::new(format, TimeZone::system());
-        formatter.colour = style.colour;
-        self.format(&formatter, out)
+        self.format(&formatter(style), out)
+    }
+
+    fn header(style: Style) -> Option<String> {
+        formatter(style).header()
+    }
+}
+
+fn formatter(style: Style) -> Formatter {
+    let format = match style.format {
+        flows::Format::Text | flows::Format::Wide => Format::Text,
+        flows::Format::Json => Format::Json,
+        flows::Format::Csv => Format::Csv,
+    };
+    Formatter {
+        wide: style.format == flows::Format::Wide,
+        colour: style.colour,
+        ..Formatter::new(format, TimeZone::system())
     }
 }
 

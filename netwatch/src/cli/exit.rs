@@ -13,7 +13,7 @@ pub enum Exit {
     Usage,
     /// Not permitted, or not supported on this host.
     NotPermitted,
-    /// Some of it was done.
+    /// Some of it was done, or can be.
     Partly,
 }
 

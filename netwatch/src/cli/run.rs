@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::ArgMatches;
 
 use super::{Exit, Failure, check, command, effective, environment, file, raw::Raw, terminal};
-use crate::agent::{self, config::Config};
+use crate::agent::{self, AgentError, config::Config};
 
 /// Runs the subcommand.
 pub(super) fn run(matches: &ArgMatches) -> Result<(), Failure> {
@@ -23,14 +23,19 @@ pub(super) fn run(matches: &ArgMatches) -> Result<(), Failure> {
 
 /// Flag, environment, file, `DOCKER_HOST`, default.
 pub(super) fn merge(matches: &ArgMatches) -> Result<Raw, Failure> {
+    let path = matches.get_one::<String>("config");
+    Ok(command::flags(matches).over(surroundings(path)?))
+}
+
+/// The same without flags, for who observes but is no `run`.
+pub(super) fn surroundings(config: Option<&String>) -> Result<Raw, Failure> {
     let lookup = |name: &str| std::env::var_os(name);
-    let path = match matches.get_one::<String>("config") {
+    let path = match config {
         Some(path) => Some(path.clone()),
         None => environment::text(&lookup, command::CONFIG_VARIABLE)?,
     };
     let file = path.map(|path| file::read(&PathBuf::from(path))).transpose()?.unwrap_or_default();
-    Ok(command::flags(matches)
-        .over(environment::layer(lookup)?)
+    Ok(environment::layer(lookup)?
         .over(file)
         .over(environment::docker_layer(lookup)?)
         .over(Raw::defaults()))
@@ -40,18 +45,21 @@ pub(super) fn merge(matches: &ArgMatches) -> Result<Raw, Failure> {
 fn run_agent(config: Config) -> Result<(), Failure> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     let runtime = runtime.map_err(|error| Failure::caused(Exit::Failed, &error))?;
-    runtime.block_on(agent::run(config)).map_err(|error| {
-        let code = if error.is_unsupported() {
-            Exit::NotPermitted
-        } else if error.is_usage() {
-            Exit::Usage
-        } else {
-            Exit::Failed
-        };
-        let failure = Failure::caused(code, &error);
-        match error.remedy() {
-            Some(remedy) => failure.hint(remedy),
-            None => failure,
-        }
-    })
+    runtime.block_on(agent::run(config)).map_err(|error| failure(&error))
+}
+
+/// What ended the agent, with the exit code and the remedy.
+pub(super) fn failure(error: &AgentError) -> Failure {
+    let code = if error.is_unsupported() {
+        Exit::NotPermitted
+    } else if error.is_usage() {
+        Exit::Usage
+    } else {
+        Exit::Failed
+    };
+    let failure = Failure::caused(code, error);
+    match error.remedy() {
+        Some(remedy) => failure.hint(remedy),
+        None => failure,
+    }
 }

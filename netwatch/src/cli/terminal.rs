@@ -2,6 +2,8 @@
 
 use std::io::{self, ErrorKind, IsTerminal, Write};
 
+use terminal_size::{Height, Width};
+
 use super::{Exit, Failure};
 
 /// Writes to standard output. A closed pipe is a success: who reads decides how much to read.
@@ -22,7 +24,20 @@ pub(super) fn report(failure: &Failure) {
 
 /// Writes a remark to standard error, which nobody has to read.
 pub(super) fn note(text: &str) {
-    let _ = io::stderr().lock().write_all(format!("netwatch: {text}\n").as_bytes());
+    let line = Failure::new(Exit::Done, text).lines();
+    let _ = io::stderr().lock().write_all(line.as_bytes());
+}
+
+/// Whether standard output is a terminal.
+pub(super) fn is_terminal() -> bool {
+    io::stdout().is_terminal()
+}
+
+/// Columns and rows of the terminal that standard output is, as they are now.
+pub(super) fn size() -> Option<(usize, usize)> {
+    let (Width(columns), Height(rows)) = terminal_size::terminal_size_of(io::stdout())?;
+    // A terminal that does not know says zero.
+    (columns > 0 && rows > 0).then_some((columns.into(), rows.into()))
 }
 
 /// Whether to colour what goes to standard output.

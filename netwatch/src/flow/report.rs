@@ -4,7 +4,7 @@ use super::{
     conversation::{Conversation, Stage},
     names::Names,
 };
-use crate::model::{EndReason, Endpoint, FlowEvent, FlowPhase, FlowRecord};
+use crate::model::{EndReason, Endpoint, FlowEvent, FlowPhase, FlowRecord, Interfaces};
 
 /// Something is to be told of a conversation. Whoever wants to hear it asks for the event; nobody else pays for one.
 #[derive(Debug)]
@@ -63,6 +63,7 @@ impl<'a> Report<'a> {
             error: conversation.error,
             source_mac: conversation.source_mac,
             seen: conversation.seen(),
+            interfaces: Interfaces::default(),
             drops: conversation.drops(),
             undelivered: None,
         }

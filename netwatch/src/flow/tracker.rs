@@ -1,7 +1,7 @@
 //! All conversations that are going on.
 
 use super::{
-    conversation::Conversation,
+    conversation::{Conversation, Stage},
     edges::Edges,
     lifecycle::{Lifecycle, Limits, Step},
     names::{Naming, Unnamed},
@@ -9,7 +9,8 @@ use super::{
     table::Table,
 };
 use crate::model::{
-    DropPlace, DroppedPacket, EndReason, FlowKey, FlowTotals, Instant, Observation, Tally,
+    DropPlace, DroppedPacket, EndReason, FlowKey, FlowPhase, FlowTotals, Instant, Observation,
+    Tally,
 };
 
 /// All conversations that are going on.
@@ -164,6 +165,16 @@ impl Tracker {
                 self.lifecycle.finish(flow, otherwise, step);
             }
         }
+    }
+
+    /// Those that have started and go on, as they are now.
+    pub fn running(&self) -> impl Iterator<Item = Report<'_>> {
+        let open = |flow: &&Conversation| matches!(flow.stage, Stage::Open);
+        self.table
+            .iter()
+            .map(|(_, flow)| flow)
+            .filter(open)
+            .filter_map(|flow| Report::new(flow, FlowPhase::Update))
     }
 
     /// Numbers of flows, and all packets that are counted in one.

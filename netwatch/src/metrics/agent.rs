@@ -50,4 +50,10 @@ pub(super) fn collect(snapshot: &Snapshot, families: &mut Families) {
     if let Some(up) = agent.log_up {
         families.add(Metric::FlowLogUp, [], u64::from(up));
     }
+
+    let readers = &agent.readers;
+    families.add(Metric::FlowReaders, [], readers.connected);
+    families.add(Metric::FlowReadersRefused, [], readers.refused);
+    families.add(Metric::FlowReaderLines, [], readers.lines);
+    families.add(Metric::FlowReaderLinesLost, [], readers.lost);
 }

@@ -284,4 +284,16 @@ catalogue! {
     FlowLogUp: Agent Gauge "netwatch_flow_log_up" []
         "1 if the flow log can be written, 0 if not: the disk is full, the directory gone."
         "Absent without `--flow-log`.";
+    FlowReaders: Agent Gauge "netwatch_flow_readers" []
+        "Readers of flow events that are connected to the socket."
+        "`netwatch flows` is one. At most 64 at a time.";
+    FlowReadersRefused: Agent Counter "netwatch_flow_readers_refused_total" []
+        "Connections to the socket that were refused."
+        "Too many readers, one who may not read, or no valid request within five seconds.";
+    FlowReaderLines: Agent Counter "netwatch_flow_reader_lines_total" []
+        "Lines that readers of flow events have been sent."
+        "";
+    FlowReaderLinesLost: Agent Counter "netwatch_flow_reader_lines_lost_total" []
+        "Flow events that were gone before a slow reader came to them."
+        "Each reader is told of its own. Counted before its filter: which of them it had wanted is not known.";
 }

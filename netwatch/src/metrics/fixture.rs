@@ -10,7 +10,7 @@ use crate::model::{
     AgentStatus, AttachStatus, Attachment, Container, ContainerSizes, ContainerTraffic, DnsCounts,
     DropTotal, Edge, EdgeTraffic, EndReason, EntrySide, Feature, FlowTotals, Instant, Interface,
     InterfaceCounters, InterfaceKind, InterfaceSnapshot, InterfaceTally, ProgramRuns, Protocol,
-    Sample, SizeHistogram, Snapshot, Source, Tally,
+    ReaderStatus, Sample, SizeHistogram, Snapshot, Source, Tally,
 };
 
 pub(super) fn tally(packets: u64, segments: u64, bytes: u64) -> Tally {
@@ -160,6 +160,7 @@ pub(super) fn full() -> Snapshot {
             log_lines: 24,
             log_lines_lost: 25,
             log_rotations: 26,
+            readers: ReaderStatus { connected: 2, refused: 3, lines: 1_000, lost: 4 },
         },
     }
 }

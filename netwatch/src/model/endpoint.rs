@@ -2,7 +2,7 @@
 
 use std::{net::IpAddr, sync::Arc};
 
-use super::{Container, Socket};
+use super::{Container, Mac, Socket};
 
 /// Whose an address is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,6 +35,18 @@ impl Name {
             Self::External | Self::Domain(_) => "external",
         }
     }
+
+    /// The word for what it is.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Container(_) => "container",
+            Self::Host => "host",
+            Self::Multicast => "multicast",
+            Self::Broadcast => "broadcast",
+            Self::Interface(_) => "interface",
+            Self::External | Self::Domain(_) => "external",
+        }
+    }
 }
 
 /// One end of a flow.
@@ -58,6 +70,12 @@ impl Endpoint {
     /// The bounded name for metric labels: never an address.
     pub fn label(&self) -> &str {
         self.name.label()
+    }
+
+    /// The Ethernet address that an engine gave to the container with its address.
+    pub fn mac(&self) -> Option<Mac> {
+        let attachments = &self.container()?.attachments;
+        attachments.iter().find(|one| one.addresses.contains(&self.address()))?.mac
     }
 
     /// The address.

@@ -80,6 +80,9 @@ impl FlowPhase {
     }
 }
 
+/// Names of interfaces, by their index. Flows that crossed the same ones share them.
+pub type Interfaces = Arc<[(u32, Arc<str>)]>;
+
 /// A flow with both ends named; the initiator is the client. Counts are totals since the flow's start.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FlowRecord {
@@ -119,6 +122,8 @@ pub struct FlowRecord {
     pub source_mac: Option<Mac>,
     /// Every hook it crossed.
     pub seen: Vec<Seen>,
+    /// Names of the interfaces of these hooks, as far as they are known.
+    pub interfaces: Interfaces,
     /// Its packets that were dropped, as far as they were told.
     pub drops: Vec<FlowDrop>,
     /// What did not arrive, of a flow that has ended; `None`: nothing, or that cannot be told.
@@ -140,6 +145,36 @@ impl FlowRecord {
     /// From the first to the last packet.
     pub fn duration(&self) -> Duration {
         self.last.since(self.first)
+    }
+
+    /// How long the other end took to answer: to a SYN, or on average to an echo.
+    pub fn round_trip(&self) -> Option<Duration> {
+        self.handshake.map(|handshake| handshake.answered).or_else(|| self.echoes.mean())
+    }
+
+    /// Its packets that were dropped, as far as they were told.
+    pub fn dropped(&self) -> u64 {
+        self.drops.iter().fold(0, |sum, known| sum.saturating_add(known.packets))
+    }
+
+    /// The name of one of the interfaces that it crossed.
+    pub fn interface_name(&self, ifindex: u32) -> Option<&str> {
+        let (_, name) = self.interfaces.iter().find(|(index, _)| *index == ifindex)?;
+        Some(name)
+    }
+
+    /// The interfaces that it crossed, each once; last those that only the server sent into.
+    pub fn interface_names(&self) -> Vec<&str> {
+        let first = self.seen.iter().filter(|seen| seen.from_client);
+        let mut names = Vec::new();
+        for seen in first.chain(&self.seen) {
+            if let Some(name) =
+                self.interface_name(seen.ifindex).filter(|name| !names.contains(name))
+            {
+                names.push(name);
+            }
+        }
+        names
     }
 }
 

@@ -43,6 +43,11 @@ pub enum Hint {
 }
 
 impl Hint {
+    /// The hint that has this word; `None` for one that is not known.
+    pub fn of(word: &str) -> Option<Self> {
+        [Self::DefaultBridge].into_iter().find(|hint| hint.name() == word)
+    }
+
     /// The word in the log.
     pub fn name(self) -> &'static str {
         match self {

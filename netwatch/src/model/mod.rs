@@ -21,7 +21,7 @@ pub use container::{Attachment, Container, Source};
 pub use counters::{InterfaceCounters, InterfaceTally, Tally};
 pub use drop::{DropCount, DropPlace, DropSite, DropTotal, DroppedPacket, FlowDrop, Undelivered};
 pub use endpoint::{Endpoint, Name};
-pub use event::{Direction, EndReason, FlowEvent, FlowPhase, FlowRecord, Gap, Loss};
+pub use event::{Direction, EndReason, FlowEvent, FlowPhase, FlowRecord, Gap, Interfaces, Loss};
 pub use exclusion::Exclusion;
 pub use feature::Feature;
 pub use flow::{
@@ -36,6 +36,6 @@ pub use protocol::Protocol;
 pub use sample::{Ends, Sample, SampleEvent, SampledPacket};
 pub use snapshot::{
     AgentStatus, AttachStatus, ContainerSizes, ContainerTraffic, DnsCounts, Edge, EdgeTraffic,
-    FlowTotals, InterfaceSnapshot, ProgramRuns, Snapshot,
+    FlowTotals, InterfaceSnapshot, ProgramRuns, ReaderStatus, Snapshot,
 };
 pub use time::{Clock, Instant, WallTime};

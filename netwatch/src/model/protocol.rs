@@ -1,6 +1,6 @@
 //! Protocols that flows are of.
 
-use std::fmt;
+use std::{fmt, str::FromStr};
 
 /// An IP protocol number; above those, what is not over IP, by its Ethernet type.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -36,25 +36,41 @@ impl Protocol {
     }
 }
 
+/// Those that have a name here.
+const NAMES: [(u16, &str); 13] = [
+    (1, "icmp"),
+    (2, "igmp"),
+    (4, "ipip"),
+    (6, "tcp"),
+    (17, "udp"),
+    (41, "ipv6"),
+    (47, "gre"),
+    (50, "esp"),
+    (51, "ah"),
+    (58, "icmpv6"),
+    (132, "sctp"),
+    (136, "udplite"),
+    (0x0806, "arp"),
+];
+
 impl fmt::Display for Protocol {
     /// The lower-case name, or `proto-N` where we have none.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let name = match self.0 {
-            1 => "icmp",
-            2 => "igmp",
-            4 => "ipip",
-            6 => "tcp",
-            17 => "udp",
-            41 => "ipv6",
-            47 => "gre",
-            50 => "esp",
-            51 => "ah",
-            58 => "icmpv6",
-            132 => "sctp",
-            136 => "udplite",
-            0x0806 => "arp",
-            number => return f.pad(&format!("proto-{number}")),
-        };
-        f.pad(name)
+        match NAMES.iter().find(|(number, _)| *number == self.0) {
+            Some((_, name)) => f.pad(name),
+            None => f.pad(&format!("proto-{}", self.0)),
+        }
+    }
+}
+
+impl FromStr for Protocol {
+    type Err = ();
+
+    /// What [`fmt::Display`] writes.
+    fn from_str(text: &str) -> Result<Self, ()> {
+        if let Some((number, _)) = NAMES.iter().find(|(_, name)| *name == text) {
+            return Ok(Self(*number));
+        }
+        text.strip_prefix("proto-").and_then(|number| number.parse().ok()).map(Self).ok_or(())
     }
 }

@@ -123,6 +123,19 @@ pub struct ProgramRuns {
     pub time: Duration,
 }
 
+/// Who reads at the socket.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct ReaderStatus {
+    /// Connected now.
+    pub connected: u64,
+    /// Connections refused.
+    pub refused: u64,
+    /// Lines that readers have taken.
+    pub lines: u64,
+    /// Events that had gone from the history before a reader came to them.
+    pub lost: u64,
+}
+
 /// The agent about itself.
 #[derive(Clone, Debug, Default)]
 pub struct AgentStatus {
@@ -160,6 +173,8 @@ pub struct AgentStatus {
     pub log_lines_lost: u64,
     /// Flow log files that gave way to new ones.
     pub log_rotations: u64,
+    /// Readers of flow events.
+    pub readers: ReaderStatus,
 }
 
 /// Everything at one moment.

@@ -31,9 +31,18 @@ pub(super) fn container(name: &str) -> String {
     }
 }
 
+/// A cell of a table, where quotes stand for themselves: whoever writes the table doubles them.
+pub(super) fn cell(word: &str) -> String {
+    escape_but(word, |_| false, |c| matches!(c, '"' | '\''))
+}
+
 /// `char::escape_debug` knows what is not printable: control and format characters (bidirectional overrides and
 /// zero-width ones among them), separators, private and unassigned code points, combining marks.
 fn escape(word: &str, reserved: fn(char) -> bool) -> String {
+    escape_but(word, reserved, |_| false)
+}
+
+fn escape_but(word: &str, reserved: fn(char) -> bool, plain: fn(char) -> bool) -> String {
     let mut safe = String::with_capacity(word.len());
     for (position, c) in word.chars().enumerate() {
         if position == MAX_WORD {
@@ -42,6 +51,7 @@ fn escape(word: &str, reserved: fn(char) -> bool) -> String {
         }
         // Writing to a String does not fail.
         let _ = match c {
+            c if plain(c) => write!(safe, "{c}"),
             c if reserved(c) => write!(safe, "{}", c.escape_unicode()),
             c => write!(safe, "{}", c.escape_debug()),
         };

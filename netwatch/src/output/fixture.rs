@@ -6,10 +6,10 @@ use bytes::Bytes;
 use netwatch_common::outcome::Outcome;
 
 use crate::model::{
-    Answer, Clock, Container, Direction, DropPlace, Echoes, EndReason, Endpoint, EntrySide,
-    FlowDrop, FlowEvent, FlowKey, FlowPhase, FlowRecord, Gap, Handshake, Hint, IcmpError, Instant,
-    Lookup, Loss, Mac, Name, Protocol, Question, Repairs, Sample, SampleEvent, SampledPacket, Seen,
-    Socket, Source, Tally, Traits, Undelivered,
+    Answer, Attachment, Clock, Container, Direction, DropPlace, Echoes, EndReason, Endpoint,
+    EntrySide, FlowDrop, FlowEvent, FlowKey, FlowPhase, FlowRecord, Gap, Handshake, Hint,
+    IcmpError, Instant, Interfaces, Lookup, Loss, Mac, Name, Protocol, Question, Repairs, Sample,
+    SampleEvent, SampledPacket, Seen, Socket, Source, Tally, Traits, Undelivered,
 };
 
 /// An event of any kind.
@@ -46,6 +46,16 @@ fn end(name: Name, address: &str, port: u16) -> Endpoint {
     Endpoint { socket: Socket { address: address.parse::<IpAddr>().unwrap(), port }, name }
 }
 
+/// An end whose Ethernet address the engine has told.
+fn with_mac(mut end: Endpoint, mac: [u8; 6]) -> Endpoint {
+    let addresses = vec![end.address()];
+    if let Name::Container(container) = &mut end.name {
+        let network = Attachment { addresses, mac: Some(Mac(mac)), ..Attachment::default() };
+        Arc::make_mut(container).attachments.push(network);
+    }
+    end
+}
+
 fn tally(packets: u64, segments: u64, bytes: u64) -> Tally {
     Tally { packets, segments, bytes }
 }
@@ -78,6 +88,7 @@ fn flow(id: u64, protocol: Protocol, client: Endpoint, server: Endpoint) -> Flow
         error: None,
         source_mac: None,
         seen: Vec::new(),
+        interfaces: Interfaces::default(),
         drops: Vec::new(),
         undelivered: None,
     }
@@ -206,6 +217,7 @@ fn finished(started: &FlowRecord) -> FlowRecord {
             seen(7, EntrySide::Egress, true, sent),
             seen(7, EntrySide::Ingress, false, received),
         ],
+        interfaces: [(5, "veth12ab".into()), (7, "veth77fe".into())].into(),
         ..started.clone()
     }
 }
@@ -215,10 +227,12 @@ pub(super) fn example() -> Vec<Line> {
     let idle = FlowPhase::End(EndReason::Idle);
     let web = || end(container("web", "nginx:1.27"), "172.17.0.3", 80);
     let cli = end(container("cli", "alpine:3.20"), "172.17.0.2", 51_234);
+    let (cli, served) =
+        (with_mac(cli, [2, 66, 172, 17, 0, 2]), with_mac(web(), [2, 66, 172, 17, 0, 3]));
     let started = FlowRecord {
         from_client: sent_with(0x02),
         sent: tally(1, 1, 74),
-        ..flow(1, Protocol::TCP, cli, web())
+        ..flow(1, Protocol::TCP, cli, served)
     };
     let ended = finished(&started);
     let ping = flow(
@@ -287,7 +301,12 @@ pub(super) fn example() -> Vec<Line> {
         ),
         event(
             FlowPhase::Start,
-            FlowRecord { sent: tally(1, 1, 74), first: Instant(9_113 * MS), ..looked_up },
+            FlowRecord {
+                sent: tally(1, 1, 74),
+                first: Instant(9_113 * MS),
+                last: Instant(9_113 * MS),
+                ..looked_up
+            },
         ),
         event(
             FlowPhase::Update,
@@ -295,6 +314,7 @@ pub(super) fn example() -> Vec<Line> {
                 network: None,
                 sent: tally(900, 900, 81_000),
                 received: tally(700, 1_500, 2_100_000),
+                source_mac: Some(Mac([2, 0, 0, 0, 0, 9])),
                 from_client: sent_with(0x1a),
                 from_server: sent_with(0x1a),
                 last: Instant(60_000 * MS),
@@ -302,7 +322,6 @@ pub(super) fn example() -> Vec<Line> {
             },
         ),
         loss(61_000 * MS, Outcome::FlowTableFull, tally(100, 120, 98_304)),
-        Line::Gap(Gap { time: Instant(62_000 * MS), lines: 1_042 }),
     ]
 }
 
@@ -342,7 +361,7 @@ pub(super) fn corners() -> Vec<Line> {
             dropped(DropPlace::Inside("web".into()), false, 2),
         ],
         handshake: Some(Handshake {
-            answered: Duration::MAX,
+            answered: Duration::from_nanos(u64::MAX),
             server: Duration::ZERO,
             client: None,
         }),
@@ -380,6 +399,8 @@ pub(super) fn corners() -> Vec<Line> {
         event(FlowPhase::Update, max.clone()),
         loss(0, Outcome::Arp, Tally::ZERO),
         loss(u64::MAX, Outcome::FlowLimit, huge),
+        Line::Gap(Gap { time: Instant(62_000 * MS), lines: 1_042 }),
+        Line::Gap(Gap { time: Instant(u64::MAX), lines: u64::MAX }),
     ];
     for reason in EndReason::ALL {
         lines.push(event(FlowPhase::End(reason), flow(9, Protocol::TCP, host(), external())));
@@ -440,7 +461,17 @@ pub(super) fn hostile() -> Vec<Line> {
             let network = Some(name.into());
             event(
                 FlowPhase::End(EndReason::Idle),
-                FlowRecord { network, ..flow(1, Protocol::UDP, client, server) },
+                FlowRecord {
+                    network,
+                    seen: vec![Seen {
+                        ifindex: 5,
+                        side: EntrySide::Ingress,
+                        from_client: true,
+                        tally: Tally::ZERO,
+                    }],
+                    interfaces: [(5, name.into())].into(),
+                    ..flow(1, Protocol::UDP, client, server)
+                },
             )
         })
         .chain(asked)

@@ -3,6 +3,7 @@
 //! Promises: one event is one line, ended by one `\n`; no name, network or image (all of them chosen by containers) can
 //! end the line early, add a field to it, pose as another kind of end, or send a terminal a command.
 
+mod csv;
 mod escape;
 #[cfg(test)]
 mod fixture;
@@ -10,6 +11,7 @@ mod gap;
 mod human;
 mod json;
 mod lookup;
+mod record;
 mod sample;
 mod schema;
 #[cfg(test)]
@@ -18,10 +20,13 @@ mod schema_tests;
 mod tests;
 mod text;
 mod view;
+mod wide;
 
 pub use schema::schema;
 
 use jiff::{Timestamp, tz::TimeZone};
+
+pub use record::{Record, read};
 
 use crate::model::{Clock, FlowEvent, Gap, Instant, Lookup, Loss, SampleEvent};
 
@@ -33,6 +38,8 @@ pub enum Format {
     Text,
     /// One JSON object a line; [`schema`] describes it.
     Json,
+    /// One row of a table a line; docs/flows.md has the columns.
+    Csv,
 }
 
 /// Writes events.
@@ -42,9 +49,9 @@ pub struct Formatter {
     pub format: Format,
     /// The time zone of all times: shown in JSON, understood in text.
     pub zone: TimeZone,
-    /// Text: also addresses, images and the number of the flow. JSON always has them.
+    /// Text: also addresses, interfaces, images and the number of the flow. The others always have them.
     pub wide: bool,
-    /// Text: colour the words `start`, `update`, `end`, `lost`, `dns`, `sample`.
+    /// Text: colour the words `start`, `update`, `end`, `lost`, `dns`, `sample`, `gap`.
     pub colour: bool,
 }
 
@@ -54,6 +61,11 @@ impl Formatter {
         Self { format, zone, wide: false, colour: false }
     }
 
+    /// The line before all others, of a format that has one.
+    pub fn header(&self) -> Option<String> {
+        (self.format == Format::Csv).then(csv::header)
+    }
+
     /// Appends the line of a flow event. `clock` is the one that was right when the event was made.
     ///
     /// An error leaves `out` as it was; the line counts as lost.
@@ -61,6 +73,10 @@ impl Formatter {
         match self.format {
             Format::Text => {
                 out.extend_from_slice(text::flow(self, event, clock).as_bytes());
+                Ok(())
+            }
+            Format::Csv => {
+                out.extend_from_slice(csv::flow(self, event, clock).as_bytes());
                 Ok(())
             }
             Format::Json => json::line(&view::flow(self, event, clock), out),
@@ -74,6 +90,10 @@ impl Formatter {
                 out.extend_from_slice(text::loss(self, loss, clock).as_bytes());
                 Ok(())
             }
+            Format::Csv => {
+                out.extend_from_slice(csv::loss(self, loss, clock).as_bytes());
+                Ok(())
+            }
             Format::Json => json::line(&view::loss(self, loss, clock), out),
         }
     }
@@ -85,6 +105,10 @@ impl Formatter {
                 out.extend_from_slice(gap::line(self, gap, clock).as_bytes());
                 Ok(())
             }
+            Format::Csv => {
+                out.extend_from_slice(csv::gap(self, gap, clock).as_bytes());
+                Ok(())
+            }
             Format::Json => json::line(&gap::view(self, gap, clock), out),
         }
     }
@@ -94,6 +118,10 @@ impl Formatter {
         match self.format {
             Format::Text => {
                 out.extend_from_slice(lookup::line(self, lookup, clock).as_bytes());
+                Ok(())
+            }
+            Format::Csv => {
+                out.extend_from_slice(csv::lookup(self, lookup, clock).as_bytes());
                 Ok(())
             }
             Format::Json => json::line(&lookup::view(self, lookup, clock), out),
@@ -110,6 +138,10 @@ impl Formatter {
         match self.format {
             Format::Text => {
                 out.extend_from_slice(sample::line(self, event, clock).as_bytes());
+                Ok(())
+            }
+            Format::Csv => {
+                out.extend_from_slice(csv::sample(self, event, clock).as_bytes());
                 Ok(())
             }
             Format::Json => json::line(&sample::view(self, event, clock), out),

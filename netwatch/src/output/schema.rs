@@ -22,7 +22,7 @@ use super::{
 #[derive(JsonSchema)]
 #[schemars(untagged, rename = "netwatch flow log")]
 #[expect(dead_code, clippy::large_enum_variant, reason = "only its schema is of use")]
-enum Record {
+enum Line {
     Flow(FlowView<'static>),
     Lost(LossView),
     Dns(LookupView<'static>),
@@ -33,7 +33,7 @@ enum Record {
 /// The schema, in the draft of 2020-12.
 pub fn schema() -> String {
     let generator = SchemaSettings::draft2020_12().for_serialize().into_generator();
-    let mut schema = generator.into_root_schema_for::<Record>();
+    let mut schema = generator.into_root_schema_for::<Line>();
     RecursiveTransform(exact).transform(&mut schema);
     format!("{:#}\n", schema.as_value())
 }

@@ -2,7 +2,7 @@
 
 use std::{
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{Arc, Mutex, PoisonError},
 };
 
 use jiff::tz::{Offset, TimeZone};
@@ -71,6 +71,17 @@ fn json_is_as_kept() {
     golden("lookups.jsonl", &write(&json, &fixture::lookups()));
 }
 
+#[test]
+fn csv_is_as_kept() {
+    let csv = formatter(Format::Csv);
+    let table = |lines: &[Line]| csv.header().unwrap() + &write(&csv, lines);
+    golden("example.csv", &table(&fixture::example()));
+    golden("corners.csv", &table(&fixture::corners()));
+    golden("hostile.csv", &table(&fixture::hostile()));
+    golden("samples.csv", &table(&fixture::samples()));
+    golden("lookups.csv", &table(&fixture::lookups()));
+}
+
 pub(super) fn everything() -> Vec<Line> {
     let all = [
         fixture::example(),
@@ -85,8 +96,9 @@ pub(super) fn everything() -> Vec<Line> {
 #[test]
 fn every_event_is_one_printable_line() {
     let lines = everything();
-    for format in [Format::Text, Format::Json] {
+    for format in [Format::Text, Format::Json, Format::Csv] {
         let written = write(&Formatter { wide: true, ..formatter(format) }, &lines);
+        let written = written.replace("\r\n", "\n");
         assert_eq!(written.lines().count(), lines.len());
         assert!(!written.chars().any(|c| c.is_control() && c != '\n'));
     }
@@ -166,26 +178,27 @@ fn times_follow_the_zone() {
     );
 }
 
-#[test]
-fn the_docs_show_the_golden_files() {
-    let path = project("../docs/flow-log.md");
+/// Who rewrites a part of a page holds it: the tests run at the same time.
+pub(super) static PAGES: Mutex<()> = Mutex::new(());
+
+/// Puts the golden files into a page, each in its place.
+#[track_caller]
+fn docs_show(page: &str, names: &[&str]) {
+    let _alone = PAGES.lock().unwrap_or_else(PoisonError::into_inner);
+    let path = project("../docs").join(page);
     let kept = std::fs::read_to_string(&path).unwrap();
     let mut fresh = kept.clone();
-    let names = [
-        "example.txt",
-        "example-wide.txt",
-        "lookups.txt",
-        "samples.txt",
-        "example.jsonl",
-        "lookups.jsonl",
-        "samples.jsonl",
-    ];
     for name in names {
-        let language = if name.ends_with("jsonl") { "json" } else { "text" };
+        let language = match name.rsplit_once('.').unwrap().1 {
+            "jsonl" => "json",
+            "csv" => "csv",
+            _ => "text",
+        };
         let content = std::fs::read_to_string(project("src/output/testdata").join(name)).unwrap();
+        let content = content.replace("\r\n", "\n");
         let begin = format!("<!-- {name} -->\n");
         let (head, rest) =
-            fresh.split_once(&begin).unwrap_or_else(|| panic!("docs/flow-log.md lacks {begin}"));
+            fresh.split_once(&begin).unwrap_or_else(|| panic!("docs/{page} lacks {begin}"));
         let (_, tail) = rest.split_once("<!-- end -->").unwrap();
         fresh = format!("{head}{begin}```{language}\n{content}```\n<!-- end -->{tail}");
     }
@@ -194,7 +207,38 @@ fn the_docs_show_the_golden_files() {
     } else {
         assert!(
             kept == fresh,
-            "docs/flow-log.md is stale: UPDATE_DOCS=1 cargo test -p netwatch --lib output"
+            "docs/{page} is stale: UPDATE_DOCS=1 cargo test -p netwatch --lib output"
         );
     }
+}
+
+#[test]
+fn the_docs_show_the_golden_files() {
+    docs_show(
+        "flow-log.md",
+        &[
+            "example.txt",
+            "example-wide.txt",
+            "lookups.txt",
+            "samples.txt",
+            "example.jsonl",
+            "lookups.jsonl",
+            "samples.jsonl",
+        ],
+    );
+    docs_show("flows.md", &["example.csv"]);
+}
+
+#[test]
+fn the_columns_are_documented_in_their_order() {
+    let docs = std::fs::read_to_string(project("../docs/flows.md")).unwrap();
+    let (_, table) = docs.split_once("| column | |").unwrap();
+    let (table, _) = table.split_once("\n\n").unwrap();
+    let documented: Vec<&str> = table
+        .lines()
+        .filter_map(|line| line.strip_prefix("| `")?.split_once(" |"))
+        .flat_map(|(names, _)| names.split(", "))
+        .map(|name| name.trim_matches('`'))
+        .collect();
+    assert_eq!(documented.join(",") + "\r\n", formatter(Format::Csv).header().unwrap());
 }

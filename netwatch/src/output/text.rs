@@ -1,8 +1,8 @@
 //! The line for people: who, then `key=value`. The initiator stands on the left.
 
-use std::{collections::BTreeMap, fmt::Write as _, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, fmt::Write as _, sync::Arc};
 
-use super::{Formatter, escape, human, timestamp};
+use super::{Formatter, escape, human, timestamp, wide};
 use crate::model::{
     Clock, Container, DropPlace, EndReason, Endpoint, FlowDrop, FlowEvent, FlowPhase, FlowRecord,
     IcmpError, Instant, Loss, Name, Protocol, Tally, Undelivered,
@@ -36,11 +36,11 @@ pub(super) fn flow(formatter: &Formatter, event: &FlowEvent, clock: Clock) -> St
         let _ = write!(line, " net={}", escape::value(network));
     }
     if formatter.wide {
-        wide(&mut line, flow);
+        wide::flow(&mut line, flow);
     }
     if *phase != FlowPhase::Start {
         let _ = write!(line, " sent={} recv={}", tally(flow.sent), tally(flow.received));
-        if let Some(round_trip) = round_trip(flow) {
+        if let Some(round_trip) = flow.round_trip() {
             let _ = write!(line, " rtt={}", human::duration(round_trip));
         }
         let _ = write!(line, " dur={}", human::duration(flow.duration()));
@@ -65,11 +65,6 @@ pub(super) fn flow(formatter: &Formatter, event: &FlowEvent, clock: Clock) -> St
         line.push_str(" echo");
     }
     finish(line)
-}
-
-/// How long the other end took to answer: to a SYN, or on average to an echo.
-fn round_trip(flow: &FlowRecord) -> Option<Duration> {
-    flow.handshake.map(|handshake| handshake.answered).or_else(|| flow.echoes.mean())
 }
 
 /// What a reader should not miss, left out where there is nothing.
@@ -140,24 +135,6 @@ pub(super) fn finish(mut line: String) -> String {
     line.truncate(line.trim_end().len());
     line.push('\n');
     line
-}
-
-fn wide(line: &mut String, flow: &FlowRecord) {
-    let _ = write!(
-        line,
-        " client-addr={} server-addr={}",
-        flow.client.address(),
-        flow.server.address()
-    );
-    for (key, end) in [("client-image", &flow.client), ("server-image", &flow.server)] {
-        if let Some(container) = end.container().filter(|container| !container.image.is_empty()) {
-            let _ = write!(line, " {key}={}", escape::value(&container.image));
-        }
-    }
-    if let Some(mac) = flow.source_mac {
-        let _ = write!(line, " mac={mac}");
-    }
-    let _ = write!(line, " flow={}", flow.id);
 }
 
 fn tally(tally: Tally) -> String {

@@ -72,7 +72,7 @@ pub(super) struct FlowView<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     source_mac: Option<String>,
     /// every hook that it crossed
-    seen: Vec<SeenView>,
+    seen: Vec<SeenView<'a>>,
     /// its packets that the kernel dropped; left out where none is known
     #[serde(skip_serializing_if = "Vec::is_empty")]
     drops: Vec<DropView<'a>>,
@@ -138,6 +138,9 @@ pub(super) struct EndView<'a> {
     /// port; left out for protocols that have none
     #[serde(skip_serializing_if = "Option::is_none")]
     port: Option<u16>,
+    /// the container's Ethernet address, as the engine gave it out with the address
+    #[serde(skip_serializing_if = "Option::is_none")]
+    mac: Option<String>,
 }
 
 /// How many.
@@ -242,9 +245,12 @@ struct FlagsView {
 /// A hook that a flow crossed, and what it saw from one of the ends.
 #[derive(Serialize, JsonSchema)]
 #[schemars(rename = "Seen")]
-struct SeenView {
+struct SeenView<'a> {
     /// the interface, by the kernel's index
     ifindex: u32,
+    /// its name; left out where that is not known
+    #[serde(skip_serializing_if = "Option::is_none")]
+    interface: Option<&'a str>,
     /// `ingress`: the interface received the packets; `egress`: it transmitted them
     #[schemars(extend("enum" = ["ingress", "egress"]))]
     hook: &'static str,
@@ -316,6 +322,7 @@ pub(super) fn flow<'a>(formatter: &Formatter, event: &'a FlowEvent, clock: Clock
             .iter()
             .map(|seen| SeenView {
                 ifindex: seen.ifindex,
+                interface: flow.interface_name(seen.ifindex),
                 hook: hook(seen.side),
                 from: if seen.from_client { "client" } else { "server" },
                 tally: seen.tally.into(),
@@ -393,14 +400,7 @@ pub(super) fn end(protocol: Protocol, end: &Endpoint) -> EndView<'_> {
     let container = end.container();
     EndView {
         name: end.label(),
-        kind: match end.name {
-            Name::Container(_) => "container",
-            Name::Host => "host",
-            Name::Multicast => "multicast",
-            Name::Broadcast => "broadcast",
-            Name::Interface(_) => "interface",
-            Name::External | Name::Domain(_) => "external",
-        },
+        kind: end.name.kind(),
         domain: match &end.name {
             Name::Domain(domain) => Some(domain),
             _ => None,
@@ -413,6 +413,7 @@ pub(super) fn end(protocol: Protocol, end: &Endpoint) -> EndView<'_> {
         service: container.and_then(|container| container.service.as_deref()),
         address: end.address(),
         port: protocol.has_ports().then_some(end.socket.port),
+        mac: end.mac().map(|mac| mac.to_string()),
     }
 }
 

@@ -64,8 +64,13 @@ fn no_agent_is_said_with_the_socket_and_the_remedy() {
         "{text}"
     );
     assert!(text.ends_with(hint), "{text}");
-    let text = fail(netwatch(&["flows"]).env("NETWATCH_SOCKET", "/nonexistent/v"), 1);
-    assert!(text.contains("/nonexistent/v"), "{text}");
+    // It would observe by itself, if it were not asked for the past.
+    for past in [["--last", "5"], ["--top", "5"], ["--since", "5m"], ["--until", "5m"]] {
+        let text =
+            fail(netwatch(&["flows"]).args(past).env("NETWATCH_SOCKET", "/nonexistent/v"), 1);
+        assert!(text.starts_with("netwatch: no agent answers at /nonexistent/v: "), "{text}");
+        assert!(text.contains("\nhint: without one there is no past: "), "{text}");
+    }
     // As an agent leaves it that was killed.
     let folder = TempDir::new().expect("a folder");
     let path = folder.path().join("socket");
@@ -79,7 +84,9 @@ fn wrong_arguments_are_usage_errors() {
     for (arguments, message) in [
         (&["--not"] as &[&str], "--not: no filter follows"),
         (&["--proto", "tpc"], "--proto: 'tpc' is not a known protocol"),
-        (&["-f", "--until", "5m"], "cannot be used with"),
+        (&["-f", "--until", "5m"], "--until: '5m' has been already"),
+        (&["--watch"], "--watch: standard output is no terminal"),
+        (&["--watch", "-f"], "--watch and --follow exclude each other"),
         (&["--socket", "none"], "--socket: 'none' is no socket"),
         (&["stray"], "unexpected argument 'stray'"),
     ] {

@@ -12,7 +12,7 @@ use super::{
 };
 
 /// A reader that has asked.
-fn ask(agent: &Agent, request: &str) -> BufReader<UnixStream> {
+pub(crate) fn ask(agent: &Agent, request: &str) -> BufReader<UnixStream> {
     let mut stream = UnixStream::connect(agent.socket()).unwrap();
     stream.set_read_timeout(Some(PATIENCE)).unwrap();
     // One that is refused early may be closed already.
@@ -20,14 +20,14 @@ fn ask(agent: &Agent, request: &str) -> BufReader<UnixStream> {
     BufReader::new(stream)
 }
 
-fn next(reader: &mut BufReader<UnixStream>) -> String {
+pub(crate) fn next(reader: &mut BufReader<UnixStream>) -> String {
     let mut line = String::new();
     reader.read_line(&mut line).unwrap();
     line.trim_end().to_owned()
 }
 
 /// A request to follow from the last event on, with this filter.
-fn following(filter: &str) -> String {
+pub(crate) fn following(filter: &str) -> String {
     format!(
         r#"{{"command":"flows","follow":true,"last":1,"style":{{"format":"json"}},"filter":[{filter}]}}"#
     )

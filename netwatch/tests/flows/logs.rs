@@ -26,7 +26,7 @@ use super::{
 
 /// As [`super::observed`] has it, with files of 64 kB.
 fn with_small_files(body: impl FnOnce(Agent, Sender) + Send + 'static) {
-    super::observed_by(&["--flow-log-max-size", "64kB"], body);
+    super::observed_with(&["--flow-log-max-size", "64kB"], body);
 }
 
 /// Sends a UDP packet from each of these ports, and waits until the agent has written or lost a line for each.

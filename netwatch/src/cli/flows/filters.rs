@@ -7,7 +7,7 @@ use super::{
         Failure,
         value::{self, Wrong},
     },
-    arguments::refusal,
+    ask::refusal,
 };
 use crate::{
     model::Protocol,
@@ -18,7 +18,7 @@ use crate::{
 type Row = (&'static str, &'static str, &'static str, fn(&str) -> Result<Criterion, Wrong>);
 
 /// The filters, in the order of the help.
-const FILTERS: [Row; 8] = [
+const FILTERS: [Row; 9] = [
     ("container", "GLOB", "Only flows from or to a container with such a name", |text| {
         Ok(Criterion::Container(value::name(text)?.into()))
     }),
@@ -31,6 +31,9 @@ const FILTERS: [Row; 8] = [
     ("network", "GLOB", "Only flows in a network with such a name", |text| {
         Ok(Criterion::Network(value::name(text)?.into()))
     }),
+    ("service", "GLOB", "Only flows from or to a container of such a Compose service", |text| {
+        Ok(Criterion::Service(value::name(text)?.into()))
+    }),
     ("proto", "NAME|NUMBER", "Only flows of this protocol: tcp, udp, icmp, arp, …", |text| {
         Ok(Criterion::Protocol(protocol(text)?.0))
     }),
@@ -41,13 +44,26 @@ const FILTERS: [Row; 8] = [
     ("ip", "CIDR", "Only flows with an address of this network at either end", |text| {
         Ok(Criterion::Ip(value::network(text)?))
     }),
-    ("events", "WORD,…", "Only these events: start, update, end, lost, dns, sample", |text| {
-        text.split(',')
-            .map(|word| value::choice(word.trim(), &Kind::WORDS))
-            .collect::<Result<_, _>>()
-            .map(Criterion::Events)
-    }),
+    (
+        "events",
+        "WORD,…",
+        "Only these events: start, update, end, drop, lost, dns, sample, gap",
+        events,
+    ),
 ];
+
+/// One word, or several between commas.
+fn events(text: &str) -> Result<Criterion, Wrong> {
+    let one = |word: &str| {
+        value::choice(word, &Kind::WORDS).map_err(|wrong| {
+            if text == word {
+                return wrong;
+            }
+            Wrong::new(format!("has an unknown word: '{word}'"), wrong.hint)
+        })
+    };
+    text.split(',').map(|word| one(word.trim())).collect::<Result<_, _>>().map(Criterion::Events)
+}
 
 /// As the filter of `run` has it, and what is not over IP.
 fn protocol(text: &str) -> Result<Protocol, Wrong> {
@@ -133,20 +149,22 @@ mod tests {
             ["--from", "10.0.0.1"],
             ["--to", "host"],
             ["--network", "shop"],
+            ["--service", "shop/web"],
             ["--proto", "ARP"],
             ["--port", "udp/53"],
             ["--ip", "10.0.0.0/8"],
-            ["--events", "start, lost"],
+            ["--events", "start, drop"],
         ];
         let expected = json!([
             {"is": {"container": "web*"}, "not": false},
             {"is": {"from": "10.0.0.1"}, "not": false},
             {"is": {"to": "host"}, "not": false},
             {"is": {"network": "shop"}, "not": false},
+            {"is": {"service": "shop/web"}, "not": false},
             {"is": {"protocol": 0x0806}, "not": false},
             {"is": {"port": [17, 53]}, "not": false},
             {"is": {"ip": "10.0.0.0/8"}, "not": false},
-            {"is": {"events": ["start", "lost"]}, "not": false},
+            {"is": {"events": ["start", "drop"]}, "not": false},
         ]);
         assert_eq!(filter_of(given.as_flattened()), expected);
         assert_eq!(given.len(), FILTERS.len(), "one of each");

@@ -1,101 +1,86 @@
-//! What an agent says, on the terminal.
+//! What an agent says, on standard output.
 
-use std::{
-    io::{self, ErrorKind, Write},
-    time::Instant,
-};
-
+use jiff::Timestamp;
 use tokio::signal::ctrl_c;
 
 use super::{
     super::{Exit, Failure, terminal},
     failure,
+    printer::{Printer, Stop},
 };
-use crate::serve::flows::{Answer, Format, Notice, Reader, Request};
+use crate::serve::flows::{Answer, Notice, Reader, Request};
 
-/// How reading ended.
-enum End {
-    /// Everything was said.
-    Done,
-    /// Who reads our output has gone.
-    Closed,
-    Interrupted,
+/// Who tells.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Source {
+    /// An agent that runs anyhow.
+    Agent,
+    /// One in this process, which ends when we are told to, and then still has something to say.
+    Own,
 }
 
-/// What was shown.
-#[derive(Default)]
-struct Shown {
-    lines: u64,
-    missed: u64,
+impl Source {
+    /// Is ready when we have to end without waiting for it.
+    pub(super) async fn interrupted(self) {
+        match self {
+            Self::Agent => drop(ctrl_c().await),
+            Self::Own => std::future::pending().await,
+        }
+    }
+
+    /// What is to be said when it has ended by itself.
+    pub(super) fn farewell(self) -> &'static str {
+        match self {
+            Self::Agent => "; the agent has stopped",
+            Self::Own => "",
+        }
+    }
 }
 
-/// Writes lines until there are no more. Of one that follows, says at the end how many there were.
-pub(super) async fn show(mut reader: Reader, request: &Request) -> Result<(), Failure> {
-    let begin = Instant::now();
-    let mut shown = Shown::default();
+/// Writes lines until there are no more. Of one that follows or is interrupted, says at the end how many there were.
+pub(super) async fn show(
+    mut reader: Reader,
+    request: &Request,
+    source: Source,
+) -> Result<(), Failure> {
+    let mut printer = Printer::new(request);
     let end = tokio::select! {
-        end = copy(&mut reader, request, &mut shown) => end?,
-        _ = ctrl_c() => End::Interrupted,
+        copied = copy(&mut reader, &mut printer) => copied.map(|()| {
+            let farewell = if is_over(request) { "" } else { source.farewell() };
+            request.follow.then_some(farewell)
+        }),
+        // What had been taken from the agent is shown.
+        () = source.interrupted() => printer.flush().map(|()| Some("")),
     };
-    let stopped = match end {
-        End::Done => "; the agent has stopped",
-        End::Interrupted => "",
-        End::Closed => return Ok(()),
-    };
-    if request.follow {
-        let Shown { lines, missed } = shown;
-        terminal::note(&format!(
-            "{lines} lines, {missed} events missed, in {} s{stopped}",
-            begin.elapsed().as_secs()
-        ));
+    match end {
+        Ok(Some(farewell)) => terminal::note(&format!("{}{farewell}", printer.summary())),
+        Ok(None) | Err(Stop::Closed) => {}
+        Err(Stop::Failed(failure)) => return Err(failure),
     }
     Ok(())
 }
 
-async fn copy(reader: &mut Reader, request: &Request, shown: &mut Shown) -> Result<End, Failure> {
-    let mut output = io::BufWriter::new(io::stdout());
+/// Whether the span has come to its end.
+fn is_over(request: &Request) -> bool {
+    request.until_ns.is_some_and(|until| i128::from(until) <= Timestamp::now().as_nanosecond())
+}
+
+async fn copy(reader: &mut Reader, printer: &mut Printer) -> Result<(), Stop> {
     loop {
-        if reader.has_to_wait()
-            && let Err(error) = output.flush()
-        {
-            return closed(&error);
+        if reader.has_to_wait() {
+            printer.flush()?;
         }
-        let written = match reader.next().await.map_err(|error| failure(&error))? {
-            Answer::Line(line) => {
-                shown.lines += 1;
-                output.write_all(line)
-            }
-            Answer::Notice(Notice::Missed { events }) => {
-                shown.missed += events;
-                tell_missed(events, request, &mut output)
-            }
-            Answer::Notice(Notice::Refused { reason }) => {
-                return Err(Failure::new(Exit::Failed, format!("the agent refuses: {reason}")));
-            }
-            Answer::Notice(Notice::Done) => {
-                return output.flush().map_or_else(|error| closed(&error), |()| Ok(End::Done));
-            }
-        };
-        if let Err(error) = written {
-            return closed(&error);
+        match reader.next().await.map_err(|error| failure(&error))? {
+            Answer::Line(line) => printer.line(line)?,
+            Answer::Notice(Notice::Missed { events }) => printer.missed(events)?,
+            Answer::Notice(Notice::Page) => {}
+            Answer::Notice(Notice::Refused { reason }) => return Err(refused(&reason).into()),
+            Answer::Notice(Notice::Done) => return printer.flush(),
         }
     }
 }
 
-/// Where it happened: in JSON as a line among the others, else beside them.
-fn tell_missed(events: u64, request: &Request, output: &mut impl Write) -> io::Result<()> {
-    if request.style.format == Format::Json {
-        return writeln!(output, "{{\"event\":\"missed\",\"events\":{events}}}");
-    }
-    output.flush()?;
-    terminal::note(&format!("{events} events missed: the output was read too slowly"));
-    Ok(())
-}
-
-/// A closed pipe is a success: who reads decides how much to read.
-fn closed(error: &io::Error) -> Result<End, Failure> {
-    if error.kind() == ErrorKind::BrokenPipe {
-        return Ok(End::Closed);
-    }
-    Err(Failure::new(Exit::Failed, format!("cannot write to standard output: {error}")))
+/// The agent does not answer this.
+pub(super) fn refused(reason: &str) -> Failure {
+    Failure::new(Exit::Failed, format!("the agent refuses: {reason}"))
 }

@@ -65,6 +65,7 @@ fn reachable(address: SocketAddr) -> SocketAddr {
 /// Asks for no events: an agent answers that these were all.
 async fn at_socket(path: &Path) -> Socket {
     let request = Request {
+        rank: None,
         command: Command::Flows,
         follow: false,
         last: Some(0),

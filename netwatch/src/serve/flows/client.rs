@@ -76,13 +76,21 @@ impl Reader {
     /// Connects, and asks.
     pub async fn connect(path: &Path, request: &Request) -> Result<Self, ClientError> {
         let path = path.to_owned();
-        let mut stream = match UnixStream::connect(&path).await {
-            Ok(stream) => stream,
+        match UnixStream::connect(&path).await {
+            Ok(stream) => Self::over(stream, path, request).await,
             Err(error) if error.kind() == ErrorKind::PermissionDenied => {
-                return Err(ClientError::NotPermitted { path });
+                Err(ClientError::NotPermitted { path })
             }
-            Err(source) => return Err(ClientError::NoAgent { path, source }),
-        };
+            Err(source) => Err(ClientError::NoAgent { path, source }),
+        }
+    }
+
+    /// Asks over a connection that is there; the path is for errors.
+    pub async fn over(
+        mut stream: UnixStream,
+        path: PathBuf,
+        request: &Request,
+    ) -> Result<Self, ClientError> {
         let mut line = serde_json::to_vec(request).unwrap_or_default();
         line.push(b'\n');
         match stream.write_all(&line).await {

@@ -24,6 +24,8 @@ pub struct Facts<'a> {
     pub ends: Option<(&'a Endpoint, &'a Endpoint)>,
     /// The network's name.
     pub network: Option<&'a str>,
+    /// Whether it tells of packets that were dropped or did not arrive.
+    pub drops: bool,
 }
 
 /// Kinds of events, by the words of the flow log.
@@ -36,23 +38,29 @@ pub enum Kind {
     Update,
     /// A flow that is over.
     End,
+    /// No event of its own: whatever tells of packets that were dropped or did not arrive.
+    Drop,
     /// Packets that are in no flow.
     Lost,
     /// A look-up of a name.
     Dns,
     /// A sampled packet.
     Sample,
+    /// Lines that are missing in a flow log.
+    Gap,
 }
 
 impl Kind {
     /// All kinds, each with its word.
-    pub const WORDS: [(&'static str, Self); 6] = [
+    pub const WORDS: [(&'static str, Self); 8] = [
         ("start", Self::Start),
         ("update", Self::Update),
         ("end", Self::End),
+        ("drop", Self::Drop),
         ("lost", Self::Lost),
         ("dns", Self::Dns),
         ("sample", Self::Sample),
+        ("gap", Self::Gap),
     ];
 }
 
@@ -64,6 +72,16 @@ pub struct Pattern(GlobMatcher);
 impl Pattern {
     fn fits(&self, text: &str) -> bool {
         self.0.is_match(text)
+    }
+
+    fn fits_service(&self, end: &Endpoint) -> bool {
+        let Some(container) = end.container() else { return false };
+        let Some(service) = &container.service else { return false };
+        self.fits(service)
+            || container
+                .project
+                .as_ref()
+                .is_some_and(|project| self.fits(&format!("{project}/{service}")))
     }
 
     /// An end by its name in metrics (`web`, `host`, `external`), by the name that it was looked up by, or by its address.
@@ -109,6 +127,8 @@ pub enum Criterion {
     To(Pattern),
     /// The network's name.
     Network(Pattern),
+    /// The Compose service of a container at either end, as `service` or as `project/service`.
+    Service(Pattern),
     /// The protocol's number.
     Protocol(u16),
     /// A port of either end; with a protocol's number, only of that one.
@@ -131,6 +151,7 @@ impl Criterion {
             Self::From(pattern) => facts.ends.is_some_and(|(client, _)| pattern.fits_end(client)),
             Self::To(pattern) => facts.ends.is_some_and(|(_, server)| pattern.fits_end(server)),
             Self::Network(pattern) => facts.network.is_some_and(|network| pattern.fits(network)),
+            Self::Service(pattern) => either(&|end| pattern.fits_service(end)),
             Self::Protocol(number) => facts.protocol == Some(Protocol(*number)),
             Self::Port(of, port) => facts.protocol.is_some_and(|protocol| {
                 protocol.has_ports()
@@ -138,7 +159,9 @@ impl Criterion {
                     && either(&|end| end.socket.port == *port)
             }),
             Self::Ip(network) => either(&|end| network.contains(&end.address())),
-            Self::Events(kinds) => kinds.contains(&facts.kind),
+            Self::Events(kinds) => {
+                kinds.contains(&facts.kind) || facts.drops && kinds.contains(&Kind::Drop)
+            }
         }
     }
 }

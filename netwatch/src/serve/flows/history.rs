@@ -88,6 +88,11 @@ impl<E: Event> History<E> {
         self.news.notify_waiters();
     }
 
+    /// Whether nothing will be added any more.
+    pub(super) fn is_closed(&self) -> bool {
+        self.ring().closed
+    }
+
     /// Is ready once it has been closed.
     pub(super) async fn closed(&self) {
         let closing = self.closing.notified();

@@ -10,13 +10,17 @@
 mod client;
 mod filter;
 mod history;
+mod lines;
 mod peer;
+mod ranking;
 mod reader;
 mod request;
 mod server;
 mod socket;
+mod source;
 #[cfg(test)]
 mod tests;
+mod top;
 
 use std::{io, path::PathBuf};
 
@@ -24,8 +28,10 @@ pub use client::{Answer, ClientError, NOT_PERMITTED, Reader};
 pub use filter::{Criterion, Facts, Filter, Kind, Pattern, Term};
 pub use history::{History, Limits};
 pub use request::{Command, Format, Notice, Request, Style};
-pub use server::serve;
+pub use server::{serve, serve_one};
 pub use socket::{Socket, bind};
+pub use source::{Counts, Running, Source};
+pub use top::{FlowName, Order, Ranking, Top, Totals};
 
 /// Readers at a time. One more is told so.
 pub const READERS: usize = 64;
@@ -44,8 +50,18 @@ pub trait Event: Send + Sync + 'static {
     /// What filters ask for.
     fn facts(&self) -> Facts<'_>;
 
+    /// What the flow that it is about has come to; `None` for what is about no flow.
+    fn totals(&self) -> Option<Totals> {
+        None
+    }
+
     /// The memory that it takes, whatever it owns included.
     fn bytes(&self) -> usize;
+
+    /// The line before all others, of a style that has one.
+    fn header(_style: Style) -> Option<String> {
+        None
+    }
 
     /// Appends its line. An error leaves `out` as it was.
     fn write(&self, style: Style, out: &mut Vec<u8>) -> io::Result<()>;

@@ -1,20 +1,45 @@
 //! One reader: its request, and then lines until it has all of them or has gone.
 
-use std::{pin::pin, time::Instant};
+use std::{
+    io,
+    pin::pin,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
+use jiff::Timestamp;
 use tokio::{
     io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader},
     net::UnixStream,
-    time::timeout,
+    time::{sleep, timeout},
 };
 
-use super::{Event, History, Notice, Request, server::REQUEST_TIMEOUT};
+use super::{
+    Event, History, Notice, Ranking, Request, Source, lines::Lines, ranking::rank,
+    server::REQUEST_TIMEOUT,
+};
+
+/// Of one who follows until a time: so long after it there may still come events of before.
+const LATENESS: Duration = Duration::from_secs(1);
 
 /// Answers one connection. Errors mean that the reader has gone, which is its right.
-pub(super) async fn answer<E: Event>(mut stream: UnixStream, history: &History<E>) {
+pub(super) async fn answer<E: Event>(mut stream: UnixStream, source: &Source<E>) {
     let result = match request(&mut stream).await {
-        Ok(request) => tell(&mut stream, history, &request).await,
-        Err(reason) => stream.write_all(&Notice::Refused { reason }.line()).await,
+        Ok(request) => {
+            let _connected = source.counts.connect();
+            let request = Arc::new(request);
+            let mut header = Lines::new(&source.counts);
+            header.header::<E>(request.style);
+            match (header.write(&mut stream).await, request.rank) {
+                (Ok(()), None) => tell(&mut stream, source, &request).await,
+                (Ok(()), Some(ranking)) => rank(&mut stream, source, &request, ranking).await,
+                (error, _) => error,
+            }
+        }
+        Err(reason) => {
+            source.counts.refuse();
+            stream.write_all(&Notice::Refused { reason }.line()).await
+        }
     };
     if let Err(error) = result {
         tracing::debug!(%error, "a reader has gone");
@@ -34,46 +59,54 @@ async fn request(stream: &mut UnixStream) -> Result<Request, String> {
     if line.len() > most {
         return Err(format!("the request is longer than {most} bytes"));
     }
-    serde_json::from_slice(&line).map_err(|error| format!("the request is not understood: {error}"))
+    let request: Request = serde_json::from_slice(&line)
+        .map_err(|error| format!("the request is not understood: {error}"))?;
+    match request.rank {
+        Some(Ranking { top, .. }) if top == 0 || top > Ranking::MOST => {
+            Err(format!("top is not from 1 to {}", Ranking::MOST))
+        }
+        Some(_) if request.last.is_some() => Err("last and rank exclude each other".to_owned()),
+        _ => Ok(request),
+    }
+}
+
+/// The number of the oldest event.
+pub(super) fn begin<E: Event>(history: &History<E>) -> u64 {
+    history.begin(Instant::now())
 }
 
 async fn tell<E: Event>(
     stream: &mut UnixStream,
-    history: &History<E>,
+    source: &Source<E>,
     request: &Request,
-) -> std::io::Result<()> {
-    let is_wanted = |event: &E| {
-        let facts = event.facts();
-        request.since_ns.is_none_or(|since| facts.time.0 >= since.into())
-            && request.until_ns.is_none_or(|until| facts.time.0 <= until.into())
-            && request.filter.admits(&facts)
-    };
+) -> io::Result<()> {
+    let history = &source.history;
+    let is_wanted = |event: &E| request.wants(&event.facts());
     // Without following, what comes after the request is another one's business.
     let end = if request.follow { u64::MAX } else { history.end() };
     let mut next = match request.last {
         Some(count) => history.begin_of_last(count, end, is_wanted),
-        None => history.begin(Instant::now()),
+        None => begin(history),
     };
-    let mut lines = Vec::new();
+    let mut lines = Lines::new(&source.counts);
+    let mut over = pin!(over(request));
+    let mut is_over = false;
     loop {
         let mut news = pin!(history.news());
         // Before reading: what comes after it is not missed.
         news.as_mut().enable();
         let portion = history.read(next, end, Instant::now());
         next = portion.next;
-        lines.clear();
-        if portion.missed > 0 {
-            lines.extend(Notice::Missed { events: portion.missed }.line());
-        }
+        lines.missed(portion.missed);
         for event in portion.events.iter().filter(|event| is_wanted(event)) {
-            event.write(request.style, &mut lines)?;
+            lines.event(&**event, request.style)?;
         }
-        if next == end || portion.closed && portion.events.is_empty() {
-            lines.extend(Notice::Done.line());
-            return stream.write_all(&lines).await;
+        if next == end || (portion.closed || is_over) && portion.events.is_empty() {
+            lines.notice(&Notice::Done);
+            return lines.write(stream).await;
         }
         if !lines.is_empty() {
-            stream.write_all(&lines).await?;
+            lines.write(stream).await?;
         } else if !portion.events.is_empty() {
             // A filter that admits nothing of a long history must not keep a thread from the others.
             tokio::task::yield_now().await;
@@ -81,9 +114,19 @@ async fn tell<E: Event>(
         if portion.events.is_empty() {
             tokio::select! {
                 () = news => {}
+                () = &mut over => is_over = true,
                 // A reader has nothing more to say: this is its end.
                 _ = stream.read_u8() => return Ok(()),
             }
         }
+    }
+}
+
+/// Is ready when nothing can come any more that a request wants.
+async fn over(request: &Request) {
+    let now = Timestamp::now().as_nanosecond();
+    match request.until_ns.map(|until| u64::try_from(i128::from(until) - now).unwrap_or(0)) {
+        Some(ns) => sleep(Duration::from_nanos(ns) + LATENESS).await,
+        None => std::future::pending().await,
     }
 }

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::Filter;
+use super::{Facts, Filter, Ranking};
 
 /// What a client asks for: one line of JSON.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -16,6 +16,9 @@ pub struct Request {
     /// Of past events, only so many that the filter admits; `None`: all.
     #[serde(default)]
     pub last: Option<usize>,
+    /// Not the events, but the largest flows, each by its last event; of one who follows, again and again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rank: Option<Ranking>,
     /// No events before this time, in nanoseconds since the Unix epoch.
     #[serde(default)]
     pub since_ns: Option<i64>,
@@ -33,6 +36,17 @@ pub struct Request {
 impl Request {
     /// Longest line.
     pub const MOST_BYTES: usize = 16 * 1024;
+
+    /// Whether an event is in the span that is asked for.
+    pub fn spans(&self, facts: &Facts<'_>) -> bool {
+        self.since_ns.is_none_or(|since| facts.time.0 >= since.into())
+            && self.until_ns.is_none_or(|until| facts.time.0 <= until.into())
+    }
+
+    /// Whether an event is asked for.
+    pub fn wants(&self, facts: &Facts<'_>) -> bool {
+        self.spans(facts) && self.filter.admits(facts)
+    }
 }
 
 /// What the socket can be asked for.
@@ -50,15 +64,19 @@ pub enum Format {
     /// For people.
     #[default]
     Text,
+    /// For people, with addresses, interfaces, images and numbers of flows.
+    Wide,
     /// One JSON object a line, with the schema of the flow log.
     Json,
+    /// A row of a table, behind a line with the names of its columns.
+    Csv,
 }
 
 /// How a reader wants its lines.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Style {
-    /// Text or JSON.
+    /// Text, JSON or a table.
     #[serde(default)]
     pub format: Format,
     /// Text: with colours.
@@ -81,6 +99,8 @@ pub enum Notice {
         /// Why.
         reason: String,
     },
+    /// Of a reader that wants the largest flows again and again: these are all for now.
+    Page,
     /// That was all: of a reader that follows, because the agent stops.
     Done,
 }

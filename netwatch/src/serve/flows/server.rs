@@ -10,7 +10,7 @@ use tokio::{
     time::{sleep, timeout},
 };
 
-use super::{Event, History, Notice, READERS, Socket, reader};
+use super::{Event, Notice, READERS, Socket, Source, reader};
 
 /// Until a connection has sent its request.
 pub(super) const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
@@ -23,14 +23,14 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// Serves readers until the history is closed; then they get what there still is, within a moment. The socket's file is
 /// gone when this is done.
-pub async fn serve<E: Event>(socket: Socket, history: Arc<History<E>>) {
+pub async fn serve<E: Event>(socket: Socket, source: Source<E>) {
     let slots = Arc::new(Semaphore::new(READERS));
     let mut readers = JoinSet::new();
     loop {
         // Reap what has ended; the set would grow for ever.
         while readers.try_join_next().is_some() {}
         let stream = tokio::select! {
-            () = history.closed() => break,
+            () = source.history.closed() => break,
             accepted = socket.listener.accept() => match accepted {
                 Ok((stream, _)) => stream,
                 Err(error) => {
@@ -41,16 +41,18 @@ pub async fn serve<E: Event>(socket: Socket, history: Arc<History<E>>) {
             },
         };
         if !socket.allowed.admits(&stream) {
+            source.counts.refuse();
             refuse(stream, "only root, the agent's user and the socket's group may read").await;
             continue;
         }
         let Ok(slot) = Arc::clone(&slots).try_acquire_owned() else {
+            source.counts.refuse();
             refuse(stream, &format!("{READERS} readers are connected already")).await;
             continue;
         };
-        let history = Arc::clone(&history);
+        let source = source.clone();
         readers.spawn(async move {
-            reader::answer(stream, &history).await;
+            reader::answer(stream, &source).await;
             drop(slot);
         });
     }
@@ -58,6 +60,18 @@ pub async fn serve<E: Event>(socket: Socket, history: Arc<History<E>>) {
     let all = async { while readers.join_next().await.is_some() {} };
     let _ = timeout(GRACE, all).await;
     readers.shutdown().await;
+}
+
+/// Serves one reader that needs no socket to come, until it has gone or the history is closed.
+pub async fn serve_one<E: Event>(stream: UnixStream, source: &Source<E>) {
+    let closed = async {
+        source.history.closed().await;
+        sleep(GRACE).await;
+    };
+    tokio::select! {
+        () = reader::answer(stream, source) => {}
+        () = closed => {}
+    }
 }
 
 /// Says why, and closes.

@@ -10,7 +10,7 @@ use tokio::{
     time::timeout,
 };
 
-use super::{BYTES, History, LINE, publish};
+use super::{BYTES, History, LINE, publish, source};
 use crate::serve::flows::{Limits, Notice, READERS, SocketPlace, bind, history::OVERHEAD, serve};
 
 /// For what has to happen; nothing is expected to take long.
@@ -32,7 +32,7 @@ impl Served {
         let bytes = numbers * (BYTES + OVERHEAD);
         let history = Arc::new(History::new(Limits { bytes, age: PATIENCE * 100 }));
         let socket = bind(&place).expect("a socket");
-        let server = tokio::spawn(serve(socket, Arc::clone(&history)));
+        let server = tokio::spawn(serve(socket, source(&history)));
         Self { history, place, server, _folder: folder }
     }
 

@@ -14,8 +14,8 @@ fn container(name: &str, address: &str, port: u16) -> Endpoint {
         id: "1f0c".into(),
         name: name.into(),
         image: String::new(),
-        project: None,
-        service: None,
+        project: Some("shop".into()),
+        service: Some("web".into()),
         attachments: Vec::new(),
         pid: None,
         host_network: false,
@@ -42,6 +42,7 @@ fn admits(terms: Value) -> bool {
         protocol: Some(Protocol::TCP),
         ends: Some((&ends[0], &ends[1])),
         network: Some("shop"),
+        drops: true,
     };
     filter(terms).admits(&facts)
 }
@@ -69,6 +70,10 @@ fn each_word() {
         (json!({"to": "web-*"}), false),
         (json!({"network": "sh*"}), true),
         (json!({"network": "bridge"}), false),
+        (json!({"service": "web"}), true),
+        (json!({"service": "shop/w*"}), true),
+        (json!({"service": "web-1"}), false),
+        (json!({"service": "shop"}), false),
         (json!({"protocol": 6}), true),
         (json!({"protocol": 17}), false),
         (json!({"port": [null, 443]}), true),
@@ -79,6 +84,7 @@ fn each_word() {
         (json!({"ip": "2001:db8::/32"}), true),
         (json!({"ip": "10.0.0.0/8"}), false),
         (json!({"events": ["start", "end"]}), true),
+        (json!({"events": ["drop"]}), true),
         (json!({"events": ["update", "lost", "dns", "sample"]}), false),
     ] {
         assert_eq!(admits(json!([{"is": criterion}])), expected, "{criterion}");
@@ -107,13 +113,20 @@ fn kinds_are_alternatives_and_all_have_to_hold() {
 
 #[test]
 fn what_an_event_has_not_fits_nothing() {
-    let lost =
-        Facts { kind: Kind::Lost, time: WallTime(0), protocol: None, ends: None, network: None };
+    let lost = Facts {
+        kind: Kind::Lost,
+        time: WallTime(0),
+        protocol: None,
+        ends: None,
+        network: None,
+        drops: false,
+    };
     for criterion in [
         json!({"container": "*"}),
         json!({"from": "*"}),
         json!({"to": "*"}),
         json!({"network": "*"}),
+        json!({"service": "*"}),
         json!({"protocol": 6}),
         json!({"port": [null, 0]}),
         json!({"ip": "0.0.0.0/0"}),
@@ -121,6 +134,7 @@ fn what_an_event_has_not_fits_nothing() {
         assert!(!filter(json!([{"is": criterion}])).admits(&lost), "{criterion}");
     }
     assert!(filter(json!([{"is": {"events": ["lost"]}}])).admits(&lost));
+    assert!(!filter(json!([{"is": {"events": ["drop"]}}])).admits(&lost));
     let echo = [container("a", "10.0.0.1", 7), container("b", "10.0.0.2", 7)];
     let echo = Facts {
         kind: Kind::Start,
@@ -136,7 +150,7 @@ fn what_an_event_has_not_fits_nothing() {
 
 #[test]
 fn a_request_comes_back_as_it_was() {
-    let text = r#"{"command":"flows","follow":true,"last":5,"since_ns":-1,"until_ns":2,"style":{"format":"json","colour":true},"filter":[{"is":{"container":"web*"},"not":true},{"is":{"port":[17,53]},"not":false},{"is":{"ip":"10.0.0.0/8"},"not":false},{"is":{"events":["end"]},"not":false}]}"#;
+    let text = r#"{"command":"flows","follow":true,"last":5,"rank":{"sort":"bytes","top":3},"since_ns":-1,"until_ns":2,"style":{"format":"json","colour":true},"filter":[{"is":{"container":"web*"},"not":true},{"is":{"port":[17,53]},"not":false},{"is":{"ip":"10.0.0.0/8"},"not":false},{"is":{"events":["end"]},"not":false}]}"#;
     let request: Request = serde_json::from_str(text).expect("a request");
     assert_eq!(serde_json::to_string(&request).expect("JSON"), text);
     let shortest: Request = serde_json::from_str(r#"{"command":"flows"}"#).expect("a request");

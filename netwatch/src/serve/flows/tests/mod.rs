@@ -3,11 +3,13 @@
 mod connection;
 mod filter;
 mod history;
+mod nonsense;
 mod place;
+mod top;
 
 use std::{io, sync::Arc, time::Instant};
 
-use super::{Event, Facts, Kind, Style};
+use super::{Counts, Event, Facts, Kind, Source, Style};
 use crate::model::WallTime;
 
 /// An event that is only a number. Its line is long enough that a few hundred fill a socket's buffer.
@@ -21,7 +23,14 @@ pub(super) const LINE: usize = 2_000;
 impl Event for Number {
     fn facts(&self) -> Facts<'_> {
         let kind = if self.0.is_multiple_of(2) { Kind::Start } else { Kind::End };
-        Facts { kind, time: WallTime(self.0.into()), protocol: None, ends: None, network: None }
+        Facts {
+            kind,
+            time: WallTime(self.0.into()),
+            protocol: None,
+            ends: None,
+            network: None,
+            drops: false,
+        }
     }
 
     fn bytes(&self) -> usize {
@@ -31,6 +40,15 @@ impl Event for Number {
     fn write(&self, _: Style, out: &mut Vec<u8>) -> io::Result<()> {
         out.extend_from_slice(format!("{:<width$}\n", self.0, width = LINE - 1).as_bytes());
         Ok(())
+    }
+}
+
+/// Where readers get numbers from. None goes on.
+fn source(history: &Arc<History>) -> Source<Number> {
+    Source {
+        history: Arc::clone(history),
+        running: Arc::new(|_, _| Box::pin(async { Vec::new() })),
+        counts: Arc::new(Counts::default()),
     }
 }
 

@@ -1,0 +1,58 @@
+//! Events that a flow log in JSON kept, as those of a running agent are.
+
+use std::io;
+
+use super::{flow_log::Line, told::Told};
+use crate::{
+    output::{self, Record},
+    serve::flows::{Event, Facts, Format, Style, Totals},
+};
+
+/// An event, and the line that it stands in.
+pub struct Kept {
+    told: Told,
+    line: Box<[u8]>,
+}
+
+impl Kept {
+    /// Reads a line without its end, or says what is wrong with it.
+    pub fn read(line: &[u8]) -> Result<Self, String> {
+        let (record, clock) = output::read(line)?;
+        let event = match record {
+            Record::Flow(event) => Line::Flow(event),
+            Record::Loss(loss) => Line::Loss(loss),
+            Record::Lookup(lookup) => Line::Lookup(lookup),
+            Record::Sample(event) => Line::Sample(event),
+            Record::Gap(gap) => Line::Gap(gap),
+        };
+        Ok(Self { told: Told { line: event, clock }, line: line.into() })
+    }
+}
+
+impl Event for Kept {
+    fn facts(&self) -> Facts<'_> {
+        self.told.facts()
+    }
+
+    fn totals(&self) -> Option<Totals> {
+        self.told.totals()
+    }
+
+    fn bytes(&self) -> usize {
+        self.told.bytes() + self.line.len()
+    }
+
+    fn header(style: Style) -> Option<String> {
+        Told::header(style)
+    }
+
+    /// In JSON the line as it was, with whatever a later version has put in.
+    fn write(&self, style: Style, out: &mut Vec<u8>) -> io::Result<()> {
+        if style.format != Format::Json {
+            return self.told.write(style, out);
+        }
+        out.extend_from_slice(&self.line);
+        out.push(b'\n');
+        Ok(())
+    }
+}

@@ -1,0 +1,145 @@
+//! A line about a flow.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use serde::Deserialize;
+
+use super::{
+    Record, clock,
+    parts::{self, DirectionRecord, DropRecord, EndRecord, SeenRecord, protocol},
+    since,
+};
+use crate::model::{
+    Clock, Echoes, EndReason, FlowEvent, FlowKey, FlowPhase, FlowRecord, Handshake, IcmpError,
+    Instant, Interfaces, Undelivered,
+};
+
+#[derive(Deserialize)]
+pub(super) struct FlowLine {
+    #[serde(deserialize_with = "parts::time")]
+    time: Timestamp,
+    event: String,
+    reason: Option<String>,
+    flow_id: u64,
+    protocol: String,
+    client: EndRecord,
+    server: EndRecord,
+    network: Option<String>,
+    sent: DirectionRecord,
+    received: DirectionRecord,
+    #[serde(deserialize_with = "parts::time")]
+    first: Timestamp,
+    duration_ns: u64,
+    tcp_flags: Option<FlagsRecord>,
+    handshake: Option<HandshakeRecord>,
+    #[serde(default)]
+    icmp_echo: bool,
+    echo: Option<EchoRecord>,
+    icmp_error: Option<ErrorRecord>,
+    source_mac: Option<String>,
+    #[serde(default)]
+    seen: Vec<SeenRecord>,
+    #[serde(default)]
+    drops: Vec<DropRecord>,
+    undelivered: Option<UndeliveredRecord>,
+}
+
+#[derive(Deserialize)]
+struct FlagsRecord {
+    client: String,
+    server: String,
+}
+
+#[derive(Deserialize)]
+#[expect(clippy::struct_field_names, reason = "a field's unit is part of its name in the record")]
+struct HandshakeRecord {
+    answered_ns: u64,
+    server_ns: u64,
+    client_ns: Option<u64>,
+}
+
+#[derive(Deserialize)]
+struct EchoRecord {
+    timed: u64,
+    mean_ns: u64,
+}
+
+#[derive(Deserialize)]
+struct ErrorRecord {
+    #[serde(rename = "type")]
+    kind: u8,
+    code: u8,
+}
+
+#[derive(Deserialize)]
+struct UndeliveredRecord {
+    from_client: u64,
+    from_server: u64,
+    place: Option<String>,
+}
+
+impl FlowLine {
+    pub(super) fn event(self) -> Result<(Record, Clock), String> {
+        let protocol = protocol(&self.protocol)?;
+        let [client, server] = [self.client, self.server].map(EndRecord::endpoint);
+        let (client, server) = (client?, server?);
+        let clock = clock(self.first);
+        let (time, last) = (since(clock, self.time), Instant(self.duration_ns));
+        let phase = match (self.event.as_str(), self.reason.as_deref()) {
+            ("start", _) => FlowPhase::Start,
+            ("update", _) => FlowPhase::Update,
+            (_, reason) => FlowPhase::End(end_reason(reason)?),
+        };
+        let flags =
+            self.tcp_flags.unwrap_or(FlagsRecord { client: String::new(), server: String::new() });
+        let interfaces: Interfaces = parts::interfaces(&self.seen);
+        let echoes = self.echo.map(|echo| Echoes {
+            timed: echo.timed,
+            total: Duration::from_nanos(echo.mean_ns)
+                .saturating_mul(u32::try_from(echo.timed).unwrap_or(u32::MAX)),
+        });
+        let (from_client, from_server) =
+            (self.sent.direction(&flags.client)?, self.received.direction(&flags.server)?);
+        let flow = FlowRecord {
+            id: self.flow_id,
+            key: FlowKey::new(client.socket, server.socket, protocol),
+            protocol,
+            client,
+            server,
+            network: self.network.map(Into::into),
+            sent: self.sent.tally.into(),
+            received: self.received.tally.into(),
+            first: Instant(0),
+            last,
+            echo: self.icmp_echo,
+            from_client,
+            from_server,
+            handshake: self.handshake.map(|handshake| Handshake {
+                answered: Duration::from_nanos(handshake.answered_ns),
+                server: Duration::from_nanos(handshake.server_ns),
+                client: handshake.client_ns.map(Duration::from_nanos),
+            }),
+            echoes: echoes.unwrap_or_default(),
+            error: self.icmp_error.map(|error| IcmpError { kind: error.kind, code: error.code }),
+            source_mac: self.source_mac.as_deref().map(parts::mac).transpose()?,
+            seen: self.seen.iter().map(SeenRecord::seen).collect::<Result<_, _>>()?,
+            interfaces,
+            drops: self.drops.into_iter().map(DropRecord::dropped).collect::<Result<_, _>>()?,
+            undelivered: self.undelivered.map(|missing| Undelivered {
+                from_client: missing.from_client,
+                from_server: missing.from_server,
+                place: missing.place,
+            }),
+        };
+        Ok((Record::Flow(Box::new(FlowEvent { time, phase, flow })), clock))
+    }
+}
+
+fn end_reason(word: Option<&str>) -> Result<EndReason, String> {
+    let word = word.unwrap_or_default();
+    EndReason::ALL
+        .into_iter()
+        .find(|reason| reason.name() == word)
+        .ok_or_else(|| format!("'{}' is no known reason of an end", word.escape_debug()))
+}
