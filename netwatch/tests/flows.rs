@@ -15,6 +15,8 @@ mod abuse;
 mod crowd;
 #[path = "flows/largest.rs"]
 mod largest;
+#[path = "flows/logs.rs"]
+mod logs;
 #[path = "flows/own.rs"]
 mod own;
 

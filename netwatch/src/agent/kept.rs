@@ -23,6 +23,7 @@ impl Kept {
             Record::Loss(loss) => Line::Loss(loss),
             Record::Lookup(lookup) => Line::Lookup(lookup),
             Record::Sample(event) => Line::Sample(event),
+            Record::Gap(gap) => Line::Gap(gap),
         };
         Ok(Self { told: Told { line: event, clock }, line: line.into() })
     }

@@ -8,7 +8,7 @@ use jiff::tz::TimeZone;
 use super::flow_log::Line;
 use crate::{
     model::{
-        Clock, EndReason, Endpoint, FlowDrop, FlowEvent, FlowPhase, Lookup, Loss, Name,
+        Clock, EndReason, Endpoint, FlowDrop, FlowEvent, FlowPhase, Gap, Lookup, Loss, Name,
         SampleEvent, Seen,
     },
     output::{Format, Formatter},
@@ -31,6 +31,7 @@ impl Told {
             Line::Loss(loss) => formatter.loss(loss, self.clock, out),
             Line::Lookup(lookup) => formatter.lookup(lookup, self.clock, out),
             Line::Sample(event) => formatter.sample(event, self.clock, out),
+            Line::Gap(gap) => formatter.gap(gap, self.clock, out),
         }
     }
 }
@@ -52,6 +53,14 @@ impl Event for Told {
             },
             Line::Loss(Loss { time, .. }) => Facts {
                 kind: Kind::Lost,
+                time: self.clock.wall(*time),
+                protocol: None,
+                ends: None,
+                network: None,
+                drops: false,
+            },
+            Line::Gap(Gap { time, .. }) => Facts {
+                kind: Kind::Gap,
                 time: self.clock.wall(*time),
                 protocol: None,
                 ends: None,
@@ -117,7 +126,7 @@ impl Event for Told {
                     + name(&flow.client)
                     + name(&flow.server)
             }
-            Line::Loss(_) => 0,
+            Line::Loss(_) | Line::Gap(_) => 0,
             Line::Lookup(lookup) => {
                 let question = lookup.question.as_ref();
                 boxed(size_of::<Lookup>())

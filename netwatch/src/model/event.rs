@@ -201,3 +201,12 @@ pub struct Loss {
     /// How many.
     pub tally: Tally,
 }
+
+/// Lines that are missing in a flow log, at the place where they would be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Gap {
+    /// When lines could be written again.
+    pub time: Instant,
+    /// How many.
+    pub lines: u64,
+}

@@ -22,7 +22,7 @@ pub use container::{Attachment, Container, Source};
 pub use counters::{InterfaceCounters, InterfaceTally, Tally};
 pub use drop::{DropCount, DropPlace, DropSite, DropTotal, DroppedPacket, FlowDrop, Undelivered};
 pub use endpoint::{Endpoint, Name};
-pub use event::{Direction, EndReason, FlowEvent, FlowPhase, FlowRecord, Interfaces, Loss};
+pub use event::{Direction, EndReason, FlowEvent, FlowPhase, FlowRecord, Gap, Interfaces, Loss};
 pub use exclusion::Exclusion;
 pub use feature::Feature;
 pub use flow::{

@@ -5,7 +5,8 @@
 
 use super::{Formatter, escape, view::rfc3339};
 use crate::model::{
-    Clock, EndReason, Endpoint, FlowEvent, FlowPhase, Lookup, Loss, Name, Protocol, SampleEvent,
+    Clock, EndReason, Endpoint, FlowEvent, FlowPhase, Gap, Lookup, Loss, Name, Protocol,
+    SampleEvent,
 };
 
 const LINE_END: &str = "\r\n";
@@ -35,6 +36,7 @@ columns! {
     network sent_packets sent_bytes received_packets received_bytes
     duration_ns rtt_ns client_retransmitted server_retransmitted dropped_packets undelivered_packets
     source_mac interfaces question question_type rcode answers hint
+    missing_lines
 }
 
 /// The first line.
@@ -86,6 +88,17 @@ pub(super) fn loss(formatter: &Formatter, loss: &Loss, clock: Clock) -> String {
         reason: loss.outcome.name().into(),
         sent_packets: loss.tally.segments.to_string(),
         sent_bytes: loss.tally.bytes.to_string(),
+        ..Row::default()
+    };
+    row.line()
+}
+
+/// The row of lines that are missing.
+pub(super) fn gap(formatter: &Formatter, gap: &Gap, clock: Clock) -> String {
+    let row = Row {
+        time: rfc3339(formatter, clock, gap.time),
+        event: "gap".into(),
+        missing_lines: gap.lines.to_string(),
         ..Row::default()
     };
     row.line()
@@ -249,7 +262,7 @@ mod tests {
     proptest! {
         #[test]
         fn a_row_has_its_columns_whatever_the_names(one in any::<String>(), two in any::<String>()) {
-            let row = Row { client: one.clone(), hint: two.clone(), ..Row::default() };
+            let row = Row { client: one.clone(), missing_lines: two.clone(), ..Row::default() };
             let line = row.line();
             prop_assert!(!line.trim_end_matches("\r\n").chars().any(char::is_control));
             let cells = read(line.strip_suffix("\r\n").unwrap());

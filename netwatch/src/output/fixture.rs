@@ -7,7 +7,7 @@ use netwatch_common::outcome::Outcome;
 
 use crate::model::{
     Answer, Attachment, Behind, Clock, Container, Direction, DropPlace, Echoes, EndReason,
-    Endpoint, EntrySide, FlowDrop, FlowEvent, FlowKey, FlowPhase, FlowRecord, Handshake, Hint,
+    Endpoint, EntrySide, FlowDrop, FlowEvent, FlowKey, FlowPhase, FlowRecord, Gap, Handshake, Hint,
     IcmpError, Instant, Interfaces, Lookup, Loss, Mac, Name, Protocol, Question, Repairs, Sample,
     SampleEvent, SampledPacket, Seen, Socket, Source, Tally, Traits, Undelivered,
 };
@@ -18,6 +18,7 @@ pub(super) enum Line {
     Loss(Loss),
     Lookup(Box<Lookup>),
     Sample(Box<SampleEvent>),
+    Gap(Gap),
 }
 
 /// 2026-03-01 18:04:05.123456 UTC at the monotonic zero.
@@ -405,6 +406,8 @@ pub(super) fn corners() -> Vec<Line> {
         event(FlowPhase::Update, max.clone()),
         loss(0, Outcome::Arp, Tally::ZERO),
         loss(u64::MAX, Outcome::FlowLimit, huge),
+        Line::Gap(Gap { time: Instant(62_000 * MS), lines: 1_042 }),
+        Line::Gap(Gap { time: Instant(u64::MAX), lines: u64::MAX }),
     ];
     for reason in EndReason::ALL {
         lines.push(event(FlowPhase::End(reason), flow(9, Protocol::TCP, host(), external())));

@@ -7,22 +7,28 @@ mod csv;
 mod escape;
 #[cfg(test)]
 mod fixture;
+mod gap;
 mod human;
 mod json;
 mod lookup;
 mod record;
 mod sample;
+mod schema;
+#[cfg(test)]
+mod schema_tests;
 #[cfg(test)]
 mod tests;
 mod text;
 mod view;
 mod wide;
 
+pub use schema::schema;
+
 use jiff::{Timestamp, tz::TimeZone};
 
 pub use record::{Record, read};
 
-use crate::model::{Clock, FlowEvent, Instant, Lookup, Loss, SampleEvent};
+use crate::model::{Clock, FlowEvent, Gap, Instant, Lookup, Loss, SampleEvent};
 
 /// How lines are written.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -30,7 +36,7 @@ pub enum Format {
     /// For people, `grep` and `awk`.
     #[default]
     Text,
-    /// One JSON object a line; docs/flow-log.md has the schema.
+    /// One JSON object a line; [`schema`] describes it.
     Json,
     /// One row of a table a line; docs/flows.md has the columns.
     Csv,
@@ -45,7 +51,7 @@ pub struct Formatter {
     pub zone: TimeZone,
     /// Text: also addresses, interfaces, images and the number of the flow. The others always have them.
     pub wide: bool,
-    /// Text: colour the words `start`, `update`, `end`, `lost`, `dns`, `sample`.
+    /// Text: colour the words `start`, `update`, `end`, `lost`, `dns`, `sample`, `gap`.
     pub colour: bool,
 }
 
@@ -89,6 +95,21 @@ impl Formatter {
                 Ok(())
             }
             Format::Json => json::line(&view::loss(self, loss, clock), out),
+        }
+    }
+
+    /// Appends the line about missing lines, as [`Self::flow`] does that of a flow.
+    pub fn gap(&self, gap: &Gap, clock: Clock, out: &mut Vec<u8>) -> std::io::Result<()> {
+        match self.format {
+            Format::Text => {
+                out.extend_from_slice(gap::line(self, gap, clock).as_bytes());
+                Ok(())
+            }
+            Format::Csv => {
+                out.extend_from_slice(csv::gap(self, gap, clock).as_bytes());
+                Ok(())
+            }
+            Format::Json => json::line(&gap::view(self, gap, clock), out),
         }
     }
 

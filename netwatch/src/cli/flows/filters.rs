@@ -44,7 +44,12 @@ const FILTERS: [Row; 9] = [
     ("ip", "CIDR", "Only flows with an address of this network at either end", |text| {
         Ok(Criterion::Ip(value::network(text)?))
     }),
-    ("events", "WORD,…", "Only these events: start, update, end, drop, lost, dns, sample", events),
+    (
+        "events",
+        "WORD,…",
+        "Only these events: start, update, end, drop, lost, dns, sample, gap",
+        events,
+    ),
 ];
 
 /// One word, or several between commas.

@@ -20,7 +20,7 @@ use self::{
     parts::{EndRecord, TallyRecord, protocol},
 };
 use crate::model::{
-    Answer, Clock, FlowEvent, Hint, Instant, Lookup, Loss, Question, Sample, SampleEvent,
+    Answer, Clock, FlowEvent, Gap, Hint, Instant, Lookup, Loss, Question, Sample, SampleEvent,
     SampledPacket,
 };
 
@@ -35,6 +35,8 @@ pub enum Record {
     Lookup(Box<Lookup>),
     /// A sample.
     Sample(Box<SampleEvent>),
+    /// Lines that are missing.
+    Gap(Gap),
 }
 
 /// Reads a line, and the clock that its times are by; or says what is wrong with it.
@@ -45,6 +47,7 @@ pub fn read(line: &[u8]) -> Result<(Record, Clock), String> {
         "lost" => object::<LossLine>(line)?.event(),
         "dns" => object::<LookupLine>(line)?.event(),
         "sample" => object::<SampleLine>(line)?.event(),
+        "gap" => Ok(object::<GapLine>(line)?.event()),
         other => Err(format!("'{}' is no known event", other.escape_debug())),
     }
 }
@@ -74,6 +77,19 @@ impl LossLine {
         let loss =
             Loss { time: Instant(0), outcome: outcome(&self.reason)?, tally: self.tally.into() };
         Ok((Record::Loss(loss), clock(self.time)))
+    }
+}
+
+#[derive(Deserialize)]
+struct GapLine {
+    #[serde(deserialize_with = "parts::time")]
+    time: Timestamp,
+    lines: u64,
+}
+
+impl GapLine {
+    fn event(self) -> (Record, Clock) {
+        (Record::Gap(Gap { time: Instant(0), lines: self.lines }), clock(self.time))
     }
 }
 

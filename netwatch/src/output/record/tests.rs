@@ -21,6 +21,7 @@ fn written(formatter: &Formatter, line: &str) -> String {
         Record::Flow(event) => formatter.flow(event, clock, &mut out),
         Record::Loss(loss) => formatter.loss(loss, clock, &mut out),
         Record::Lookup(lookup) => formatter.lookup(lookup, clock, &mut out),
+        Record::Gap(gap) => formatter.gap(gap, clock, &mut out),
         Record::Sample(event) => formatter.sample(event, clock, &mut out),
     };
     result.unwrap();

@@ -46,11 +46,13 @@ pub enum Kind {
     Dns,
     /// A sampled packet.
     Sample,
+    /// Lines that are missing in a flow log.
+    Gap,
 }
 
 impl Kind {
     /// All kinds, each with its word.
-    pub const WORDS: [(&'static str, Self); 7] = [
+    pub const WORDS: [(&'static str, Self); 8] = [
         ("start", Self::Start),
         ("update", Self::Update),
         ("end", Self::End),
@@ -58,6 +60,7 @@ impl Kind {
         ("lost", Self::Lost),
         ("dns", Self::Dns),
         ("sample", Self::Sample),
+        ("gap", Self::Gap),
     ];
 }
 
