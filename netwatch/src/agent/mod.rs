@@ -14,6 +14,7 @@ mod delivery;
 mod dropping;
 mod error;
 mod flow_log;
+mod folding;
 pub mod kept;
 mod links;
 mod naming;

@@ -63,6 +63,7 @@ pub(super) fn check(raw: &Raw) -> Result<Checked, Failure> {
             .one(Key::FlowFormat, |text| value::choice(text, &FLOW_FORMATS))?
             .unwrap_or_default(),
         log_samples: values.required(Key::FlowLogSamples, |text| value::choice(text, &SWITCH))?,
+        fold: values.one(Key::FlowLogFold, value::duration)?,
         sample_rate: values
             .required(Key::SampleRate, |text| value::number(text, 0, MOST_SAMPLE_RATE))?,
         sample_length: values.required(Key::SampleLength, sample_length)?,
@@ -88,6 +89,7 @@ pub(super) fn check(raw: &Raw) -> Result<Checked, Failure> {
         kernel_messages: matches!(level, LogLevel::Debug | LogLevel::Trace),
     };
     samples(&config)?;
+    fold(&config)?;
     if let (Some(FlowLogTarget::File(path)), Some(given)) =
         (&config.flow_log, raw.get(Key::FlowLog))
     {
@@ -118,6 +120,15 @@ fn samples(config: &Config) -> Result<(), Failure> {
         }
         Config { .. } => Ok(()),
     }
+}
+
+/// What is folded is the flow log.
+fn fold(config: &Config) -> Result<(), Failure> {
+    if config.fold.is_none() || config.flow_log.is_some() {
+        return Ok(());
+    }
+    Err(Failure::usage(format!("--{}: there is no flow log to fold", Key::FlowLogFold.name()))
+        .hint("add --flow-log FILE, or - for standard output"))
 }
 
 /// The socket, if there is to be one. A group that there is not is wrong all the same.

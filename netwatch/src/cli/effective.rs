@@ -68,6 +68,7 @@ fn value(key: Key, checked: &Checked) -> Option<String> {
         },
         Key::FlowFormat => string(word(&FLOW_FORMATS, config.flow_format)),
         Key::FlowLogSamples => config.log_samples.to_string(),
+        Key::FlowLogFold => string(&show_duration(config.fold?)),
         Key::SampleRate => config.sample_rate.to_string(),
         Key::SampleLength => config.sample_length.to_string(),
         Key::DnsRate => config.dns_rate.to_string(),

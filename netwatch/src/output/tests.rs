@@ -12,6 +12,7 @@ use serde_json::Value;
 use super::{
     Format, Formatter,
     fixture::{self, CLOCK, Line},
+    fold_fixture,
 };
 use crate::model::{DropPlace, Name};
 
@@ -24,6 +25,7 @@ fn write(formatter: &Formatter, lines: &[Line]) -> String {
     for line in lines {
         match line {
             Line::Flow(event) => formatter.flow(event, CLOCK, &mut out).unwrap(),
+            Line::Fold(fold) => formatter.fold(fold, CLOCK, &mut out).unwrap(),
             Line::Loss(loss) => formatter.loss(loss, CLOCK, &mut out).unwrap(),
             Line::Lookup(lookup) => formatter.lookup(lookup, CLOCK, &mut out).unwrap(),
             Line::Sample(event) => formatter.sample(event, CLOCK, &mut out).unwrap(),
@@ -54,6 +56,7 @@ fn text_is_as_kept() {
     let mut text = formatter(Format::Text);
     golden("example.txt", &write(&text, &fixture::example()));
     golden("corners.txt", &write(&text, &fixture::corners()));
+    golden("folds.txt", &write(&text, &fold_fixture::folds()));
     golden("hostile.txt", &write(&text, &fixture::hostile()));
     golden("samples.txt", &write(&text, &fixture::samples()));
     golden("lookups.txt", &write(&text, &fixture::lookups()));
@@ -67,6 +70,7 @@ fn json_is_as_kept() {
     let json = formatter(Format::Json);
     golden("example.jsonl", &write(&json, &fixture::example()));
     golden("corners.jsonl", &write(&json, &fixture::corners()));
+    golden("folds.jsonl", &write(&json, &fold_fixture::folds()));
     golden("hostile.jsonl", &write(&json, &fixture::hostile()));
     golden("samples.jsonl", &write(&json, &fixture::samples()));
     golden("lookups.jsonl", &write(&json, &fixture::lookups()));
@@ -87,6 +91,7 @@ fn everything() -> Vec<Line> {
     let all = [
         fixture::example(),
         fixture::corners(),
+        fold_fixture::folds(),
         fixture::hostile(),
         fixture::samples(),
         fixture::lookups(),
@@ -252,9 +257,11 @@ fn the_docs_show_the_golden_files() {
         &[
             "example.txt",
             "example-wide.txt",
+            "folds.txt",
             "lookups.txt",
             "samples.txt",
             "example.jsonl",
+            "folds.jsonl",
             "lookups.jsonl",
             "samples.jsonl",
         ],

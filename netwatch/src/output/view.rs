@@ -8,8 +8,8 @@ use serde::Serialize;
 
 use super::{Formatter, timestamp};
 use crate::model::{
-    Clock, Direction, EndReason, Endpoint, EntrySide, FlowEvent, FlowPhase, Instant, Loss, Name,
-    Protocol, Tally,
+    Clock, Direction, EndReason, Endpoint, EntrySide, FlowEvent, FlowPhase, FlowRecord, Instant,
+    Loss, Name, Protocol, Tally,
 };
 
 /// A flow event.
@@ -19,7 +19,8 @@ pub(super) struct FlowView<'a> {
     event: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<&'static str>,
-    flow_id: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    flow_id: Option<u64>,
     protocol: String,
     client: EndView<'a>,
     server: EndView<'a>,
@@ -172,16 +173,34 @@ struct DropView<'a> {
 
 /// The record of a flow event.
 pub(super) fn flow<'a>(formatter: &Formatter, event: &'a FlowEvent, clock: Clock) -> FlowView<'a> {
-    let flow = &event.flow;
+    record(formatter, event.time, event.phase, &event.flow, clock)
+}
+
+/// The record of several flows that are over, as far as it is that of one.
+pub(super) fn sum<'a>(formatter: &Formatter, sum: &'a FlowRecord, clock: Clock) -> FlowView<'a> {
+    let mut view = record(formatter, sum.last, FlowPhase::End(EndReason::Fin), sum, clock);
+    view.reason = None;
+    view.flow_id = None;
+    view.client.port = None;
+    view
+}
+
+fn record<'a>(
+    formatter: &Formatter,
+    time: Instant,
+    phase: FlowPhase,
+    flow: &'a FlowRecord,
+    clock: Clock,
+) -> FlowView<'a> {
     let is_tcp = flow.protocol == Protocol::TCP;
     FlowView {
-        time: rfc3339(formatter, clock, event.time),
-        event: event.phase.name(),
-        reason: match event.phase {
+        time: rfc3339(formatter, clock, time),
+        event: phase.name(),
+        reason: match phase {
             FlowPhase::End(reason) => Some(EndReason::name(reason)),
             FlowPhase::Start | FlowPhase::Update => None,
         },
-        flow_id: flow.id,
+        flow_id: Some(flow.id),
         protocol: flow.protocol.to_string(),
         client: end(flow.protocol, &flow.client),
         server: end(flow.protocol, &flow.server),
@@ -261,7 +280,7 @@ fn direction(tally: Tally, direction: &Direction, is_tcp: bool) -> DirectionView
 }
 
 /// More than five hundred years are as good as that.
-fn nanos(duration: Duration) -> u64 {
+pub(super) fn nanos(duration: Duration) -> u64 {
     u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }
 
