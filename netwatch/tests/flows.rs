@@ -11,6 +11,8 @@ mod support;
 
 #[path = "flows/abuse.rs"]
 mod abuse;
+#[path = "flows/burst.rs"]
+mod burst;
 #[path = "flows/crowd.rs"]
 mod crowd;
 #[path = "flows/largest.rs"]

@@ -99,6 +99,8 @@ pub struct Config {
     pub flow_format: FlowFormat,
     /// Whether to colour a flow log on standard output.
     pub colour: bool,
+    /// `--flow-log-fold`: flows that begin and end within this time are folded; `None`: none.
+    pub fold: Option<Duration>,
     /// `--sample-rate`: one packet in this many; 0 = off.
     pub sample_rate: u32,
     /// `--sample-length`: bytes of a packet that a sample carries at most.

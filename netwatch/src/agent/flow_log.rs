@@ -28,10 +28,12 @@ use self::{output::Output, writer::Writer};
 use super::{
     AgentError,
     config::{Config, FlowFormat, FlowLogTarget},
+    folding::Folding,
     told::Told,
 };
 use crate::{
-    model::{Clock, FlowEvent, Gap, Lookup, Loss, SampleEvent},
+    datapath::monotonic_now,
+    model::{Clock, FlowEvent, Fold, Gap, Lookup, Loss, SampleEvent},
     output::{Format, Formatter},
     serve::flows::History,
 };
@@ -42,6 +44,7 @@ const QUEUE: usize = 16_384;
 /// Something that makes a line.
 pub(super) enum Line {
     Flow(Box<FlowEvent>),
+    Fold(Box<Fold>),
     Loss(Loss),
     Lookup(Box<Lookup>),
     Sample(Box<SampleEvent>),
@@ -52,6 +55,7 @@ pub(super) enum Line {
 /// Writes lines, and hands them to the history; without either it swallows them.
 pub(super) struct FlowLog {
     history: Option<Arc<History<Told>>>,
+    folding: Folding,
     writer: Option<Running>,
     counts: Arc<Counts>,
 }
@@ -77,6 +81,17 @@ pub(super) struct FlowLogStatus {
     pub(super) up: Option<bool>,
 }
 
+impl Counts {
+    /// Hands a line to the task, or counts it as lost if the task is too far behind. Samples never fill the queue to the
+    /// end: there is always room for flows.
+    fn hand_over(&self, lines: &mpsc::Sender<Arc<Told>>, told: Arc<Told>) {
+        let kept_free = if matches!(told.line, Line::Sample(_)) { QUEUE / 2 } else { 0 };
+        if lines.capacity() <= kept_free || lines.try_send(told).is_err() {
+            self.lost.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+}
+
 impl FlowLog {
     /// Opens the file, and starts the task. `stop` is told when standard output has no reader any more; what `hang_up` tells
     /// of has the file opened again.
@@ -88,7 +103,7 @@ impl FlowLog {
     ) -> Result<Self, AgentError> {
         let counts = Arc::new(Counts::default());
         let Some(target) = &config.flow_log else {
-            return Ok(Self { history, writer: None, counts });
+            return Ok(Self { history, folding: Folding::new(None), writer: None, counts });
         };
         let format = match config.flow_format {
             FlowFormat::Text => Format::Text,
@@ -108,7 +123,8 @@ impl FlowLog {
         let writer = Writer::new(output, formatter, Arc::clone(&counts), stop);
         let runtime = tokio::runtime::Handle::current();
         let task = tokio::task::spawn_blocking(move || writer.run(queue, hang_up, &runtime));
-        Ok(Self { history, writer: Some((lines, task)), counts })
+        let folding = Folding::new(config.fold);
+        Ok(Self { history, folding, writer: Some((lines, task)), counts })
     }
 
     /// Whether lines go anywhere. Where they do not, nobody need make any.
@@ -116,17 +132,23 @@ impl FlowLog {
         self.writer.is_some() || self.history.is_some()
     }
 
-    /// Hands a line to the task, or counts it as lost if the task is too far behind. Samples never fill the queue to the
-    /// end: there is always room for flows.
-    pub(super) fn write(&self, line: Line, clock: Clock) {
-        let kept_free = if matches!(line, Line::Sample(_)) { QUEUE / 2 } else { 0 };
+    /// Hands a line to the history, and to the task as soon as it is not folded any more.
+    pub(super) fn write(&mut self, line: Line, clock: Clock) {
         let told = Arc::new(Told { line, clock });
         if let Some(history) = &self.history {
             history.publish(Arc::clone(&told), Instant::now());
         }
-        let Some((lines, _)) = &self.writer else { return };
-        if lines.capacity() <= kept_free || lines.try_send(told).is_err() {
-            self.counts.lost.fetch_add(1, Ordering::Relaxed);
+        if let Some((lines, _)) = &self.writer {
+            let counts = &self.counts;
+            self.folding.take(told, monotonic_now(), &mut |told| counts.hand_over(lines, told));
+        }
+    }
+
+    /// Hands over what has been folded for long enough.
+    pub(super) fn tick(&mut self, clock: Clock) {
+        if let Some((lines, _)) = &self.writer {
+            let counts = &self.counts;
+            self.folding.tick(monotonic_now(), clock, &mut |told| counts.hand_over(lines, told));
         }
     }
 
@@ -141,11 +163,12 @@ impl FlowLog {
     }
 
     /// Ends the history, and waits until everything is written.
-    pub(super) async fn close(self) {
+    pub(super) async fn close(mut self, clock: Clock) {
         if let Some(history) = &self.history {
             history.close();
         }
         if let Some((lines, task)) = self.writer {
+            self.folding.finish(clock, &mut |told| self.counts.hand_over(&lines, told));
             drop(lines);
             if let Err(error) = task.await {
                 warn!(%error, "the flow log's task");

@@ -66,6 +66,7 @@ pub(super) fn check(raw: &Raw) -> Result<Checked, Failure> {
             .unwrap_or_default(),
         rotation: rotation(&values)?,
         log_samples: values.required(Key::FlowLogSamples, |text| value::choice(text, &SWITCH))?,
+        fold: values.one(Key::FlowLogFold, value::duration)?,
         sample_rate: values
             .required(Key::SampleRate, |text| value::number(text, 0, MOST_SAMPLE_RATE))?,
         sample_length: values.required(Key::SampleLength, sample_length)?,
@@ -91,6 +92,7 @@ pub(super) fn check(raw: &Raw) -> Result<Checked, Failure> {
         kernel_messages: matches!(level, LogLevel::Debug | LogLevel::Trace),
     };
     samples(&config)?;
+    fold(&config)?;
     if let (Some(FlowLogTarget::File(path)), Some(given)) =
         (&config.flow_log, raw.get(Key::FlowLog))
     {
@@ -142,6 +144,15 @@ fn samples(config: &Config) -> Result<(), Failure> {
         }
         Config { .. } => Ok(()),
     }
+}
+
+/// What is folded is the flow log.
+fn fold(config: &Config) -> Result<(), Failure> {
+    if config.fold.is_none() || config.flow_log.is_some() {
+        return Ok(());
+    }
+    Err(Failure::usage(format!("--{}: there is no flow log to fold", Key::FlowLogFold.name()))
+        .hint("add --flow-log FILE, or - for standard output"))
 }
 
 /// The socket, if there is to be one. A group that there is not is wrong all the same.

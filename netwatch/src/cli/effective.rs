@@ -71,6 +71,7 @@ fn value(key: Key, checked: &Checked) -> Option<String> {
         Key::FlowLogMaxAge => string(&show_limit(config.rotation.max_age, show_duration)),
         Key::FlowLogMaxTotal => string(&show_limit(config.rotation.max_total, show_size)),
         Key::FlowLogSamples => config.log_samples.to_string(),
+        Key::FlowLogFold => string(&show_duration(config.fold?)),
         Key::SampleRate => config.sample_rate.to_string(),
         Key::SampleLength => config.sample_length.to_string(),
         Key::DnsRate => config.dns_rate.to_string(),

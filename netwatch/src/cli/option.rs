@@ -15,6 +15,7 @@ pub(super) enum Key {
     FlowLogMaxAge,
     FlowLogMaxTotal,
     FlowLogSamples,
+    FlowLogFold,
     SampleRate,
     SampleLength,
     DnsRate,
@@ -245,6 +246,18 @@ pub(super) const OPTIONS: &[Spec] = &[
         list: ONE,
         help: "Write a line for each sampled packet too",
         more: "See --sample-rate.",
+    },
+    Spec {
+        key: Key::FlowLogFold,
+        name: "flow-log-fold",
+        value: "TIME",
+        heading: FLOW_LOG,
+        default: &[],
+        without: "off",
+        list: ONE,
+        help: "Tell flows in one line that begin and end within this time between the same two",
+        more: "Of the same client, server, protocol and server port, with their number and how they ended. A line then comes \
+               up to twice this time later. What goes on for longer has lines of its own. 5s is a good value.",
     },
     Spec {
         key: Key::SampleRate,

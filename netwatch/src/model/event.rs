@@ -10,7 +10,7 @@ use super::{
 };
 
 /// Why a flow ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum EndReason {
     /// TCP: both ends sent FIN.
     Fin,

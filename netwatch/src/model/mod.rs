@@ -8,6 +8,7 @@ mod event;
 mod exclusion;
 mod feature;
 mod flow;
+mod fold;
 mod histogram;
 mod interface;
 mod lookup;
@@ -29,6 +30,7 @@ pub use flow::{
     Echoes, EntrySide, FlowKey, Handshake, IcmpError, Observation, Repairs, Seen, SideReading,
     Socket, Traits,
 };
+pub use fold::{Answered, Fold};
 pub use histogram::SizeHistogram;
 pub use interface::{Interface, InterfaceKind, Mac};
 pub use lookup::{Answer, Exchange, Hint, Lookup, Question};

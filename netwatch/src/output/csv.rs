@@ -5,7 +5,7 @@
 
 use super::{Formatter, escape, view::rfc3339};
 use crate::model::{
-    Clock, EndReason, Endpoint, FlowEvent, FlowPhase, Gap, Lookup, Loss, Name, Protocol,
+    Clock, EndReason, Endpoint, FlowEvent, FlowPhase, Fold, Gap, Lookup, Loss, Name, Protocol,
     SampleEvent,
 };
 
@@ -46,6 +46,26 @@ pub(super) fn header() -> String {
 
 /// The row of a flow event.
 pub(super) fn flow(formatter: &Formatter, event: &FlowEvent, clock: Clock) -> String {
+    of_flow(formatter, event, clock).line()
+}
+
+/// The row of several flows: how they ended is the reason, `fin:1498,reset:2`.
+pub(super) fn fold(formatter: &Formatter, fold: &Fold, clock: Clock) -> String {
+    let (time, phase) = (fold.sum.last, FlowPhase::End(EndReason::Fin));
+    let event = FlowEvent { time, phase, flow: fold.sum.clone() };
+    let reason = super::fold::ends(fold);
+    let rtt_ns = fold.answered.map(|answered| answered.median.as_nanos().to_string());
+    Row {
+        reason,
+        flow_id: String::new(),
+        client_port: String::new(),
+        rtt_ns: rtt_ns.unwrap_or_default(),
+        ..of_flow(formatter, &event, clock)
+    }
+    .line()
+}
+
+fn of_flow(formatter: &Formatter, event: &FlowEvent, clock: Clock) -> Row {
     let flow = &event.flow;
     let is_tcp = flow.protocol == Protocol::TCP;
     let rtt = flow.round_trip().map(|rtt| rtt.as_nanos().to_string());
@@ -77,7 +97,7 @@ pub(super) fn flow(formatter: &Formatter, event: &FlowEvent, clock: Clock) -> St
         interfaces: flow.interface_names().join(" "),
         ..Row::default()
     };
-    row.between(flow.protocol, &flow.client, &flow.server).line()
+    row.between(flow.protocol, &flow.client, &flow.server)
 }
 
 /// The row of a loss.

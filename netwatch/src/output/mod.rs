@@ -7,6 +7,9 @@ mod csv;
 mod escape;
 #[cfg(test)]
 mod fixture;
+mod fold;
+#[cfg(test)]
+mod fold_fixture;
 mod gap;
 mod human;
 mod json;
@@ -28,7 +31,7 @@ use jiff::{Timestamp, tz::TimeZone};
 
 pub use record::{Record, read};
 
-use crate::model::{Clock, FlowEvent, Gap, Instant, Lookup, Loss, SampleEvent};
+use crate::model::{Clock, FlowEvent, Fold, Gap, Instant, Lookup, Loss, SampleEvent};
 
 /// How lines are written.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -80,6 +83,21 @@ impl Formatter {
                 Ok(())
             }
             Format::Json => json::line(&view::flow(self, event, clock), out),
+        }
+    }
+
+    /// Appends the line of several flows, as [`Self::flow`] does that of one.
+    pub fn fold(&self, fold: &Fold, clock: Clock, out: &mut Vec<u8>) -> std::io::Result<()> {
+        match self.format {
+            Format::Text => {
+                out.extend_from_slice(fold::line(self, fold, clock).as_bytes());
+                Ok(())
+            }
+            Format::Csv => {
+                out.extend_from_slice(csv::fold(self, fold, clock).as_bytes());
+                Ok(())
+            }
+            Format::Json => json::line(&fold::view(self, fold, clock), out),
         }
     }
 

@@ -204,7 +204,7 @@ fn tables(schema: &Value) -> String {
         let of = &schema["$defs"][name];
         let _ = write!(text, "### {name}\n\n{}\n\n", of["description"].as_str().unwrap());
         text.push_str("| field | type | meaning |\n|---|---|---|\n");
-        let required = of["required"].as_array().unwrap();
+        let required = of["required"].as_array().cloned().unwrap_or_default();
         for (field, property) in of["properties"].as_object().unwrap() {
             let optional = if required.contains(&json!(field)) { "" } else { ", optional" };
             let (kind, meaning) = (kind(property), property["description"].as_str().unwrap());

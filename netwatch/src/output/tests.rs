@@ -10,6 +10,7 @@ use jiff::tz::{Offset, TimeZone};
 use super::{
     Format, Formatter,
     fixture::{self, CLOCK, Line},
+    fold_fixture,
 };
 use crate::model::{DropPlace, Name};
 
@@ -22,6 +23,7 @@ pub(super) fn write(formatter: &Formatter, lines: &[Line]) -> String {
     for line in lines {
         match line {
             Line::Flow(event) => formatter.flow(event, CLOCK, &mut out).unwrap(),
+            Line::Fold(fold) => formatter.fold(fold, CLOCK, &mut out).unwrap(),
             Line::Loss(loss) => formatter.loss(loss, CLOCK, &mut out).unwrap(),
             Line::Lookup(lookup) => formatter.lookup(lookup, CLOCK, &mut out).unwrap(),
             Line::Sample(event) => formatter.sample(event, CLOCK, &mut out).unwrap(),
@@ -53,6 +55,7 @@ fn text_is_as_kept() {
     let mut text = formatter(Format::Text);
     golden("example.txt", &write(&text, &fixture::example()));
     golden("corners.txt", &write(&text, &fixture::corners()));
+    golden("folds.txt", &write(&text, &fold_fixture::folds()));
     golden("hostile.txt", &write(&text, &fixture::hostile()));
     golden("samples.txt", &write(&text, &fixture::samples()));
     golden("lookups.txt", &write(&text, &fixture::lookups()));
@@ -66,6 +69,7 @@ fn json_is_as_kept() {
     let json = formatter(Format::Json);
     golden("example.jsonl", &write(&json, &fixture::example()));
     golden("corners.jsonl", &write(&json, &fixture::corners()));
+    golden("folds.jsonl", &write(&json, &fold_fixture::folds()));
     golden("hostile.jsonl", &write(&json, &fixture::hostile()));
     golden("samples.jsonl", &write(&json, &fixture::samples()));
     golden("lookups.jsonl", &write(&json, &fixture::lookups()));
@@ -86,6 +90,7 @@ pub(super) fn everything() -> Vec<Line> {
     let all = [
         fixture::example(),
         fixture::corners(),
+        fold_fixture::folds(),
         fixture::hostile(),
         fixture::samples(),
         fixture::lookups(),
@@ -219,9 +224,11 @@ fn the_docs_show_the_golden_files() {
         &[
             "example.txt",
             "example-wide.txt",
+            "folds.txt",
             "lookups.txt",
             "samples.txt",
             "example.jsonl",
+            "folds.jsonl",
             "lookups.jsonl",
             "samples.jsonl",
         ],

@@ -7,10 +7,10 @@ use netwatch_common::outcome::Outcome;
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::{Formatter, timestamp};
+use super::{Formatter, fold::Several, timestamp};
 use crate::model::{
-    Clock, Direction, EndReason, Endpoint, EntrySide, FlowEvent, FlowPhase, Instant, Loss, Name,
-    Protocol, Tally,
+    Clock, Direction, EndReason, Endpoint, EntrySide, FlowEvent, FlowPhase, FlowRecord, Instant,
+    Loss, Name, Protocol, Tally,
 };
 
 const LOST: &str = "lost";
@@ -31,8 +31,9 @@ pub(super) struct FlowView<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(extend("enum" = EndReason::ALL.map(EndReason::name)))]
     reason: Option<&'static str>,
-    /// number of the flow, unique while the agent lives
-    flow_id: u64,
+    /// number of the flow, unique while the agent lives; left out of a line that stands for several
+    #[serde(skip_serializing_if = "Option::is_none")]
+    flow_id: Option<u64>,
     /// `tcp`, `udp`, `icmp`, `icmpv6`, …; `proto-N` for one without a name
     protocol: String,
     /// who began it
@@ -82,6 +83,8 @@ pub(super) struct FlowView<'a> {
     /// of `end`: what did not arrive; left out where that is nothing or cannot be told
     #[serde(skip_serializing_if = "Option::is_none")]
     undelivered: Option<UndeliveredView<'a>>,
+    #[serde(flatten)]
+    several: Option<Several>,
 }
 
 /// The container that a published port of the host leads to.
@@ -295,16 +298,40 @@ struct DropView<'a> {
 
 /// The record of a flow event.
 pub(super) fn flow<'a>(formatter: &Formatter, event: &'a FlowEvent, clock: Clock) -> FlowView<'a> {
-    let flow = &event.flow;
+    record(formatter, event.time, event.phase, &event.flow, clock)
+}
+
+/// The record of several flows that are over.
+pub(super) fn sum<'a>(
+    formatter: &Formatter,
+    sum: &'a FlowRecord,
+    several: Several,
+    clock: Clock,
+) -> FlowView<'a> {
+    let mut view = record(formatter, sum.last, FlowPhase::End(EndReason::Fin), sum, clock);
+    view.reason = None;
+    view.flow_id = None;
+    view.client.port = None;
+    view.several = Some(several);
+    view
+}
+
+fn record<'a>(
+    formatter: &Formatter,
+    time: Instant,
+    phase: FlowPhase,
+    flow: &'a FlowRecord,
+    clock: Clock,
+) -> FlowView<'a> {
     let is_tcp = flow.protocol == Protocol::TCP;
     FlowView {
-        time: rfc3339(formatter, clock, event.time),
-        event: event.phase.name(),
-        reason: match event.phase {
+        time: rfc3339(formatter, clock, time),
+        event: phase.name(),
+        reason: match phase {
             FlowPhase::End(reason) => Some(EndReason::name(reason)),
             FlowPhase::Start | FlowPhase::Update => None,
         },
-        flow_id: flow.id,
+        flow_id: Some(flow.id),
         protocol: flow.protocol.to_string(),
         client: end(flow.protocol, &flow.client),
         server: end(flow.protocol, &flow.server),
@@ -364,6 +391,7 @@ pub(super) fn flow<'a>(formatter: &Formatter, event: &'a FlowEvent, clock: Clock
             from_server: missing.from_server,
             place: missing.place.as_deref(),
         }),
+        several: None,
     }
 }
 
@@ -388,7 +416,7 @@ fn direction(tally: Tally, direction: &Direction, is_tcp: bool) -> DirectionView
 }
 
 /// More than five hundred years are as good as that.
-fn nanos(duration: Duration) -> u64 {
+pub(super) fn nanos(duration: Duration) -> u64 {
     u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }
 

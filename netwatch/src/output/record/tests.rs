@@ -76,6 +76,10 @@ fn what_is_wrong_with_a_line_is_said() {
     }
     assert!(read(line.replacen('{', "{\"later\":[{}],", 1).as_bytes()).is_ok(), "a later version");
     assert!(read(b"").is_err());
+    for fold in golden("folds.jsonl").lines() {
+        let error = read(fold.as_bytes()).unwrap_err();
+        assert!(error.contains("(--flow-log-fold)"), "{error}");
+    }
 }
 
 #[test]
