@@ -35,6 +35,8 @@ const LIBRARIES: &[(&str, &str)] = &[
     ("domain", "dns"),
     // Only the configuration of the kernel, in the file that is compressed.
     ("flate2", "doctor"),
+    ("flate2", "agent"),
+    ("schemars", "output"),
     ("flate2", "cli"),
     ("terminal_size", "cli"),
     ("unicode_width", "cli"),

@@ -11,10 +11,14 @@ mod support;
 
 #[path = "flows/abuse.rs"]
 mod abuse;
+#[path = "flows/burst.rs"]
+mod burst;
 #[path = "flows/crowd.rs"]
 mod crowd;
 #[path = "flows/largest.rs"]
 mod largest;
+#[path = "flows/logs.rs"]
+mod logs;
 #[path = "flows/own.rs"]
 mod own;
 

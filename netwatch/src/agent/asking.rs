@@ -29,7 +29,7 @@ impl Asking {
         heard: &[Heard],
         now: Instant,
         directory: &Directory,
-        flow_log: &FlowLog,
+        flow_log: &mut FlowLog,
         clock: Clock,
     ) {
         let answered: Vec<Asked> =

@@ -1,6 +1,6 @@
 //! What the agent is told to do: checked values, made by the command line from flags, environment, file and defaults.
 
-use std::{net::SocketAddr, path::PathBuf, time::Duration};
+use std::{fmt, net::SocketAddr, path::PathBuf, time::Duration};
 
 use globset::GlobMatcher;
 
@@ -47,6 +47,33 @@ pub enum FlowLogTarget {
     File(PathBuf),
 }
 
+impl fmt::Display for FlowLogTarget {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Stdout => f.write_str("on standard output"),
+            Self::File(path) => path.display().fmt(f),
+        }
+    }
+}
+
+/// When a flow log file gives way to a new one, and what is kept of those that did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rotation {
+    /// `--flow-log-max-size`: bytes of a file; `None`: as many as there are.
+    pub max_size: Option<u64>,
+    /// `--flow-log-max-age`: since it was begun; `None`: for ever.
+    pub max_age: Option<Duration>,
+    /// `--flow-log-max-total`: bytes of all files, compressed ones included; `None`: all are kept.
+    pub max_total: Option<u64>,
+}
+
+impl Rotation {
+    /// Whether a file ever gives way. Otherwise all others are left alone too.
+    pub fn is_on(self) -> bool {
+        self.max_size.is_some() || self.max_age.is_some()
+    }
+}
+
 /// How flow log lines are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub enum FlowFormat {
@@ -66,10 +93,14 @@ pub struct Config {
     pub exclusion: Exclusion,
     /// `--flow-log`; `None`: no flow log.
     pub flow_log: Option<FlowLogTarget>,
+    /// `--flow-log-max-size`, `--flow-log-max-age`, `--flow-log-max-total`.
+    pub rotation: Rotation,
     /// `--flow-format`.
     pub flow_format: FlowFormat,
     /// Whether to colour a flow log on standard output.
     pub colour: bool,
+    /// `--flow-log-fold`: flows that begin and end within this time are folded; `None`: none.
+    pub fold: Option<Duration>,
     /// `--sample-rate`: one packet in this many; 0 = off.
     pub sample_rate: u32,
     /// `--sample-length`: bytes of a packet that a sample carries at most.

@@ -41,9 +41,13 @@ const READING_SHARE: u32 = 40;
 const LONGEST_READ_INTERVAL: Duration = Duration::from_secs(2);
 /// Answering readers takes at most one part in so many of a CPU: with many that ask again and again, they wait longer.
 const ANSWERING_SHARE: u32 = 20;
-/// Where so many entries gave way since the last reading, it is done as often as ever: their ring must not fill up.
-const MANY_EVICTIONS: u64 = 4_000;
-/// How often the programs are given the time: the grain of the last packet's time.
+/// After a reading that told of so much it is done as often as ever: the queue of the flow log has room for what comes in the
+/// longest interval where less was told.
+const MANY_EVENTS: usize = 2_000;
+/// Events that are put in the order of their times before they are told. They are in memory beside the history.
+const SORTED: usize = 4_096;
+/// How often the programs are given the time: the grain of the last packet's time. As often the entries that gave way are
+/// taken out of their ring, which has room for those of a CPU that does nothing but begin flows.
 const CLOCK_INTERVAL: Duration = Duration::from_millis(10);
 /// Packets and bytes each way, and connections: what an edge takes of `--metrics.max-series`.
 const SERIES_PER_EDGE: usize = 5;
@@ -130,7 +134,6 @@ impl Core {
     ) -> Result<(), AgentError> {
         let mut next_reading = tokio::time::Instant::now();
         let mut next_answer = next_reading;
-        let mut evictions = 0;
         let mut tick = interval(CLOCK_INTERVAL);
         tick.set_missed_tick_behavior(MissedTickBehavior::Skip);
         let result = loop {
@@ -143,12 +146,14 @@ impl Core {
                     None => break Err(AgentError::LinksEnded),
                 },
                 Some(event) = engine.recv() => self.on_engine(&event),
-                _ = tick.tick() => self.datapath.refresh_clock(),
+                _ = tick.tick() => {
+                    self.datapath.refresh_clock();
+                    self.read_evicted();
+                }
                 () = sleep_until(next_reading) => {
                     let begin = tokio::time::Instant::now();
-                    self.read();
-                    let before = std::mem::replace(&mut evictions, self.datapath.status().evictions);
-                    next_reading = begin + pause(begin.elapsed(), evictions - before);
+                    let events = self.read();
+                    next_reading = begin + pause(begin.elapsed(), events);
                 }
                 Some(scrape) = scrapes.recv() => {
                     let snapshot = self.snapshot();
@@ -166,8 +171,8 @@ impl Core {
         result
     }
 
-    /// Takes up what the hooks have seen, and tells of it.
-    fn read(&mut self) {
+    /// Takes up what the hooks have seen, and tells of it; answers with how many events of flows that were.
+    fn read(&mut self) -> usize {
         let now = monotonic_now();
         self.clock = clock();
         let seen = (self.datapath.seen(), self.datapath.dropped());
@@ -179,10 +184,12 @@ impl Core {
         self.settle_messages();
         self.settle_drops();
         self.tell_losses(now);
-        self.tell(now, Tracker::tick);
+        let events = self.tell(now, Tracker::tick);
         self.tell_lives();
+        self.flow_log.tick(self.clock);
         self.directory.expire(now);
         self.domains.expire(now);
+        events
     }
 
     /// Lets the tracker report to the flow log, with names from the directory.
@@ -195,10 +202,11 @@ impl Core {
             &mut dyn FnMut(&Unnamed<'_>) -> Naming,
             &mut dyn FnMut(&Report<'_>),
         ),
-    ) {
+    ) -> usize {
         let Self { tracker, directory, domains, delivery, crossed, flow_log, clock, .. } = self;
         let has_reader = flow_log.has_reader();
         let mut events: Vec<Box<FlowEvent>> = Vec::new();
+        let mut count = 0;
         let mut name = |flow: &Unnamed<'_>| naming::name(directory, domains, flow);
         step(tracker, now, &mut name, &mut |report| {
             if has_reader || report.is_end() {
@@ -207,13 +215,14 @@ impl Core {
                 delivery.settle(&mut event, directory);
                 crossed.name(&mut event.flow, directory);
                 events.push(event);
+                count += 1;
+            }
+            if events.len() == SORTED {
+                write(flow_log, &mut events, *clock);
             }
         });
-        // Flows are walked in no order; a reader expects time's.
-        events.sort_by_key(|event| event.time);
-        for event in events {
-            flow_log.write(Line::Flow(event), *clock);
-        }
+        write(flow_log, &mut events, *clock);
+        count
     }
 
     fn tell_losses(&mut self, now: Instant) {
@@ -252,8 +261,8 @@ impl Core {
         self.finish_messages();
         self.tell(monotonic_now(), Tracker::finish);
         self.tell_losses(monotonic_now());
-        let Self { flow_log, datapath, .. } = self;
-        flow_log.close().await;
+        let Self { flow_log, datapath, clock, .. } = self;
+        flow_log.close(clock).await;
         drop(datapath);
         info!("stopped");
     }
@@ -270,9 +279,18 @@ async fn after(
     (count > 0).then_some(asked)
 }
 
-/// From the beginning of a reading that took so long, and found that so many entries had given way, to the next one.
-fn pause(took: Duration, evictions: u64) -> Duration {
-    if evictions > MANY_EVICTIONS {
+/// Flows are walked in no order; a reader expects time's.
+#[expect(clippy::vec_box, reason = "each stays where it was made, in the history")]
+fn write(flow_log: &mut FlowLog, events: &mut Vec<Box<FlowEvent>>, clock: Clock) {
+    events.sort_by_key(|event| event.time);
+    for event in events.drain(..) {
+        flow_log.write(Line::Flow(event), clock);
+    }
+}
+
+/// From the beginning of a reading that took so long, and told of so many events, to the next one.
+fn pause(took: Duration, events: usize) -> Duration {
+    if events > MANY_EVENTS {
         return READ_INTERVAL;
     }
     (took * READING_SHARE).clamp(READ_INTERVAL, LONGEST_READ_INTERVAL)
@@ -298,11 +316,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn reading_takes_its_share_and_no_more_unless_entries_give_way() {
+    fn reading_takes_its_share_and_no_more_unless_there_is_much_to_tell() {
         let ms = Duration::from_millis;
         assert_eq!(pause(ms(1), 0), READ_INTERVAL);
         assert_eq!(pause(ms(20), 0), ms(800));
-        assert_eq!(pause(ms(500), MANY_EVICTIONS), LONGEST_READ_INTERVAL);
-        assert_eq!(pause(ms(500), MANY_EVICTIONS + 1), READ_INTERVAL);
+        assert_eq!(pause(ms(500), MANY_EVENTS), LONGEST_READ_INTERVAL);
+        assert_eq!(pause(ms(500), MANY_EVENTS + 1), READ_INTERVAL);
     }
 }

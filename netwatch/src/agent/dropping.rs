@@ -209,6 +209,12 @@ impl Core {
         self.datapath.read_drop_counts(|count| dropping.add(&count, directory));
     }
 
+    /// Takes up the flows whose entries gave way.
+    pub(super) fn read_evicted(&mut self) {
+        let tracker = &mut self.tracker;
+        self.datapath.read_evicted(|observation| tracker.observe(&observation));
+    }
+
     /// Takes up the flows, and which of their packets were dropped.
     pub(super) fn read_flows(&mut self) {
         // Before the flows: a packet passed the hook first and was dropped then, so its flow is among them.

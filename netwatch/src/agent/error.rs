@@ -1,9 +1,10 @@
 //! Why the agent could not start.
 
-use std::{io, path::PathBuf};
+use std::io;
 
 use thiserror::Error;
 
+use super::config::FlowLogTarget;
 use crate::{datapath::DatapathError, identity::NetlinkError, serve::ServeError};
 
 /// Why the agent could not start or go on.
@@ -19,10 +20,10 @@ pub enum AgentError {
     #[error(transparent)]
     Netlink(#[from] NetlinkError),
     /// The flow log cannot be written.
-    #[error("cannot open the flow log {}: {source}", path.display())]
+    #[error("cannot open the flow log {target}: {source}")]
     FlowLog {
         /// The file.
-        path: PathBuf,
+        target: FlowLogTarget,
         /// Why.
         source: io::Error,
     },

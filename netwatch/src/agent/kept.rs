@@ -24,6 +24,7 @@ impl Kept {
             Record::Lookup(lookup) => Line::Lookup(lookup),
             Record::Sample(event) => Line::Sample(event),
             Record::Life(event) => Line::Life(event),
+            Record::Gap(gap) => Line::Gap(gap),
         };
         Ok(Self { told: Told { line: event, clock }, line: line.into() })
     }

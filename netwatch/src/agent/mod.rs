@@ -14,6 +14,7 @@ mod delivery;
 mod dropping;
 mod error;
 mod flow_log;
+mod folding;
 pub mod kept;
 mod links;
 mod lives;
@@ -28,14 +29,20 @@ use std::{path::Path, sync::Arc, time::Duration};
 
 use tokio::{
     net::UnixStream,
-    signal::unix::{SignalKind, signal},
+    signal::unix::{Signal, SignalKind, signal},
     sync::{mpsc, oneshot, watch},
 };
 use tracing::info;
 
 pub use error::AgentError;
 
-use self::{config::Config, core::Core, flow_log::FlowLog};
+pub use crate::output::schema as flow_log_schema;
+
+use self::{
+    config::{Config, FlowLogTarget},
+    core::Core,
+    flow_log::FlowLog,
+};
 use crate::{
     datapath::Datapath,
     identity::{DockerWatcher, LinkMonitor},
@@ -52,8 +59,9 @@ const EVENTS: usize = 4096;
 /// Scrapes that may wait for the core.
 const SCRAPES: usize = 16;
 
-/// What `netwatch flows` can look back on.
-const HISTORY: flows::Limits = flows::Limits { bytes: 64 << 20, age: Duration::from_hours(1) };
+/// What `netwatch flows` can look back on: an hour, in 64 MiB of memory. Of these the allocator loses up to a sixteenth
+/// between the pieces.
+const HISTORY: flows::Limits = flows::Limits { bytes: 60 << 20, age: Duration::from_hours(1) };
 
 /// Observes until SIGINT or SIGTERM. Whatever can fail fails before anything is attached.
 pub async fn run(config: Config) -> Result<(), AgentError> {
@@ -81,7 +89,8 @@ async fn start(config: Config, own: Option<Own>) -> Result<(), AgentError> {
     // Without a reader or a socket nobody could ask for it.
     let is_asked = config.socket.is_some() || own.is_some();
     let history = is_asked.then(|| Arc::new(History::new(HISTORY)));
-    let flow_log = FlowLog::open(&config, history.clone(), Arc::clone(&stop))?;
+    let (hang_up, reopening) = watch::channel(());
+    let flow_log = FlowLog::open(&config, history.clone(), Arc::clone(&stop), reopening)?;
     let mut datapath = Datapath::load(&config.kernel_side())?;
     // Not before: who may not observe is not to hear of a directory first.
     let socket = config.socket.as_ref().map(flows::bind).transpose()?;
@@ -126,8 +135,9 @@ async fn start(config: Config, own: Option<Own>) -> Result<(), AgentError> {
 
     let core = Core::new(&config, datapath, flow_log, readers, readiness);
     let stopping = Arc::clone(&stop);
+    let has_file = matches!(config.flow_log, Some(FlowLogTarget::File(_)));
     tokio::spawn(async move {
-        let name = signals.next().await;
+        let name = signals.next(has_file.then_some(hang_up)).await;
         info!("{name}: stopping");
         stopping.send_replace(true);
     });
@@ -166,8 +176,9 @@ fn site(
 }
 
 struct Signals {
-    interrupt: tokio::signal::unix::Signal,
-    terminate: tokio::signal::unix::Signal,
+    interrupt: Signal,
+    terminate: Signal,
+    hang_up: Signal,
 }
 
 impl Signals {
@@ -176,13 +187,25 @@ impl Signals {
         Ok(Self {
             interrupt: listen(SignalKind::interrupt())?,
             terminate: listen(SignalKind::terminate())?,
+            hang_up: listen(SignalKind::hangup())?,
         })
     }
 
-    async fn next(mut self) -> &'static str {
-        tokio::select! {
-            _ = self.interrupt.recv() => "SIGINT",
-            _ = self.terminate.recv() => "SIGTERM",
+    /// The one that ends the agent. With a file for the flow log, a SIGHUP only has that opened again; without, it comes from
+    /// a terminal that is gone.
+    async fn next(mut self, hang_up: Option<watch::Sender<()>>) -> &'static str {
+        loop {
+            tokio::select! {
+                _ = self.interrupt.recv() => return "SIGINT",
+                _ = self.terminate.recv() => return "SIGTERM",
+                _ = self.hang_up.recv() => match &hang_up {
+                    Some(hang_up) => {
+                        info!("SIGHUP: opening the flow log again");
+                        hang_up.send_replace(());
+                    }
+                    None => return "SIGHUP",
+                }
+            }
         }
     }
 }

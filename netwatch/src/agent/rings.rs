@@ -67,7 +67,7 @@ fn is_veth(directory: &Directory, ifindex: u32) -> bool {
     directory.interface(ifindex).is_some_and(|link| link.kind == InterfaceKind::Veth)
 }
 
-fn tell(directory: &Directory, flow_log: &FlowLog, clock: Clock, sample: Sample) {
+fn tell(directory: &Directory, flow_log: &mut FlowLog, clock: Clock, sample: Sample) {
     let packet = datapath::ends(&sample).map(|ends| {
         let (source, destination) =
             naming::packet(directory, sample.ifindex, sample.side, ends.source, ends.destination);

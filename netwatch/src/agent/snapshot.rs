@@ -66,7 +66,7 @@ impl Core {
     fn status(&self, attached: u64) -> AgentStatus {
         let kernel = self.datapath.status();
         let drops = self.datapath.drop_status();
-        let (log_lines, log_lines_lost) = self.flow_log.counts();
+        let log = self.flow_log.status();
         AgentStatus {
             engine_up: engine_up(self.directory.engine()),
             attach: self.attaching.status(attached),
@@ -85,8 +85,10 @@ impl Core {
             ],
             drop_details_lost: drops.details_lost,
             drops_missed: drops.missed,
-            log_lines,
-            log_lines_lost,
+            log_up: log.up,
+            log_lines: log.written,
+            log_lines_lost: log.lost,
+            log_rotations: log.rotations,
             readers: self.readers(),
         }
     }

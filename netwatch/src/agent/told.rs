@@ -8,15 +8,17 @@ use jiff::tz::TimeZone;
 use super::flow_log::Line;
 use crate::{
     model::{
-        Clock, EndReason, Endpoint, FlowDrop, FlowEvent, FlowPhase, LifeEvent, Lookup, Loss, Name,
-        SampleEvent, Seen,
+        Clock, EndReason, Endpoint, FlowDrop, FlowEvent, FlowPhase, FlowRecord, Fold, Gap,
+        LifeEvent, Lookup, Loss, Name, SampleEvent, Seen,
     },
     output::{Format, Formatter},
     serve::flows::{self, Event, Facts, FlowName, Kind, Style, Totals},
 };
 
-/// What the allocator keeps for itself of each piece of memory.
-const PER_ALLOCATION: usize = 16;
+/// What a piece of memory takes: glibc's malloc keeps eight bytes of each for itself, and rounds up.
+fn piece(size: usize) -> usize {
+    if size == 0 { 0 } else { (size + 8).next_multiple_of(16).max(32) }
+}
 
 pub(super) struct Told {
     pub(super) line: Line,
@@ -28,10 +30,12 @@ impl Told {
     pub(super) fn format(&self, formatter: &Formatter, out: &mut Vec<u8>) -> io::Result<()> {
         match &self.line {
             Line::Flow(event) => formatter.flow(event, self.clock, out),
+            Line::Fold(fold) => formatter.fold(fold, self.clock, out),
             Line::Loss(loss) => formatter.loss(loss, self.clock, out),
             Line::Lookup(lookup) => formatter.lookup(lookup, self.clock, out),
             Line::Sample(event) => formatter.sample(event, self.clock, out),
             Line::Life(event) => formatter.life(event, self.clock, out),
+            Line::Gap(gap) => formatter.gap(gap, self.clock, out),
         }
     }
 }
@@ -52,8 +56,26 @@ impl Event for Told {
                 network: event.flow.network.as_deref(),
                 drops: !event.flow.drops.is_empty() || event.flow.undelivered.is_some(),
             },
+            Line::Fold(fold) => Facts {
+                kind: Kind::End,
+                time: self.clock.wall(fold.sum.last),
+                protocol: Some(fold.sum.protocol),
+                ends: Some((&fold.sum.client, &fold.sum.server)),
+                containers: [None; 2],
+                network: fold.sum.network.as_deref(),
+                drops: !fold.sum.drops.is_empty() || fold.sum.undelivered.is_some(),
+            },
             Line::Loss(Loss { time, .. }) => Facts {
                 kind: Kind::Lost,
+                time: self.clock.wall(*time),
+                protocol: None,
+                ends: None,
+                containers: [None; 2],
+                network: None,
+                drops: false,
+            },
+            Line::Gap(Gap { time, .. }) => Facts {
+                kind: Kind::Gap,
                 time: self.clock.wall(*time),
                 protocol: None,
                 ends: None,
@@ -116,40 +138,32 @@ impl Event for Told {
 
     /// Names of containers, networks and reasons are shared with others, and not counted.
     fn bytes(&self) -> usize {
-        let boxed = |size: usize| size + PER_ALLOCATION;
         let more = match &self.line {
-            Line::Flow(event) => {
-                let flow = &event.flow;
-                boxed(size_of::<FlowEvent>())
-                    + boxed(flow.seen.capacity() * size_of::<Seen>())
-                    + boxed(flow.drops.capacity() * size_of::<FlowDrop>())
-                    + flow
-                        .undelivered
-                        .as_ref()
-                        .and_then(|known| known.place.as_ref())
-                        .map_or(0, owned)
-                    + name(&flow.client)
-                    + name(&flow.server)
-            }
-            Line::Loss(_) => 0,
+            Line::Flow(event) => piece(size_of::<FlowEvent>()) + record(&event.flow),
+            Line::Fold(fold) => piece(size_of::<Fold>()) + record(&fold.sum),
+            Line::Loss(_) | Line::Gap(_) => 0,
             Line::Lookup(lookup) => {
                 let question = lookup.question.as_ref();
-                boxed(size_of::<Lookup>())
+                piece(size_of::<Lookup>())
                     + question.map_or(0, |asked| owned(&asked.name) + owned(&asked.kind))
                     + lookup.answer.as_ref().map_or(0, |answer| {
-                        boxed(answer.addresses.capacity() * size_of::<IpAddr>())
+                        piece(answer.addresses.capacity() * size_of::<IpAddr>())
                     })
                     + name(&lookup.client)
                     + name(&lookup.server)
             }
             Line::Life(event) => {
                 let appearances = [Some(&event.now), event.before.as_ref()];
-                let veths = appearances.into_iter().flatten().flat_map(|one| &one.veths);
-                boxed(size_of::<LifeEvent>()) + veths.map(owned).sum::<usize>()
+                let veths = |veths: &Vec<String>| {
+                    piece(veths.capacity() * size_of::<String>())
+                        + veths.iter().map(owned).sum::<usize>()
+                };
+                piece(size_of::<LifeEvent>())
+                    + appearances.into_iter().flatten().map(|one| veths(&one.veths)).sum::<usize>()
             }
             Line::Sample(event) => {
-                boxed(size_of::<SampleEvent>())
-                    + boxed(event.sample.bytes.len())
+                piece(size_of::<SampleEvent>())
+                    + piece(event.sample.bytes.len())
                     + event.interface.as_ref().map_or(0, owned)
                     + event
                         .packet
@@ -157,7 +171,8 @@ impl Event for Told {
                         .map_or(0, |packet| name(&packet.source) + name(&packet.destination))
             }
         };
-        boxed(size_of::<Self>()) + more
+        // The two counters of its `Arc` are beside it.
+        piece(2 * size_of::<usize>() + size_of::<Self>()) + more
     }
 
     fn write(&self, style: Style, out: &mut Vec<u8>) -> io::Result<()> {
@@ -182,9 +197,19 @@ fn formatter(style: Style) -> Formatter {
     }
 }
 
+/// What a flow's record owns.
+fn record(flow: &FlowRecord) -> usize {
+    let place = flow.undelivered.as_ref().and_then(|missing| missing.place.as_ref());
+    piece(flow.seen.capacity() * size_of::<Seen>())
+        + piece(flow.drops.capacity() * size_of::<FlowDrop>())
+        + place.map_or(0, owned)
+        + name(&flow.client)
+        + name(&flow.server)
+}
+
 /// What a text takes.
 fn owned(text: &String) -> usize {
-    text.capacity() + PER_ALLOCATION
+    piece(text.capacity())
 }
 
 /// What a name owns.
@@ -192,7 +217,7 @@ fn name(end: &Endpoint) -> usize {
     match &end.name {
         Name::Interface(name) => owned(name),
         // Shared as long as it is believed; then its last flows are all that keep it.
-        Name::Domain(name) => name.len() + PER_ALLOCATION,
+        Name::Domain(name) => piece(2 * size_of::<usize>() + name.len()),
         _ => 0,
     }
 }

@@ -12,7 +12,9 @@ use super::{
     value::{self, Wrong},
 };
 use crate::{
-    agent::config::{AttachMode, Config, FlowFormat, FlowLogTarget, Selection, SocketPlace},
+    agent::config::{
+        AttachMode, Config, FlowFormat, FlowLogTarget, Rotation, Selection, SocketPlace,
+    },
     model::Exclusion,
 };
 
@@ -62,7 +64,9 @@ pub(super) fn check(raw: &Raw) -> Result<Checked, Failure> {
         flow_format: values
             .one(Key::FlowFormat, |text| value::choice(text, &FLOW_FORMATS))?
             .unwrap_or_default(),
+        rotation: rotation(&values)?,
         log_samples: values.required(Key::FlowLogSamples, |text| value::choice(text, &SWITCH))?,
+        fold: values.one(Key::FlowLogFold, value::duration)?,
         sample_rate: values
             .required(Key::SampleRate, |text| value::number(text, 0, MOST_SAMPLE_RATE))?,
         sample_length: values.required(Key::SampleLength, sample_length)?,
@@ -88,6 +92,7 @@ pub(super) fn check(raw: &Raw) -> Result<Checked, Failure> {
         kernel_messages: matches!(level, LogLevel::Debug | LogLevel::Trace),
     };
     samples(&config)?;
+    fold(&config)?;
     if let (Some(FlowLogTarget::File(path)), Some(given)) =
         (&config.flow_log, raw.get(Key::FlowLog))
     {
@@ -100,6 +105,27 @@ pub(super) fn check(raw: &Raw) -> Result<Checked, Failure> {
 fn sample_length(text: &str) -> Result<u16, Wrong> {
     value::number(text, 0, SAMPLE_BYTES.into())
         .map(|number| u16::try_from(number).unwrap_or(SAMPLE_BYTES))
+}
+
+/// When flow log files give way. All together have to have room for one.
+fn rotation(values: &Values<'_>) -> Result<Rotation, Failure> {
+    let size = |key| values.required(key, |text| value::limit(text, value::size));
+    let rotation = Rotation {
+        max_size: size(Key::FlowLogMaxSize)?,
+        max_age: values.required(Key::FlowLogMaxAge, |text| value::limit(text, value::age))?,
+        max_total: size(Key::FlowLogMaxTotal)?,
+    };
+    match rotation {
+        Rotation { max_size: Some(one), max_total: Some(all), .. } if all < one => {
+            let [one, all] = [one, all].map(value::show_size);
+            Err(Failure::usage(format!(
+                "--{}: {all} is less than the {one} that one file may have",
+                Key::FlowLogMaxTotal.name()
+            ))
+            .hint(format!("give more, or a smaller --{}", Key::FlowLogMaxSize.name())))
+        }
+        _ => Ok(rotation),
+    }
 }
 
 /// Lines about samples need samples, and somewhere to go.
@@ -118,6 +144,15 @@ fn samples(config: &Config) -> Result<(), Failure> {
         }
         Config { .. } => Ok(()),
     }
+}
+
+/// What is folded is the flow log.
+fn fold(config: &Config) -> Result<(), Failure> {
+    if config.fold.is_none() || config.flow_log.is_some() {
+        return Ok(());
+    }
+    Err(Failure::usage(format!("--{}: there is no flow log to fold", Key::FlowLogFold.name()))
+        .hint("add --flow-log FILE, or - for standard output"))
 }
 
 /// The socket, if there is to be one. A group that there is not is wrong all the same.
@@ -256,6 +291,24 @@ mod tests {
         }
         assert!(with(Key::MaxFlows, &["1023"]).is_err());
         assert!(with(Key::MaxFlows, &["4194305"]).is_err());
+    }
+
+    #[test]
+    fn all_flow_log_files_have_room_for_one() {
+        let message = |text| {
+            with(Key::FlowLogMaxTotal, &[text]).map(|_| ()).map_err(|f| f.message().to_owned())
+        };
+        for text in ["100MB", "101MB", "none"] {
+            assert_eq!(message(text), Ok(()));
+        }
+        assert_eq!(
+            message("99MB"),
+            Err("--flow-log-max-total: 99MB is less than the 100MB that one file may have"
+                .to_owned())
+        );
+        let rotation = check(&Raw::defaults()).expect("defaults").config.rotation;
+        let (one, all) = (Some(100_000_000), Some(1_000_000_000));
+        assert_eq!(rotation, Rotation { max_size: one, max_age: None, max_total: all });
     }
 
     #[test]

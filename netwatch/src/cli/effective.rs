@@ -8,7 +8,7 @@ use super::{
     log::{LogFormat, LogLevel},
     option::{Key, OPTIONS, Spec},
     raw::{Origin, Raw},
-    value::{show_duration, show_port},
+    value::{show_duration, show_limit, show_port, show_size},
 };
 use crate::agent::config::FlowLogTarget;
 
@@ -67,7 +67,11 @@ fn value(key: Key, checked: &Checked) -> Option<String> {
             FlowLogTarget::File(path) => string(&path.to_string_lossy()),
         },
         Key::FlowFormat => string(word(&FLOW_FORMATS, config.flow_format)),
+        Key::FlowLogMaxSize => string(&show_limit(config.rotation.max_size, show_size)),
+        Key::FlowLogMaxAge => string(&show_limit(config.rotation.max_age, show_duration)),
+        Key::FlowLogMaxTotal => string(&show_limit(config.rotation.max_total, show_size)),
         Key::FlowLogSamples => config.log_samples.to_string(),
+        Key::FlowLogFold => string(&show_duration(config.fold?)),
         Key::SampleRate => config.sample_rate.to_string(),
         Key::SampleLength => config.sample_length.to_string(),
         Key::DnsRate => config.dns_rate.to_string(),

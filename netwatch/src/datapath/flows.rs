@@ -116,7 +116,11 @@ impl FlowTable {
     }
 
     /// Takes all evicted entries out of the ring.
-    fn drain(&mut self, interfaces: &InterfaceTable, each: &mut impl FnMut(Observation)) {
+    pub(super) fn drain(
+        &mut self,
+        interfaces: &InterfaceTable,
+        each: &mut impl FnMut(Observation),
+    ) {
         while let Some(item) = self.evicted.next() {
             let Some(record) = record::evicted(&item) else { continue };
             let Some(shadow) = self.shadows.read(record.index) else { continue };

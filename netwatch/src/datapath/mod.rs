@@ -197,6 +197,11 @@ impl Datapath {
         self.flows.read(&self.interfaces, &mut each);
     }
 
+    /// Hands out what entries that gave way since the last call had counted: soon, so that their ring never fills up.
+    pub fn read_evicted(&mut self, mut each: impl FnMut(Observation)) {
+        self.flows.drain(&self.interfaces, &mut each);
+    }
+
     /// Hands out the samples that have come since the last call.
     pub fn read_samples(&mut self, mut each: impl FnMut(Sample)) {
         while let Some(item) = self.samples.next() {

@@ -32,7 +32,8 @@ pub(super) enum Stage {
 /// A conversation when it was reported as ended.
 #[derive(Debug)]
 pub(super) struct Ended {
-    pub(super) at: Instant,
+    /// Until then it takes up what still comes.
+    pub(super) until: Instant,
     pub(super) sent: Tally,
     pub(super) received: Tally,
 }

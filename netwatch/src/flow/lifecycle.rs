@@ -34,6 +34,9 @@ const EDGE_PATIENCE: Duration = Duration::from_secs(3);
 const END_GRACE: Duration = Duration::from_millis(300);
 /// So long an ended connection takes up stray packets.
 const LINGER: Duration = Duration::from_secs(5);
+/// The same where ended ones take this part of the room: in a storm of short connections they must not displace new ones.
+const SHORT_LINGER: Duration = Duration::from_secs(1);
+const CROWD: usize = 4;
 /// A deadline that has come by any reading.
 const AT_ONCE: Instant = Instant(0);
 
@@ -105,7 +108,7 @@ impl Lifecycle {
     /// silent may come again as another flow.
     pub(super) fn is_over(flow: &Conversation, now: Instant) -> bool {
         match &flow.stage {
-            Stage::Ended(ended) => flow.tcp_end().is_none() || now.since(ended.at) >= LINGER,
+            Stage::Ended(ended) => flow.tcp_end().is_none() || now >= ended.until,
             Stage::New | Stage::Open => false,
         }
     }
@@ -116,7 +119,7 @@ impl Lifecycle {
             return AT_ONCE;
         }
         if let Stage::Ended(ended) = &flow.stage {
-            return ended.at.after(LINGER);
+            return ended.until;
         }
         let idle = flow.last.after(self.idle_timeout(flow));
         let end = flow.tcp_end().map(|_| flow.last.after(END_GRACE));
@@ -180,7 +183,9 @@ impl Lifecycle {
         }
         if matches!(flow.stage, Stage::Open) {
             let (sent, received) = flow.counted();
-            flow.stage = Stage::Ended(Box::new(Ended { at: step.now, sent, received }));
+            let crowded = self.lingering >= self.limits.max_flows / CROWD;
+            let until = step.now.after(if crowded { SHORT_LINGER } else { LINGER });
+            flow.stage = Stage::Ended(Box::new(Ended { until, sent, received }));
             *self.ended.entry(reason).or_default() += 1;
             self.lingering += 1;
             step.report(flow, FlowPhase::End(reason));

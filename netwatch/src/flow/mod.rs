@@ -5,6 +5,7 @@
 
 mod conversation;
 mod edges;
+mod fold;
 mod hooks;
 mod initiator;
 mod lifecycle;
@@ -12,10 +13,12 @@ mod names;
 mod oddities;
 mod opening;
 mod report;
+mod sum;
 mod table;
 mod tracker;
 
 pub use edges::Edges;
+pub use fold::{Folded, Folder};
 pub use lifecycle::Limits;
 pub use names::{Names, Naming, Unnamed};
 pub use report::Report;

@@ -333,6 +333,23 @@ fn beyond_the_limit_packets_have_an_outcome() {
 }
 
 #[test]
+fn ended_flows_make_room_soon_where_there_are_many() {
+    let mut tracker = tracker();
+    connect(&mut tracker, SECOND);
+    tick(&mut tracker, 2 * SECOND);
+    let (client, server) = (socket(2, 40_001), socket(3, 80));
+    let both = reading(2, 2 * SECOND, 2 * SECOND, SYN | ACK | FIN);
+    tracker.observe(&observation(VETH_A, client, server, both, both));
+    tick(&mut tracker, 3 * SECOND);
+    assert_eq!(tracker.table.len(), 2, "both take up what still comes");
+    tick(&mut tracker, 4 * SECOND);
+    assert_eq!(tracker.table.len(), 1, "a quarter of the room is for those that stay longer");
+    tick(&mut tracker, 7 * SECOND);
+    assert_eq!(tracker.table.len(), 0);
+    assert_eq!(tracker.totals().ended[0], (EndReason::Fin, 2));
+}
+
+#[test]
 fn stopping_ends_everything_once() {
     let mut tracker = tracker();
     let none = SideReading::default();

@@ -46,6 +46,10 @@ pub(super) fn collect(snapshot: &Snapshot, families: &mut Families) {
     families.add(Metric::DropsMissed, [], agent.drops_missed);
     families.add(Metric::FlowLogLines, [], agent.log_lines);
     families.add(Metric::FlowLogLinesLost, [], agent.log_lines_lost);
+    families.add(Metric::FlowLogRotations, [], agent.log_rotations);
+    if let Some(up) = agent.log_up {
+        families.add(Metric::FlowLogUp, [], u64::from(up));
+    }
 
     let readers = &agent.readers;
     families.add(Metric::FlowReaders, [], readers.connected);

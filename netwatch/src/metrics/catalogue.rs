@@ -281,7 +281,13 @@ catalogue! {
         "";
     FlowLogLinesLost: Agent Counter "netwatch_flow_log_lines_lost_total" []
         "Lines of the flow log that could not be written, or were dropped because the writer was behind."
+        "Each event is either here or in `netwatch_flow_log_lines_total`; `gap` lines, which tell of those that are missing, are in neither.";
+    FlowLogRotations: Agent Counter "netwatch_flow_log_rotations_total" []
+        "Flow log files that gave way to new ones."
         "";
+    FlowLogUp: Agent Gauge "netwatch_flow_log_up" []
+        "1 if the flow log can be written, 0 if not: the disk is full, the directory gone."
+        "Absent without `--flow-log`.";
     FlowReaders: Agent Gauge "netwatch_flow_readers" []
         "Readers of flow events that are connected to the socket."
         "`netwatch flows` is one. At most 64 at a time.";

@@ -162,8 +162,10 @@ pub(super) fn full() -> Snapshot {
             messages_lost: [("rate-limit", 27), ("ring-full", 28), ("unreadable", 29)],
             drop_details_lost: 27,
             drops_missed: 28,
+            log_up: Some(true),
             log_lines: 24,
             log_lines_lost: 25,
+            log_rotations: 26,
             readers: ReaderStatus { connected: 2, refused: 3, lines: 1_000, lost: 4 },
         },
     }

@@ -10,7 +10,7 @@ use super::{
 };
 
 /// Why a flow ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum EndReason {
     /// TCP: both ends sent FIN.
     Fin,
@@ -200,4 +200,13 @@ pub struct Loss {
     pub outcome: Outcome,
     /// How many.
     pub tally: Tally,
+}
+
+/// Lines that are missing in a flow log, at the place where they would be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Gap {
+    /// When lines could be written again.
+    pub time: Instant,
+    /// How many.
+    pub lines: u64,
 }

@@ -8,6 +8,7 @@ mod event;
 mod exclusion;
 mod feature;
 mod flow;
+mod fold;
 mod histogram;
 mod interface;
 mod life;
@@ -23,13 +24,14 @@ pub use container::{Attachment, Container, Source};
 pub use counters::{InterfaceCounters, InterfaceTally, Tally};
 pub use drop::{DropCount, DropPlace, DropSite, DropTotal, DroppedPacket, FlowDrop, Undelivered};
 pub use endpoint::{Endpoint, Name};
-pub use event::{Direction, EndReason, FlowEvent, FlowPhase, FlowRecord, Interfaces, Loss};
+pub use event::{Direction, EndReason, FlowEvent, FlowPhase, FlowRecord, Gap, Interfaces, Loss};
 pub use exclusion::Exclusion;
 pub use feature::Feature;
 pub use flow::{
     Echoes, EntrySide, FlowKey, Handshake, IcmpError, Observation, Repairs, Seen, SideReading,
     Socket, Traits,
 };
+pub use fold::{Answered, Fold};
 pub use histogram::SizeHistogram;
 pub use interface::{Interface, InterfaceKind, Mac};
 pub use life::{Appearance, Change, LifeEvent, OutOfSight, Unseen};

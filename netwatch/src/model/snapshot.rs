@@ -165,10 +165,14 @@ pub struct AgentStatus {
     pub drop_details_lost: u64,
     /// Drops that the kernel did not show to the program.
     pub drops_missed: u64,
+    /// Whether the flow log can be written; `None`: there is none.
+    pub log_up: Option<bool>,
     /// Flow log lines written.
     pub log_lines: u64,
     /// Flow log lines that could not be written, or were dropped because the writer was behind.
     pub log_lines_lost: u64,
+    /// Flow log files that gave way to new ones.
+    pub log_rotations: u64,
     /// Readers of flow events.
     pub readers: ReaderStatus,
 }

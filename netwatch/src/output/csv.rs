@@ -5,8 +5,8 @@
 
 use super::{Formatter, escape, view::rfc3339};
 use crate::model::{
-    Appearance, Clock, EndReason, Endpoint, FlowEvent, FlowPhase, LifeEvent, Lookup, Loss, Name,
-    Protocol, SampleEvent,
+    Appearance, Clock, EndReason, Endpoint, FlowEvent, FlowPhase, Fold, Gap, LifeEvent, Lookup,
+    Loss, Name, Protocol, SampleEvent,
 };
 
 const LINE_END: &str = "\r\n";
@@ -36,6 +36,7 @@ columns! {
     network sent_packets sent_bytes received_packets received_bytes
     duration_ns rtt_ns client_retransmitted server_retransmitted dropped_packets undelivered_packets
     source_mac interfaces question question_type rcode answers hint
+    missing_lines
 }
 
 /// The first line.
@@ -45,6 +46,26 @@ pub(super) fn header() -> String {
 
 /// The row of a flow event.
 pub(super) fn flow(formatter: &Formatter, event: &FlowEvent, clock: Clock) -> String {
+    of_flow(formatter, event, clock).line()
+}
+
+/// The row of several flows: how they ended is the reason, `fin:1498,reset:2`.
+pub(super) fn fold(formatter: &Formatter, fold: &Fold, clock: Clock) -> String {
+    let (time, phase) = (fold.sum.last, FlowPhase::End(EndReason::Fin));
+    let event = FlowEvent { time, phase, flow: fold.sum.clone() };
+    let reason = super::fold::ends(fold);
+    let rtt_ns = fold.answered.map(|answered| answered.median.as_nanos().to_string());
+    Row {
+        reason,
+        flow_id: String::new(),
+        client_port: String::new(),
+        rtt_ns: rtt_ns.unwrap_or_default(),
+        ..of_flow(formatter, &event, clock)
+    }
+    .line()
+}
+
+fn of_flow(formatter: &Formatter, event: &FlowEvent, clock: Clock) -> Row {
     let flow = &event.flow;
     let is_tcp = flow.protocol == Protocol::TCP;
     let rtt = flow.round_trip().map(|rtt| rtt.as_nanos().to_string());
@@ -76,7 +97,7 @@ pub(super) fn flow(formatter: &Formatter, event: &FlowEvent, clock: Clock) -> St
         interfaces: flow.interface_names().join(" "),
         ..Row::default()
     };
-    row.between(flow.protocol, &flow.client, &flow.server).line()
+    row.between(flow.protocol, &flow.client, &flow.server)
 }
 
 /// The row of a loss.
@@ -87,6 +108,17 @@ pub(super) fn loss(formatter: &Formatter, loss: &Loss, clock: Clock) -> String {
         reason: loss.outcome.name().into(),
         sent_packets: loss.tally.segments.to_string(),
         sent_bytes: loss.tally.bytes.to_string(),
+        ..Row::default()
+    };
+    row.line()
+}
+
+/// The row of lines that are missing.
+pub(super) fn gap(formatter: &Formatter, gap: &Gap, clock: Clock) -> String {
+    let row = Row {
+        time: rfc3339(formatter, clock, gap.time),
+        event: "gap".into(),
+        missing_lines: gap.lines.to_string(),
         ..Row::default()
     };
     row.line()
@@ -273,7 +305,7 @@ mod tests {
     proptest! {
         #[test]
         fn a_row_has_its_columns_whatever_the_names(one in any::<String>(), two in any::<String>()) {
-            let row = Row { client: one.clone(), hint: two.clone(), ..Row::default() };
+            let row = Row { client: one.clone(), missing_lines: two.clone(), ..Row::default() };
             let line = row.line();
             prop_assert!(!line.trim_end_matches("\r\n").chars().any(char::is_control));
             let cells = read(line.strip_suffix("\r\n").unwrap());

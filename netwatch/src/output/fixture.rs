@@ -9,8 +9,8 @@ use netwatch_common::outcome::Outcome;
 
 use crate::model::{
     Answer, Attachment, Behind, Clock, Container, Direction, DropPlace, Echoes, EndReason,
-    Endpoint, EntrySide, FlowDrop, FlowEvent, FlowKey, FlowPhase, FlowRecord, Handshake, Hint,
-    IcmpError, Instant, Interfaces, LifeEvent, Lookup, Loss, Mac, Name, Protocol, Question,
+    Endpoint, EntrySide, FlowDrop, FlowEvent, FlowKey, FlowPhase, FlowRecord, Fold, Gap, Handshake,
+    Hint, IcmpError, Instant, Interfaces, LifeEvent, Lookup, Loss, Mac, Name, Protocol, Question,
     Repairs, Sample, SampleEvent, SampledPacket, Seen, Socket, Source, Tally, Traits, Undelivered,
 };
 
@@ -19,16 +19,18 @@ pub(super) use lives::lives;
 /// An event of any kind.
 pub(super) enum Line {
     Flow(Box<FlowEvent>),
+    Fold(Box<Fold>),
     Loss(Loss),
     Lookup(Box<Lookup>),
     Sample(Box<SampleEvent>),
     Life(Box<LifeEvent>),
+    Gap(Gap),
 }
 
 /// 2026-03-01 18:04:05.123456 UTC at the monotonic zero.
 pub(super) const CLOCK: Clock = Clock { offset_ns: 1_772_388_245_123_456_000 };
 
-const MS: u64 = 1_000_000;
+pub(super) const MS: u64 = 1_000_000;
 
 pub(super) fn container(name: &str, image: &str) -> Name {
     let compose = name.strip_prefix("shop-").and_then(|rest| rest.strip_suffix("-1"));
@@ -48,7 +50,7 @@ pub(super) fn container(name: &str, image: &str) -> Name {
     }))
 }
 
-fn end(name: Name, address: &str, port: u16) -> Endpoint {
+pub(super) fn end(name: Name, address: &str, port: u16) -> Endpoint {
     Endpoint { socket: Socket { address: address.parse::<IpAddr>().unwrap(), port }, name }
 }
 
@@ -62,19 +64,19 @@ fn with_mac(mut end: Endpoint, mac: [u8; 6]) -> Endpoint {
     end
 }
 
-fn tally(packets: u64, segments: u64, bytes: u64) -> Tally {
+pub(super) fn tally(packets: u64, segments: u64, bytes: u64) -> Tally {
     Tally { packets, segments, bytes }
 }
 
 /// What one end sent: ordinary packets with these TCP flags.
-fn sent_with(tcp_flags: u8) -> Direction {
+pub(super) fn sent_with(tcp_flags: u8) -> Direction {
     let traits =
         Traits { largest: 74, ttl_min: 64, ttl_max: 64, dscp: 0, ecn: 1, zero_window: false };
     Direction { tcp_flags, repairs: Repairs::default(), traits }
 }
 
 /// A flow without packets, of which each event changes what it is about.
-fn flow(id: u64, protocol: Protocol, client: Endpoint, server: Endpoint) -> FlowRecord {
+pub(super) fn flow(id: u64, protocol: Protocol, client: Endpoint, server: Endpoint) -> FlowRecord {
     FlowRecord {
         id,
         key: FlowKey::new(client.socket, server.socket, protocol),
@@ -411,6 +413,8 @@ pub(super) fn corners() -> Vec<Line> {
         event(FlowPhase::Update, max.clone()),
         loss(0, Outcome::Arp, Tally::ZERO),
         loss(u64::MAX, Outcome::FlowLimit, huge),
+        Line::Gap(Gap { time: Instant(62_000 * MS), lines: 1_042 }),
+        Line::Gap(Gap { time: Instant(u64::MAX), lines: u64::MAX }),
     ];
     for reason in EndReason::ALL {
         lines.push(event(FlowPhase::End(reason), flow(9, Protocol::TCP, host(), external())));

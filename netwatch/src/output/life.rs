@@ -2,10 +2,11 @@
 
 use std::{fmt::Write as _, net::IpAddr};
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::{Formatter, escape, text, view::rfc3339};
-use crate::model::{Appearance, Attachment, Clock, LifeEvent, Unseen};
+use crate::model::{Appearance, Attachment, Change, Clock, LifeEvent, Unseen};
 
 const CYAN: &str = "\u{1b}[36m";
 /// The word of the line.
@@ -79,46 +80,75 @@ fn addresses<'a>(event: &'a LifeEvent, one: &'a Appearance) -> impl Iterator<Ite
     one.container.attachments.iter().filter(is_meant).flat_map(|place| &place.addresses)
 }
 
-/// The JSON record.
-#[derive(Serialize)]
+/// Something that happened to a container.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Event")]
 pub(super) struct LifeView<'a> {
+    /// when it happened, by the engine, as of a flow
+    #[schemars(extend("format" = "date-time"))]
     time: String,
+    /// `event`
+    #[schemars(extend("const" = WORD))]
     event: &'static str,
+    /// what happened
+    #[schemars(extend("enum" = Change::ALL.map(Change::name)))]
     change: &'static str,
+    /// the container as it is now; of `died`: as it was
     container: ContainerView<'a>,
+    /// of `restarted`, `recreated` and `renamed`: what it was before
     #[serde(skip_serializing_if = "Option::is_none")]
     before: Option<ContainerView<'a>>,
+    /// of `connected`, `disconnected` and `out-of-sight`: the network that this is about; left out where it is all of its traffic
     #[serde(skip_serializing_if = "Option::is_none")]
     network: Option<&'a str>,
+    /// of `out-of-sight`: why
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("enum" = Unseen::ALL.map(Unseen::name)))]
     reason: Option<&'static str>,
+    /// of `died`: the exit code; left out where the engine did not say
     #[serde(skip_serializing_if = "Option::is_none")]
     exit_code: Option<i64>,
+    /// of a container of a Compose service that came or went: how many of them run now
     #[serde(skip_serializing_if = "Option::is_none")]
     replicas: Option<usize>,
 }
 
-#[derive(Serialize)]
+/// A container, and what it is seen by.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Container")]
 struct ContainerView<'a> {
+    /// its name
     name: &'a str,
+    /// the engine's identifier
     id: &'a str,
+    /// image; left out where unknown
     #[serde(skip_serializing_if = "str::is_empty")]
     image: &'a str,
+    /// Compose project; left out where there is none
     #[serde(skip_serializing_if = "Option::is_none")]
     project: Option<&'a str>,
+    /// Compose service; left out where there is none
     #[serde(skip_serializing_if = "Option::is_none")]
     service: Option<&'a str>,
+    /// the networks that it is in
     networks: Vec<PlaceView<'a>>,
+    /// names of its veths on the host
     interfaces: &'a [String],
+    /// the container whose network namespace it shares; left out where it has its own
     #[serde(skip_serializing_if = "Option::is_none")]
     shares_with: Option<&'a str>,
+    /// the containers that share its network namespace; left out where there are none
     #[serde(skip_serializing_if = "<[String]>::is_empty")]
     shared_by: &'a [String],
 }
 
-#[derive(Serialize)]
+/// A network that a container is in.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Place")]
 struct PlaceView<'a> {
+    /// its name
     name: &'a str,
+    /// the container's addresses there
     addresses: &'a [IpAddr],
 }
 

@@ -2,6 +2,7 @@
 
 use std::{fmt::Write as _, net::IpAddr};
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::{
@@ -53,38 +54,62 @@ pub(super) fn line(formatter: &Formatter, lookup: &Lookup, clock: Clock) -> Stri
     text::finish(line)
 }
 
-/// The JSON record.
-#[derive(Serialize)]
+/// A look-up of a name: query and answer together.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Dns")]
 pub(super) struct LookupView<'a> {
+    /// of the answer, or of the last query, as of a flow
+    #[schemars(extend("format" = "date-time"))]
     time: String,
+    /// `dns`
+    #[schemars(extend("const" = WORD))]
     event: &'static str,
+    /// `no-answer`, where none came
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("const" = NO_ANSWER))]
     reason: Option<&'static str>,
+    /// `udp` or `tcp`
     protocol: String,
+    /// who asked
     client: EndView<'a>,
+    /// whom
     server: EndView<'a>,
+    /// Docker network; `null` where unknown
     network: Option<&'a str>,
+    /// what was asked for; left out in a message that asks for nothing
     #[serde(skip_serializing_if = "Option::is_none")]
     question: Option<QuestionView<'a>>,
+    /// what came of it
     #[serde(skip_serializing_if = "Option::is_none")]
     answer: Option<AnswerView<'a>>,
+    /// queries that were seen; 0 where only the answer was
     queries: u32,
+    /// nanoseconds from the first query to the answer; left out where one of them was not seen
     #[serde(skip_serializing_if = "Option::is_none")]
     answered_ns: Option<u64>,
+    /// why the name is not found, where that can be told
     #[serde(skip_serializing_if = "Option::is_none")]
     hint: Option<&'static str>,
 }
 
-#[derive(Serialize)]
+/// What was asked for.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Question")]
 struct QuestionView<'a> {
+    /// the name, without the dot at its end
     name: &'a str,
+    /// mnemonic of the record type, `TYPE65280` where it has none
     #[serde(rename = "type")]
     kind: &'a str,
 }
 
-#[derive(Serialize)]
+/// What was answered.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Answer")]
 struct AnswerView<'a> {
+    /// mnemonic of the response code; `other` where it has none
     rcode: &'static str,
+    /// the addresses in the answer, up to eight
     addresses: &'a [IpAddr],
 }
 

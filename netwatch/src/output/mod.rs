@@ -7,23 +7,32 @@ mod csv;
 mod escape;
 #[cfg(test)]
 mod fixture;
+mod fold;
+#[cfg(test)]
+mod fold_fixture;
+mod gap;
 mod human;
 mod json;
 mod life;
 mod lookup;
 mod record;
 mod sample;
+mod schema;
+#[cfg(test)]
+mod schema_tests;
 #[cfg(test)]
 mod tests;
 mod text;
 mod view;
 mod wide;
 
+pub use schema::schema;
+
 use jiff::{Timestamp, tz::TimeZone};
 
 pub use record::{Record, read};
 
-use crate::model::{Clock, FlowEvent, Instant, LifeEvent, Lookup, Loss, SampleEvent};
+use crate::model::{Clock, FlowEvent, Fold, Gap, Instant, LifeEvent, Lookup, Loss, SampleEvent};
 
 /// How lines are written.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -31,7 +40,7 @@ pub enum Format {
     /// For people, `grep` and `awk`.
     #[default]
     Text,
-    /// One JSON object a line; docs/flow-log.md has the schema.
+    /// One JSON object a line; [`schema`] describes it.
     Json,
     /// One row of a table a line; docs/flows.md has the columns.
     Csv,
@@ -46,7 +55,7 @@ pub struct Formatter {
     pub zone: TimeZone,
     /// Text: also addresses, interfaces, images and the number of the flow. The others always have them.
     pub wide: bool,
-    /// Text: colour the words `start`, `update`, `end`, `lost`, `dns`, `sample`, `event`.
+    /// Text: colour the words `start`, `update`, `end`, `lost`, `dns`, `sample`, `event`, `gap`.
     pub colour: bool,
 }
 
@@ -78,6 +87,21 @@ impl Formatter {
         }
     }
 
+    /// Appends the line of several flows, as [`Self::flow`] does that of one.
+    pub fn fold(&self, fold: &Fold, clock: Clock, out: &mut Vec<u8>) -> std::io::Result<()> {
+        match self.format {
+            Format::Text => {
+                out.extend_from_slice(fold::line(self, fold, clock).as_bytes());
+                Ok(())
+            }
+            Format::Csv => {
+                out.extend_from_slice(csv::fold(self, fold, clock).as_bytes());
+                Ok(())
+            }
+            Format::Json => json::line(&fold::view(self, fold, clock), out),
+        }
+    }
+
     /// Appends the line of a loss, as [`Self::flow`] does that of a flow.
     pub fn loss(&self, loss: &Loss, clock: Clock, out: &mut Vec<u8>) -> std::io::Result<()> {
         match self.format {
@@ -90,6 +114,21 @@ impl Formatter {
                 Ok(())
             }
             Format::Json => json::line(&view::loss(self, loss, clock), out),
+        }
+    }
+
+    /// Appends the line about missing lines, as [`Self::flow`] does that of a flow.
+    pub fn gap(&self, gap: &Gap, clock: Clock, out: &mut Vec<u8>) -> std::io::Result<()> {
+        match self.format {
+            Format::Text => {
+                out.extend_from_slice(gap::line(self, gap, clock).as_bytes());
+                Ok(())
+            }
+            Format::Csv => {
+                out.extend_from_slice(csv::gap(self, gap, clock).as_bytes());
+                Ok(())
+            }
+            Format::Json => json::line(&gap::view(self, gap, clock), out),
         }
     }
 

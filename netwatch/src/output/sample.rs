@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use netwatch_common::outcome::Outcome;
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::{
@@ -42,25 +43,42 @@ pub(super) fn line(formatter: &Formatter, event: &SampleEvent, clock: Clock) -> 
     text::finish(line)
 }
 
-/// The JSON record.
-#[derive(Serialize)]
+/// A sampled packet.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Sample")]
 pub(super) struct SampleView<'a> {
+    /// when it was seen, as of a flow
+    #[schemars(extend("format" = "date-time"))]
     time: String,
+    /// `sample`
+    #[schemars(extend("const" = WORD))]
     event: &'static str,
+    /// why its headers cannot be read, an outcome of the ledger; the fields about its ends are left out then
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<&'static str>,
+    /// as of a flow
     #[serde(skip_serializing_if = "Option::is_none")]
     protocol: Option<String>,
+    /// who sent it
     #[serde(skip_serializing_if = "Option::is_none")]
     source: Option<EndView<'a>>,
+    /// to whom
     #[serde(skip_serializing_if = "Option::is_none")]
     destination: Option<EndView<'a>>,
+    /// Docker network; `null` where unknown
     network: Option<&'a str>,
+    /// name of the interface; `null` if it is gone
     interface: Option<&'a str>,
+    /// the interface, by the kernel's index
     ifindex: u32,
+    /// `ingress`: the interface received the packet; `egress`: it transmitted it
+    #[schemars(extend("enum" = ["ingress", "egress"]))]
     hook: &'static str,
+    /// bytes of the packet as the kernel has it, Ethernet header included
     length: u32,
+    /// packets that it is on the wire
     segments: u32,
+    /// how many packets it stands for
     rate: u32,
 }
 

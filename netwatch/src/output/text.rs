@@ -15,7 +15,7 @@ const ENDS: usize = 25;
 
 const GREEN: &str = "\u{1b}[32m";
 const BLUE: &str = "\u{1b}[34m";
-const YELLOW: &str = "\u{1b}[33m";
+pub(super) const YELLOW: &str = "\u{1b}[33m";
 const RED: &str = "\u{1b}[31m";
 const PLAIN: &str = "\u{1b}[0m";
 
@@ -32,31 +32,17 @@ pub(super) fn flow(formatter: &Formatter, event: &FlowEvent, clock: Clock) -> St
     let mut line = begin(formatter, clock, *time, &head, word, colour);
 
     ends(&mut line, &[&flow.client, &flow.server].map(|one| end(flow.protocol, one)));
-    if let Some(behind) = &flow.behind {
-        let _ = write!(line, " behind={}:{}", escape::container(&behind.name), behind.port);
-    }
-    if let Some(network) = &flow.network {
-        let _ = write!(line, " net={}", escape::value(network));
-    }
+    network(&mut line, flow);
     if formatter.wide {
         wide::flow(&mut line, flow);
     }
     if *phase != FlowPhase::Start {
-        let _ = write!(line, " sent={} recv={}", tally(flow.sent), tally(flow.received));
+        counts(&mut line, flow);
         if let Some(round_trip) = flow.round_trip() {
             let _ = write!(line, " rtt={}", human::duration(round_trip));
         }
         let _ = write!(line, " dur={}", human::duration(flow.duration()));
-        quality(&mut line, flow);
-    }
-    if *phase != FlowPhase::Start && !flow.drops.is_empty() {
-        let _ = write!(line, " dropped={}", drops(&flow.drops));
-    }
-    if let Some(Undelivered { from_client, from_server, place }) = &flow.undelivered {
-        let _ = write!(line, " undelivered={}", from_client + from_server);
-        if let Some(place) = place {
-            let _ = write!(line, "@{}", escape::value(place));
-        }
+        troubles(&mut line, flow);
     }
     // Without a handshake every flow ends by being idle, so that says nothing.
     if let FlowPhase::End(reason) = phase
@@ -70,7 +56,34 @@ pub(super) fn flow(formatter: &Formatter, event: &FlowEvent, clock: Clock) -> St
     finish(line)
 }
 
+/// Whom the server's port leads to, and by which network.
+pub(super) fn network(line: &mut String, flow: &FlowRecord) {
+    if let Some(behind) = &flow.behind {
+        let _ = write!(line, " behind={}:{}", escape::container(&behind.name), behind.port);
+    }
+    if let Some(network) = &flow.network {
+        let _ = write!(line, " net={}", escape::value(network));
+    }
+}
+
+pub(super) fn counts(line: &mut String, flow: &FlowRecord) {
+    let _ = write!(line, " sent={} recv={}", tally(flow.sent), tally(flow.received));
+}
+
 /// What a reader should not miss, left out where there is nothing.
+pub(super) fn troubles(line: &mut String, flow: &FlowRecord) {
+    quality(line, flow);
+    if !flow.drops.is_empty() {
+        let _ = write!(line, " dropped={}", drops(&flow.drops));
+    }
+    if let Some(Undelivered { from_client, from_server, place }) = &flow.undelivered {
+        let _ = write!(line, " undelivered={}", from_client + from_server);
+        if let Some(place) = place {
+            let _ = write!(line, "@{}", escape::value(place));
+        }
+    }
+}
+
 fn quality(line: &mut String, flow: &FlowRecord) {
     let (client, server) = (&flow.from_client, &flow.from_server);
     let pairs = [

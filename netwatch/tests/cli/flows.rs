@@ -35,6 +35,13 @@ fn help_has_the_vocabulary() {
 }
 
 #[test]
+fn the_schema_is_the_published_one() {
+    let page = std::fs::read_to_string(super::pages::page("flow-log.schema.json"));
+    assert_eq!(succeed(&mut netwatch(&["flows", "--schema"])), page.expect("the schema"));
+    fail(&mut netwatch(&["flows", "--schema", "-f"]), 2);
+}
+
+#[test]
 fn the_page_has_every_flag() {
     let page = std::fs::read_to_string(super::pages::page("flows.md")).expect("docs/flows.md");
     let help = succeed(&mut netwatch(&["flows", "-h"]));

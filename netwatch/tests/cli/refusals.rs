@@ -96,6 +96,11 @@ fn lines_about_samples_need_samples_and_a_log() {
          hint: add --flow-log FILE, or - for standard output\n"
     );
     assert_eq!(
+        refused(&["--flow-log-fold", "5s"]),
+        "netwatch: --flow-log-fold: there is no flow log to fold\n\
+         hint: add --flow-log FILE, or - for standard output\n"
+    );
+    assert_eq!(
         refused(&["--flow-log-samples", "--flow-log", "-", "--sample-rate", "0"]),
         "netwatch: --flow-log-samples: no packet is sampled\n\
          hint: give a --sample-rate of 1 or more\n"

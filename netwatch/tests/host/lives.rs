@@ -148,9 +148,18 @@ fn a_life_is_told_by_the_engines_times() {
 /// Pings the gateway once.
 const PING: &str = "ping -c 1 -W 5 $(ip route | sed -n 's/default via \\([^ ]*\\).*/\\1/p')";
 
+/// Whether the engine told of a container's address while it lived: its `started` line has it then.
+fn was_told(started: &Value) -> bool {
+    let networks = started["container"]["networks"].as_array().unwrap();
+    networks.iter().any(|network| !network["addresses"].as_array().unwrap().is_empty())
+}
+
+/// Promised, however slow the engine is: a start waits 200 ms for a name, and has the veth's if there is none; no line has
+/// the name of another container; and one that the engine told of while it lived has its name at the end of its flows and in
+/// metrics. Of how many it tells in time is its own affair.
 #[test]
 #[ignore = "needs root and Docker: cargo xtask test"]
-fn what_lives_for_one_ping_is_named_in_all_its_lines() {
+fn what_lives_for_one_ping_is_named_if_the_engine_tells_of_it_at_all() {
     let _host = host();
     let agent = Agent::start(&QUICK);
     let names: Vec<_> = (0..10).map(|number| unique(&format!("ping{number}"))).collect();
@@ -159,30 +168,34 @@ fn what_lives_for_one_ping_is_named_in_all_its_lines() {
         let run = ["run", "--rm", "--name", name, "--label", &label, "netwatch-test:latest"];
         docker(&[&run[..], &["/bin/sh", "-c", PING]].concat());
     }
-    let pings = super::support::wait::until("all pings have ended", || {
-        let events = agent.events().0;
-        let is_ping = |line: &Value| {
-            line["protocol"] == "icmp" && (line["event"] == "end" || line["event"] == "start")
-        };
-        let pings: Vec<_> = events.into_iter().filter(is_ping).collect();
-        (pings.len() >= 2 * names.len()).then_some(pings)
-    });
-    for event in ["start", "end"] {
-        let lines: Vec<_> = pings.iter().filter(|line| line["event"] == event).collect();
-        let mut told: Vec<_> = lines.iter().map(|line| end(line, "client").0).collect();
-        told.sort_unstable();
-        assert_eq!(told, names, "{event}");
-        assert!(lines.iter().all(|line| line["network"] == "bridge"), "{lines:?}");
-    }
-    for name in &names {
+    let pings = |event: &str| {
+        let is_ping = |line: &Value| line["protocol"] == "icmp" && line["event"] == event;
+        let mut pings: Vec<_> = agent.events().0.into_iter().filter(is_ping).collect();
+        // One after the other: in the order of the names.
+        pings.sort_by_key(|line| line["first"].as_str().unwrap().to_owned());
+        (pings.len() >= names.len()).then_some(pings)
+    };
+    let ends = super::support::wait::until("all pings have ended", || pings("end"));
+    let starts = pings("start").expect("all have started");
+    assert_eq!((starts.len(), ends.len()), (names.len(), names.len()), "{starts:?} {ends:?}");
+    let metrics = agent.metrics();
+    for (name, (start, end_line)) in names.iter().zip(starts.iter().zip(&ends)) {
         let lines = until_changed(&agent, name, &["started", "died"]);
         assert_eq!(lines[1]["exit_code"], 0);
-    }
-    let metrics = agent.metrics();
-    for name in &names {
+        for line in [start, end_line] {
+            let (given, kind) = end(line, "client");
+            assert!(given == name.as_str() || kind == "interface", "{name}: {line}");
+            assert_eq!(line["network"], "bridge", "{line}");
+        }
         let of = |network| [("container", name.as_str()), ("network", network)];
-        assert!(metrics.has("netwatch_container_transmit_bytes_total", &of("bridge")), "{name}");
         assert!(!metrics.has("netwatch_container_transmit_bytes_total", &of("")), "{name}");
+        if was_told(&lines[0]) {
+            assert_eq!(end(end_line, "client").0, name.as_str(), "{end_line}");
+            assert!(
+                metrics.has("netwatch_container_transmit_bytes_total", &of("bridge")),
+                "{name}"
+            );
+        }
     }
 }
 

@@ -1,17 +1,29 @@
 //! The flow log in JSON, taken apart.
 
+use std::sync::LazyLock;
+
+use jsonschema::Validator;
 use serde_json::Value;
+
+static SCHEMA: LazyLock<Validator> = LazyLock::new(|| {
+    let text = include_str!("../../../docs/flow-log.schema.json");
+    let schema = serde_json::from_str(text).expect("the published schema");
+    jsonschema::draft202012::new(&schema).expect("the published schema")
+});
 
 /// Lines in their order.
 #[derive(Debug, Default)]
 pub struct Events(pub Vec<Value>);
 
 impl Events {
-    /// Every complete line.
+    /// Every complete line, each of them valid.
     pub fn parse(text: &str) -> Self {
         let complete = text.rfind('\n').map_or("", |end| &text[..end]);
         let parse = |line| {
-            serde_json::from_str(line).unwrap_or_else(|error| panic!("not JSON: {error}: {line}"))
+            let event = serde_json::from_str(line)
+                .unwrap_or_else(|error| panic!("not JSON: {error}: {line}"));
+            SCHEMA.validate(&event).unwrap_or_else(|error| panic!("{error}: {line}"));
+            event
         };
         Self(complete.lines().map(parse).collect())
     }

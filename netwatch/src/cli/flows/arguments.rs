@@ -6,6 +6,8 @@ use super::{
     super::option::{DEFAULT_SOCKET, Key, Spec},
     filters,
 };
+/// The argument that asks for no events.
+pub(super) const SCHEMA: &str = "schema";
 
 const EXAMPLES: &str = "\
 Examples:
@@ -60,6 +62,11 @@ pub(in super::super) fn command() -> Command {
                  unpacked, - is standard input",
             )
             .action(ArgAction::Append),
+            flag(
+                SCHEMA,
+                "Print the JSON Schema of the lines of -o json and of the flow log, and nothing else",
+            )
+            .exclusive(true),
             Arg::new("socket").long("socket").value_name("PATH").help(format!(
                 "The agent's socket [env: {}] [default: {DEFAULT_SOCKET}]",
                 variable()

@@ -47,7 +47,7 @@ const FILTERS: [Row; 9] = [
     (
         "events",
         "WORD,…",
-        "Only these events: start, update, end, drop, lost, dns, sample, event, restart",
+        "Only these events: start, update, end, drop, lost, dns, sample, event, restart, gap",
         events,
     ),
 ];

@@ -20,7 +20,8 @@ use self::{
     ask::{Asked, Whom},
     show::Source,
 };
-use super::{Exit, Failure};
+use super::{Exit, Failure, terminal};
+use crate::agent::flow_log_schema;
 use crate::serve::flows::{ClientError, Reader};
 
 /// Where it has to observe by itself, showing must not hold that up.
@@ -28,6 +29,9 @@ const THREADS: usize = 2;
 
 /// Runs the subcommand.
 pub(super) fn run(matches: &ArgMatches) -> Result<(), Failure> {
+    if matches.get_flag(arguments::SCHEMA) {
+        return terminal::print(&flow_log_schema());
+    }
     let Asked { whom, request, watch, is_past } = ask::parse(matches)?;
     let runtime =
         tokio::runtime::Builder::new_multi_thread().worker_threads(THREADS).enable_all().build();

@@ -6,27 +6,35 @@ use super::Wrong;
 
 /// Units in milliseconds, smallest first.
 const UNITS: [(&str, u64); 4] = [("ms", 1), ("s", 1_000), ("m", 60_000), ("h", 3_600_000)];
-const LEAST: u64 = 100;
-const MOST: u64 = 24 * 3_600_000;
-const HINT: &str = "give a whole number with a unit, from 100ms to 24h: 500ms, 15s, 2m, 1h";
 
 /// `500ms`, `15s`, `2m`, `1h`.
 pub(crate) fn duration(text: &str) -> Result<Duration, Wrong> {
+    const HINT: &str = "give a whole number with a unit, from 100ms to 24h: 500ms, 15s, 2m, 1h";
+    within(text, [100, 24 * 3_600_000], HINT)
+}
+
+/// The same for the age of a file.
+pub(crate) fn age(text: &str) -> Result<Duration, Wrong> {
+    const HINT: &str = "give a whole number with a unit, from 1m to 168h: 10m, 1h, 24h";
+    within(text, [60_000, 168 * 3_600_000], HINT)
+}
+
+fn within(text: &str, [least, most]: [u64; 2], hint: &str) -> Result<Duration, Wrong> {
     let split = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
     let (digits, unit) = text.split_at(split);
     if digits.is_empty() {
-        return Err(Wrong::new("is not a length of time", HINT));
+        return Err(Wrong::new("is not a length of time", hint));
     }
     if unit.is_empty() {
-        return Err(Wrong::new("has no unit", HINT));
+        return Err(Wrong::new("has no unit", hint));
     }
     let Some((_, milliseconds)) = UNITS.iter().find(|(name, _)| *name == unit) else {
-        return Err(Wrong::new("has no known unit", HINT));
+        return Err(Wrong::new("has no known unit", hint));
     };
     match digits.parse::<u64>().ok().and_then(|number| number.checked_mul(*milliseconds)) {
-        Some(total) if total < LEAST => Err(Wrong::new("is too short", HINT)),
-        Some(total) if total <= MOST => Ok(Duration::from_millis(total)),
-        _ => Err(Wrong::new("is too long", HINT)),
+        Some(total) if total < least => Err(Wrong::new("is too short", hint)),
+        Some(total) if total <= most => Ok(Duration::from_millis(total)),
+        _ => Err(Wrong::new("is too long", hint)),
     }
 }
 
@@ -79,6 +87,9 @@ mod tests {
                 Err(what.to_owned()),
                 "{text:?}"
             );
+        }
+        for (text, is_one) in [("1m", true), ("168h", true), ("59s", false), ("169h", false)] {
+            assert_eq!(age(text).is_ok(), is_one, "{text}");
         }
         assert_eq!(show_duration(Duration::from_secs(90)), "90s");
         assert_eq!(show_duration(Duration::from_mins(1)), "1m");

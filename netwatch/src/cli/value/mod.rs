@@ -5,15 +5,20 @@ mod address;
 mod duration;
 mod exclusion;
 mod place;
+mod size;
 mod socket;
 
 use globset::{GlobBuilder, GlobMatcher};
 
 pub(super) use address::{address, all_addresses};
-pub(super) use duration::{duration, show_duration};
+pub(super) use duration::{age, duration, show_duration};
 pub(super) use exclusion::{network, port, protocol, show_port};
 pub(super) use place::{docker_host, flow_log, telemetry_path};
+pub(super) use size::{show_size, size};
 pub(super) use socket::{group, socket};
+
+/// The word for no limit.
+const NO_LIMIT: &str = "none";
 
 /// What is wrong with a value, and what to do.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -42,6 +47,24 @@ pub(super) fn number(text: &str, least: u32, most: u32) -> Result<u32, Wrong> {
         // Only digits: what does not parse is too large.
         _ => Err(Wrong::new("is too large", hint())),
     }
+}
+
+/// A limit, or `none`.
+pub(super) fn limit<T>(
+    text: &str,
+    parse: impl Fn(&str) -> Result<T, Wrong>,
+) -> Result<Option<T>, Wrong> {
+    match text {
+        NO_LIMIT => Ok(None),
+        _ => parse(text)
+            .map(Some)
+            .map_err(|Wrong { what, hint }| Wrong::new(what, format!("{hint}; or {NO_LIMIT}"))),
+    }
+}
+
+/// As [`limit`] reads it.
+pub(super) fn show_limit<T>(limit: Option<T>, show: impl Fn(T) -> String) -> String {
+    limit.map_or_else(|| NO_LIMIT.to_owned(), show)
 }
 
 /// One of a few words.

@@ -21,7 +21,9 @@ pub(super) struct FlowLine {
     time: Timestamp,
     event: String,
     reason: Option<String>,
-    flow_id: u64,
+    /// Absent of several flows in one line.
+    flow_id: Option<u64>,
+    connections: Option<u64>,
     protocol: String,
     client: EndRecord,
     server: EndRecord,
@@ -89,6 +91,11 @@ struct UndeliveredRecord {
 
 impl FlowLine {
     pub(super) fn event(self) -> Result<(Record, Clock), String> {
+        if let Some(count) = self.connections {
+            return Err(format!(
+                "it stands for {count} flows (--flow-log-fold), which are not taken apart again"
+            ));
+        }
         let protocol = protocol(&self.protocol)?;
         let [client, server] = [self.client, self.server].map(EndRecord::endpoint);
         let (client, server) = (client?, server?);
@@ -110,7 +117,7 @@ impl FlowLine {
         let (from_client, from_server) =
             (self.sent.direction(&flags.client)?, self.received.direction(&flags.server)?);
         let flow = FlowRecord {
-            id: self.flow_id,
+            id: self.flow_id.ok_or("missing field `flow_id`")?,
             key: FlowKey::new(client.socket, server.socket, protocol),
             protocol,
             client,

@@ -22,7 +22,7 @@ use self::{
     parts::{EndRecord, TallyRecord, protocol},
 };
 use crate::model::{
-    Answer, Clock, FlowEvent, Hint, Instant, LifeEvent, Lookup, Loss, Question, Sample,
+    Answer, Clock, FlowEvent, Gap, Hint, Instant, LifeEvent, Lookup, Loss, Question, Sample,
     SampleEvent, SampledPacket,
 };
 
@@ -39,6 +39,8 @@ pub enum Record {
     Sample(Box<SampleEvent>),
     /// What happened to a container.
     Life(Box<LifeEvent>),
+    /// Lines that are missing.
+    Gap(Gap),
 }
 
 /// Reads a line, and the clock that its times are by; or says what is wrong with it.
@@ -50,6 +52,7 @@ pub fn read(line: &[u8]) -> Result<(Record, Clock), String> {
         "dns" => object::<LookupLine>(line)?.event(),
         "sample" => object::<SampleLine>(line)?.event(),
         "event" => object::<LifeLine>(line)?.event(),
+        "gap" => Ok(object::<GapLine>(line)?.event()),
         other => Err(format!("'{}' is no known event", other.escape_debug())),
     }
 }
@@ -79,6 +82,19 @@ impl LossLine {
         let loss =
             Loss { time: Instant(0), outcome: outcome(&self.reason)?, tally: self.tally.into() };
         Ok((Record::Loss(loss), clock(self.time)))
+    }
+}
+
+#[derive(Deserialize)]
+struct GapLine {
+    #[serde(deserialize_with = "parts::time")]
+    time: Timestamp,
+    lines: u64,
+}
+
+impl GapLine {
+    fn event(self) -> (Record, Clock) {
+        (Record::Gap(Gap { time: Instant(0), lines: self.lines }), clock(self.time))
     }
 }
 

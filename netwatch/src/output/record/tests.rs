@@ -21,6 +21,7 @@ fn written(formatter: &Formatter, line: &str) -> String {
         Record::Flow(event) => formatter.flow(event, clock, &mut out),
         Record::Loss(loss) => formatter.loss(loss, clock, &mut out),
         Record::Lookup(lookup) => formatter.lookup(lookup, clock, &mut out),
+        Record::Gap(gap) => formatter.gap(gap, clock, &mut out),
         Record::Sample(event) => formatter.sample(event, clock, &mut out),
         Record::Life(event) => formatter.life(event, clock, &mut out),
     };
@@ -76,6 +77,10 @@ fn what_is_wrong_with_a_line_is_said() {
     }
     assert!(read(line.replacen('{', "{\"later\":[{}],", 1).as_bytes()).is_ok(), "a later version");
     assert!(read(b"").is_err());
+    for fold in golden("folds.jsonl").lines() {
+        let error = read(fold.as_bytes()).unwrap_err();
+        assert!(error.contains("(--flow-log-fold)"), "{error}");
+    }
 }
 
 #[test]

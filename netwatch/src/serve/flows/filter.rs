@@ -59,11 +59,13 @@ pub enum Kind {
     Event,
     /// Of these, that a container started, again or for the first time.
     Restart,
+    /// Lines that are missing in a flow log.
+    Gap,
 }
 
 impl Kind {
     /// All kinds, each with its word.
-    pub const WORDS: [(&'static str, Self); 9] = [
+    pub const WORDS: [(&'static str, Self); 10] = [
         ("start", Self::Start),
         ("update", Self::Update),
         ("end", Self::End),
@@ -73,6 +75,7 @@ impl Kind {
         ("sample", Self::Sample),
         ("event", Self::Event),
         ("restart", Self::Restart),
+        ("gap", Self::Gap),
     ];
 
     /// Whether who asks for this kind wants that one.

@@ -15,13 +15,14 @@ use super::Event;
 
 /// Events that are handed out at a time: as long as this takes, the publisher may have to wait.
 const PORTION: usize = 256;
-/// What an event takes beside itself: its place in the ring, and the two counters of its `Arc`.
-pub(super) const OVERHEAD: usize = size_of::<Kept<()>>() + 2 * size_of::<usize>();
+/// What a place in the ring takes, whether or not there is an event in it.
+pub(super) const PLACE: usize = size_of::<Kept<()>>();
+const _: () = assert!(PLACE == 16, "there are as many as there are events");
 
 /// How much to keep.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
-    /// Memory of all events.
+    /// Memory of all events, and of the ring.
     pub bytes: usize,
     /// Age of the oldest one.
     pub age: Duration,
@@ -41,12 +42,14 @@ struct Ring<E> {
     next: u64,
     bytes: usize,
     closed: bool,
+    begin: Instant,
 }
 
 struct Kept<E> {
     event: Arc<E>,
-    since: Instant,
-    bytes: usize,
+    /// Seconds since the history's begin.
+    since: u32,
+    bytes: u32,
 }
 
 /// What there is from a number on.
@@ -64,18 +67,25 @@ pub(super) struct Portion<E> {
 impl<E: Event> History<E> {
     /// An empty one.
     pub fn new(limits: Limits) -> Self {
-        let ring = Ring { events: VecDeque::new(), next: 0, bytes: 0, closed: false };
+        let ring = Ring {
+            events: VecDeque::new(),
+            next: 0,
+            bytes: 0,
+            closed: false,
+            begin: Instant::now(),
+        };
         Self { limits, ring: Mutex::new(ring), news: Notify::new(), closing: Notify::new() }
     }
 
     /// Adds an event. Waits for no reader: they hold the ring for as long as it takes to copy some pointers.
     pub fn publish(&self, event: Arc<E>, now: Instant) {
-        let bytes = event.bytes() + OVERHEAD;
+        let bytes = u32::try_from(event.bytes()).unwrap_or(u32::MAX);
         {
             let mut ring = self.ring();
-            ring.events.push_back(Kept { event, since: now, bytes });
+            let since = ring.second(now);
+            ring.events.push_back(Kept { event, since, bytes });
             ring.next += 1;
-            ring.bytes += bytes;
+            ring.bytes += bytes as usize;
             ring.shrink(self.limits, now);
         }
         self.news.notify_waiters();
@@ -185,12 +195,19 @@ impl<E> Ring<E> {
         self.events.range(begin..end).map(|kept| Arc::clone(&kept.event)).collect()
     }
 
+    fn second(&self, now: Instant) -> u32 {
+        let seconds = now.saturating_duration_since(self.begin).as_secs();
+        u32::try_from(seconds).unwrap_or(u32::MAX)
+    }
+
     fn shrink(&mut self, limits: Limits, now: Instant) {
+        let second = self.second(now);
+        let is_old = |since: u32| u64::from(second.saturating_sub(since)) > limits.age.as_secs();
+        let room = limits.bytes.saturating_sub(self.events.capacity() * PLACE);
         while let Some(oldest) = self.events.front()
-            && (self.bytes > limits.bytes
-                || now.saturating_duration_since(oldest.since) > limits.age)
+            && (self.bytes > room || is_old(oldest.since))
         {
-            self.bytes -= oldest.bytes;
+            self.bytes -= oldest.bytes as usize;
             self.events.pop_front();
         }
     }

@@ -10,8 +10,8 @@ use tokio::{
     time::timeout,
 };
 
-use super::{BYTES, History, LINE, publish, source};
-use crate::serve::flows::{Limits, Notice, READERS, SocketPlace, bind, history::OVERHEAD, serve};
+use super::{History, LINE, memory_of, publish, source};
+use crate::serve::flows::{Limits, Notice, READERS, SocketPlace, bind, serve};
 
 /// For what has to happen; nothing is expected to take long.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -29,7 +29,7 @@ impl Served {
     fn with_room_for(numbers: usize) -> Self {
         let folder = TempDir::new().expect("a folder");
         let place = SocketPlace { path: folder.path().join("socket"), group: None };
-        let bytes = numbers * (BYTES + OVERHEAD);
+        let bytes = memory_of(numbers);
         let history = Arc::new(History::new(Limits { bytes, age: PATIENCE * 100 }));
         let socket = bind(&place).expect("a socket");
         let server = tokio::spawn(serve(socket, source(&history)));

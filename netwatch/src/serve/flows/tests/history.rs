@@ -5,14 +5,14 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::{BYTES, History, Number, publish};
-use crate::serve::flows::{Limits, history::OVERHEAD};
+use super::{History, Number, memory_of, publish};
+use crate::serve::flows::Limits;
 
 const HOUR: Duration = Duration::from_hours(1);
 
 /// Room for so many numbers.
 fn room_for(numbers: usize) -> History {
-    History::new(Limits { bytes: numbers * (BYTES + OVERHEAD), age: HOUR })
+    History::new(Limits { bytes: memory_of(numbers), age: HOUR })
 }
 
 /// All numbers from a place on.

@@ -9,7 +9,7 @@ mod top;
 
 use std::{io, sync::Arc, time::Instant};
 
-use super::{Counts, Event, Facts, Kind, Source, Style};
+use super::{Counts, Event, Facts, Kind, Source, Style, history::PLACE};
 use crate::model::WallTime;
 
 /// An event that is only a number. Its line is long enough that a few hundred fill a socket's buffer.
@@ -54,6 +54,11 @@ fn source(history: &Arc<History>) -> Source<Number> {
 }
 
 type History = super::History<Number>;
+
+/// What a history needs for so many numbers. One more is put in before the oldest one goes, and the ring grows by doubling.
+fn memory_of(numbers: usize) -> usize {
+    numbers * BYTES + (numbers + 1).next_power_of_two().max(4) * PLACE
+}
 
 /// Publishes numbers.
 fn publish(history: &History, numbers: std::ops::Range<u64>) {

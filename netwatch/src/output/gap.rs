@@ -1,0 +1,38 @@
+//! The line about lines that are missing, in text and in JSON.
+
+use std::fmt::Write as _;
+
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use super::{Formatter, text, view::rfc3339};
+use crate::model::{Clock, Gap};
+
+const RED: &str = "\u{1b}[31m";
+/// The word of the line.
+const WORD: &str = "gap";
+
+/// The line for people.
+pub(super) fn line(formatter: &Formatter, gap: &Gap, clock: Clock) -> String {
+    let mut line = text::begin(formatter, clock, gap.time, WORD, WORD, RED);
+    let _ = write!(line, " lines={}", gap.lines);
+    text::finish(line)
+}
+
+/// Lines that are missing here.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Gap")]
+pub(super) struct GapView {
+    /// when lines could be written again, as of a flow
+    time: String,
+    /// `gap`
+    #[schemars(extend("const" = WORD))]
+    event: &'static str,
+    /// how many lines are missing here: there was no room, or the writer was too far behind
+    lines: u64,
+}
+
+/// The record of missing lines.
+pub(super) fn view(formatter: &Formatter, gap: &Gap, clock: Clock) -> GapView {
+    GapView { time: rfc3339(formatter, clock, gap.time), event: WORD, lines: gap.lines }
+}

@@ -1,0 +1,185 @@
+//! The flow log's file under the real agent: rotated, renamed under it, and on a device that is always full.
+
+use std::{
+    fs::{self, File},
+    io::Read as _,
+    os::unix::fs::symlink,
+    path::{Path, PathBuf},
+    process::Stdio,
+};
+
+use flate2::read::MultiGzDecoder;
+use serde_json::Value;
+
+use super::{
+    frame, observed, signal,
+    support::{
+        agent::{Agent, end_of, netwatch},
+        frames::Sender,
+        http::free_address,
+        netns::in_new_namespace,
+        serial,
+        shell::run,
+        wait::until,
+    },
+};
+
+/// As [`super::observed`] has it, with files of 64 kB.
+fn with_small_files(body: impl FnOnce(Agent, Sender) + Send + 'static) {
+    super::observed_with(&["--flow-log-max-size", "64kB"], body);
+}
+
+/// Sends a UDP packet from each of these ports, and waits until the agent has written or lost a line for each.
+fn send(agent: &Agent, sender: &mut Sender, ports: std::ops::Range<u16>) {
+    let told = || {
+        let metrics = agent.metrics();
+        metrics.count("netwatch_flow_log_lines_total", &[])
+            + metrics.count("netwatch_flow_log_lines_lost_total", &[])
+    };
+    let all = told() + u64::try_from(ports.len()).unwrap();
+    for port in ports {
+        sender.send(&frame(port));
+    }
+    until("all lines told of", || (told() == all).then_some(()));
+}
+
+/// The log's files in the order of their names, the one that is written to last.
+fn files(log: &Path) -> Vec<PathBuf> {
+    let folder = fs::read_dir(log.parent().unwrap()).unwrap();
+    let mut all: Vec<_> = folder
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.to_str().unwrap().contains("flows.jsonl.2"))
+        .collect();
+    all.sort();
+    all.push(log.to_owned());
+    all
+}
+
+fn is_compressed(path: &Path) -> bool {
+    path.extension().is_some_and(|extension| extension == "gz")
+}
+
+fn lines(path: &Path) -> Vec<String> {
+    let mut text = String::new();
+    let mut file = File::open(path).unwrap();
+    if is_compressed(path) {
+        MultiGzDecoder::new(file).read_to_string(&mut text).unwrap();
+    } else {
+        file.read_to_string(&mut text).unwrap();
+    }
+    assert!(text.is_empty() || text.ends_with('\n'));
+    text.lines().map(str::to_owned).collect()
+}
+
+#[test]
+#[ignore = "needs root: cargo xtask test"]
+fn rotated_files_have_every_line_once_and_in_order() {
+    with_small_files(|agent, mut sender| {
+        send(&agent, &mut sender, 1_000..2_000);
+        let log = agent.log();
+        let all = until("all rotated files are compressed", || {
+            let all = files(&log);
+            all[..all.len() - 1].iter().all(|path| is_compressed(path)).then_some(all)
+        });
+        let rotations = agent.metrics().count("netwatch_flow_log_rotations_total", &[]);
+        assert_eq!(u64::try_from(all.len()).unwrap(), rotations + 1);
+        assert!(rotations >= 5, "{rotations}");
+        assert!(fs::metadata(&log).unwrap().len() <= 64_000);
+        let written: Vec<_> = all.iter().flat_map(|path| lines(path)).collect();
+        assert_eq!(written, super::flows(&agent, &["-o", "json", "--since", "1h"]));
+        assert_eq!(written.len(), 1_000);
+        assert_eq!(agent.metrics().count("netwatch_flow_log_lines_total", &[]), 1_000);
+    });
+}
+
+#[test]
+#[ignore = "needs root: cargo xtask test"]
+fn a_renamed_file_is_let_go_at_sighup() {
+    observed(|agent, mut sender| {
+        send(&agent, &mut sender, 1_000..1_100);
+        let log = agent.log();
+        let old = log.with_extension("old");
+        fs::rename(&log, &old).unwrap();
+        send(&agent, &mut sender, 1_100..1_101);
+        signal(agent.pid(), libc::SIGHUP);
+        until("a new file", || log.exists().then_some(()));
+        send(&agent, &mut sender, 1_101..1_200);
+        let new = lines(&log);
+        assert!((99..=100).contains(&new.len()), "{}", new.len());
+        assert_eq!(
+            [lines(&old), new].concat(),
+            super::flows(&agent, &["-o", "json", "--since", "1h"])
+        );
+        let stopped = agent.stop(libc::SIGTERM);
+        assert_eq!(stopped.status.code(), Some(0));
+    });
+}
+
+#[test]
+#[ignore = "needs root: cargo xtask test"]
+fn what_a_full_disk_takes_is_counted_and_told_where_it_is_missing() {
+    observed(|agent, mut sender| {
+        let log = agent.log();
+        send(&agent, &mut sender, 1_000..1_100);
+        let lost = || agent.metrics().count("netwatch_flow_log_lines_lost_total", &[]);
+        let up = || agent.metrics().count("netwatch_flow_log_up", &[]);
+        assert_eq!((lost(), up()), (0, 1));
+
+        fs::rename(&log, log.with_extension("old")).unwrap();
+        symlink("/dev/full", &log).unwrap();
+        signal(agent.pid(), libc::SIGHUP);
+        until("it has heard", || agent.stderr().contains("SIGHUP").then_some(()));
+        let before = lines(&log.with_extension("old")).len();
+        // The signal is heard before the file is opened.
+        let mut port = 1_100;
+        until("the device is in use", || {
+            send(&agent, &mut sender, port..port + 1);
+            port += 1;
+            (up() == 0).then_some(())
+        });
+        let late = lines(&log.with_extension("old")).len() - before;
+        send(&agent, &mut sender, port..port + 500);
+        port += 500;
+        let missing = u64::from(port) - 1_100 - u64::try_from(late).unwrap();
+        assert_eq!((lost(), up()), (missing, 0));
+
+        fs::remove_file(&log).unwrap();
+        // Without another event.
+        until("it goes on", || (up() == 1).then_some(()));
+        send(&agent, &mut sender, port..port + 1);
+        let new: Vec<Value> =
+            lines(&log).iter().map(|line| serde_json::from_str(line).unwrap()).collect();
+        let [gap, start] = new.as_slice() else { panic!("{new:?}") };
+        assert_eq!((&gap["event"], &gap["lines"]), (&"gap".into(), &missing.into()));
+        assert_eq!((&start["event"], &start["client"]["port"]), (&"start".into(), &port.into()));
+        assert_eq!(lost(), missing);
+        let said = agent.stderr();
+        assert_eq!(said.matches("flow log lines cannot be written").count(), 1, "{said}");
+        assert_eq!(said.matches("flow log lines can be written again").count(), 1, "{said}");
+    });
+}
+
+/// The signal then comes from a terminal that is gone.
+#[test]
+#[ignore = "needs root: cargo xtask test"]
+fn without_a_file_sighup_stops_the_agent() {
+    let _alone = serial::alone();
+    in_new_namespace(|| {
+        run("ip", &["link", "set", "lo", "up"]);
+        let folder = tempfile::TempDir::new().unwrap();
+        let socket = folder.path().join("socket");
+        let mut agent = netwatch()
+            .args(["run", "--flow-log", "-", "--web.listen-address"])
+            .args([&free_address().to_string(), "--socket"])
+            .arg(&socket)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        until("it listens", || socket.exists().then_some(()));
+        signal(agent.id(), libc::SIGHUP);
+        assert_eq!(end_of(&mut agent).code(), Some(0));
+        assert!(!socket.exists());
+    });
+}
