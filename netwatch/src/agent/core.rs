@@ -19,17 +19,16 @@ use super::{
     crossed::Crossed,
     delivery::Delivery,
     dropping::Dropping,
-    flow_log::{FlowLog, Line},
-    naming,
+    flow_log::FlowLog,
     running::{QUESTIONS, Question},
     sizes::Sizes,
 };
 use crate::{
     datapath::{Datapath, monotonic_now},
     dns,
-    flow::{Edges, Limits, Naming, Report, Tracker, Unnamed},
+    flow::{Edges, Limits, Tracker},
     identity::{Chronicle, Directory, Domains, EngineEvent, EngineState, LinkEvent},
-    model::{Clock, FlowEvent, Instant, Loss, Snapshot, Tally},
+    model::{Clock, Snapshot, Tally},
     serve::{Readiness, flows::Counts},
 };
 
@@ -44,16 +43,11 @@ const ANSWERING_SHARE: u32 = 20;
 /// After a reading that told of so much it is done as often as ever: the queue of the flow log has room for what comes in the
 /// longest interval where less was told.
 const MANY_EVENTS: usize = 2_000;
-/// Events that are put in the order of their times before they are told. They are in memory beside the history.
-const SORTED: usize = 4_096;
 /// How often the programs are given the time: the grain of the last packet's time. As often the entries that gave way are
 /// taken out of their ring, which has room for those of a CPU that does nothing but begin flows.
 const CLOCK_INTERVAL: Duration = Duration::from_millis(10);
 /// Packets and bytes each way, and connections: what an edge takes of `--metrics.max-series`.
 const SERIES_PER_EDGE: usize = 5;
-/// Outcomes that mean that a figure is incomplete. The others (ARP, say) are no loss.
-const LOSSES: [Outcome; 4] =
-    [Outcome::FlowTableFull, Outcome::FlowEntryBusy, Outcome::UnknownInterface, Outcome::FlowLimit];
 
 pub(super) struct Core {
     pub(super) datapath: Datapath,
@@ -79,7 +73,7 @@ pub(super) struct Core {
     /// The first listing has been worked through.
     pub(super) ready: bool,
     /// Losses that the flow log has told of.
-    told: HashMap<Outcome, Tally>,
+    pub(super) told: HashMap<Outcome, Tally>,
     /// All packets seen and all drops counted at the last reading of the flows.
     seen: (Tally, u64),
 }
@@ -192,65 +186,6 @@ impl Core {
         events
     }
 
-    /// Lets the tracker report to the flow log, with names from the directory.
-    pub(super) fn tell(
-        &mut self,
-        now: Instant,
-        step: impl FnOnce(
-            &mut Tracker,
-            Instant,
-            &mut dyn FnMut(&Unnamed<'_>) -> Naming,
-            &mut dyn FnMut(&Report<'_>),
-        ),
-    ) -> usize {
-        let Self { tracker, directory, domains, delivery, crossed, flow_log, clock, .. } = self;
-        let has_reader = flow_log.has_reader();
-        let mut events: Vec<Box<FlowEvent>> = Vec::new();
-        let mut count = 0;
-        let mut name = |flow: &Unnamed<'_>| naming::name(directory, domains, flow);
-        step(tracker, now, &mut name, &mut |report| {
-            if has_reader || report.is_end() {
-                // In the place where it stays: thousands side by side, soon gone, would leave a hole between those that stay.
-                let mut event = Box::new(report.event());
-                delivery.settle(&mut event, directory);
-                crossed.name(&mut event.flow, directory);
-                events.push(event);
-                count += 1;
-            }
-            if events.len() == SORTED {
-                write(flow_log, &mut events, *clock);
-            }
-        });
-        write(flow_log, &mut events, *clock);
-        count
-    }
-
-    fn tell_losses(&mut self, now: Instant) {
-        for (outcome, tally) in self.outcomes() {
-            if !LOSSES.contains(&outcome) {
-                continue;
-            }
-            let new = tally.since(self.told.get(&outcome).copied().unwrap_or_default());
-            if !new.is_zero() {
-                self.told.insert(outcome, tally);
-                self.delivery.is_incomplete(now);
-                self.flow_log
-                    .write(Line::Loss(Loss { time: now, outcome, tally: new }), self.clock);
-            }
-        }
-    }
-
-    /// Why packets are in no flow: those of the kernel side, and those that the tracker had no room for.
-    pub(super) fn outcomes(&self) -> Vec<(Outcome, Tally)> {
-        let mut outcomes = self.datapath.outcomes();
-        for (outcome, tally) in &mut outcomes {
-            if *outcome == Outcome::FlowLimit {
-                *tally += self.tracker.over_limit();
-            }
-        }
-        outcomes
-    }
-
     /// The last counters, the end of every flow, and nothing left attached.
     async fn finish(mut self) {
         for index in self.datapath.attached() {
@@ -277,15 +212,6 @@ async fn after(
     let mut asked = Vec::new();
     let count = questions.recv_many(&mut asked, QUESTIONS).await;
     (count > 0).then_some(asked)
-}
-
-/// Flows are walked in no order; a reader expects time's.
-#[expect(clippy::vec_box, reason = "each stays where it was made, in the history")]
-fn write(flow_log: &mut FlowLog, events: &mut Vec<Box<FlowEvent>>, clock: Clock) {
-    events.sort_by_key(|event| event.time);
-    for event in events.drain(..) {
-        flow_log.write(Line::Flow(event), clock);
-    }
 }
 
 /// From the beginning of a reading that took so long, and told of so many events, to the next one.

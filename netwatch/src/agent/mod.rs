@@ -23,6 +23,7 @@ mod rings;
 mod running;
 mod sizes;
 mod snapshot;
+mod telling;
 mod told;
 
 use std::{path::Path, sync::Arc, time::Duration};
