@@ -5,8 +5,8 @@ use std::{sync::Arc, time::Duration};
 use netwatch_common::outcome::Outcome;
 
 use super::{
-    Behind, Echoes, Endpoint, FlowDrop, FlowKey, Handshake, IcmpError, Instant, Mac, Protocol,
-    Repairs, Seen, Tally, Traits, Undelivered,
+    Behind, Echoes, Endpoint, EntrySide, FlowDrop, FlowKey, Handshake, IcmpError, Instant, Mac,
+    Protocol, Repairs, Seen, Tally, Traits, Undelivered,
 };
 
 /// Why a flow ended.
@@ -165,11 +165,12 @@ impl FlowRecord {
         Some(name)
     }
 
-    /// The interfaces that it crossed, each once; last those that only the server sent into.
+    /// The interfaces that it crossed, each once: first that which the client sent into, last those that only the server did.
     pub fn interface_names(&self) -> Vec<&str> {
-        let first = self.seen.iter().filter(|seen| seen.from_client);
+        let from_client = || self.seen.iter().filter(|seen| seen.from_client);
+        let sent_into = from_client().filter(|seen| seen.side == EntrySide::Ingress);
         let mut names = Vec::new();
-        for seen in first.chain(&self.seen) {
+        for seen in sent_into.chain(from_client()).chain(&self.seen) {
             if let Some(name) =
                 self.interface_name(seen.ifindex).filter(|name| !names.contains(name))
             {
