@@ -62,15 +62,19 @@ impl<const HOOK: u8, const FILTERED: bool> Visitor for Express<'_, HOOK, FILTERE
         // SAFETY: a valid element; only this CPU writes it, and it does not do so twice at a time.
         let content = unsafe { &mut *entry };
         let half = if HOOK == INGRESS { &mut content.ingress } else { &mut content.egress };
-        if half.marks & mark::USUAL == 0 || counters.sample_countdown <= 1 {
+        // Read once: the agent may write a 0 at any time.
+        // SAFETY: as above.
+        let countdown = unsafe { (&raw const counters.sample_countdown).read_volatile() };
+        if half.marks & mark::USUAL == 0 || countdown <= 1 {
             return None;
         }
         let sequence = flow::begin_write(entry).ok()?;
         let weight = Weight::single(self.ctx);
+        // Before the flow, as everywhere: what is in a flow has been seen.
+        interface::count::<HOOK>(interface, &weight);
+        counters.sample_countdown = countdown - 1;
         entry::advance::<TCP>(half, &mut content.ended, packet, &weight, clock::recent(), false);
         flow::end_write(entry, sequence);
-        interface::count::<HOOK>(interface, &weight);
-        counters.sample_countdown -= 1;
         Some(())
     }
 }

@@ -2,6 +2,8 @@
 
 use std::net::IpAddr;
 
+use smallvec::SmallVec;
+
 use crate::{
     flow::{Names, Naming, Unnamed},
     identity::{Directory, Domains, Lookup},
@@ -84,18 +86,22 @@ fn end(directory: &Directory, socket: Socket, seen: &[Seen], is_client: bool) ->
     }
 }
 
-/// Whether packets to this end left a bridge in more than one way: by several ports, or by one and up to the host itself.
+/// Whether packets to this end left one bridge in more than one way: by several ports, or by one and up to the host itself.
 fn is_flooded(directory: &Directory, seen: &[Seen], to_client: bool) -> bool {
-    let left = seen.iter().filter(|seen| {
-        let kind = directory.interface(seen.ifindex).map(|link| link.kind);
-        seen.from_client != to_client
-            && matches!(
-                (kind, seen.side),
-                (Some(InterfaceKind::Veth), EntrySide::Egress)
-                    | (Some(InterfaceKind::Bridge), EntrySide::Ingress)
-            )
-    });
-    left.count() > 1
+    let mut bridges: SmallVec<[u32; 4]> = seen
+        .iter()
+        .filter(|seen| seen.from_client != to_client)
+        .filter_map(|seen| {
+            let link = directory.interface(seen.ifindex)?;
+            match (link.kind, seen.side) {
+                (InterfaceKind::Veth, EntrySide::Egress) => link.master,
+                (InterfaceKind::Bridge, EntrySide::Ingress) => Some(link.index),
+                _ => None,
+            }
+        })
+        .collect();
+    bridges.sort_unstable();
+    bridges.windows(2).any(|two| two[0] == two[1])
 }
 
 /// Addresses that never cross a router. Packets from one of them that came in nowhere were made on this host.

@@ -96,8 +96,18 @@ impl Totals {
 
 /// Where a flow stands: by value, then the older flow first.
 type Place = (i128, Reverse<FlowName>);
-/// Tells an event from an earlier one of the same flow.
-type Version = (u64, bool, WallTime);
+/// Tells an event from an earlier one of the same flow: by what it has counted, then by its phase, then by the time, which
+/// the wall clock makes later or earlier by a little each time it is looked at.
+type Version = (u64, u8, WallTime);
+
+/// Start, update, end.
+fn phase(kind: Kind) -> u8 {
+    match kind {
+        Kind::End => 2,
+        Kind::Update => 1,
+        _ => 0,
+    }
+}
 
 /// The largest flows so far, each by its last event.
 pub struct Top<E> {
@@ -126,7 +136,7 @@ impl<E: Event> Top<E> {
         if self.ranking.sort == Order::Drops && value == 0 {
             return;
         }
-        let version = (totals.packets, facts.kind == Kind::End, facts.time);
+        let version = (totals.packets, phase(facts.kind), facts.time);
         if self.known.get(&totals.flow).is_some_and(|(_, known)| *known > version) {
             return;
         }

@@ -82,6 +82,24 @@ fn top(sort: Order, count: usize, events: &[Flow]) -> Vec<u64> {
     top.events().map(|event| event.id).collect()
 }
 
+/// Start and update of a flow with one packet are of the same moment, by a wall clock that was looked at twice.
+#[test]
+fn a_later_phase_takes_the_place_of_an_earlier_one_whatever_the_clock_says() {
+    let at = |kind, time| Arc::new(Flow { time, ..Flow::new(1, kind, 1, 60) });
+    let (start, update, end) = (at(Kind::Start, 9), at(Kind::Update, 8), at(Kind::End, 7));
+    for order in [[&start, &update, &end], [&end, &update, &start], [&update, &end, &start]] {
+        let mut top = Top::new(Ranking { sort: Order::Packets, top: 1 });
+        for event in order {
+            top.offer(event);
+        }
+        assert_eq!(top.events().next().map(|event| event.kind), Some(Kind::End));
+    }
+    let mut top = Top::new(Ranking { sort: Order::Packets, top: 1 });
+    top.offer(&start);
+    top.offer(&update);
+    assert_eq!(top.events().next().map(|event| event.kind), Some(Kind::Update));
+}
+
 #[test]
 fn each_order_has_its_own_and_what_is_no_flow_has_no_place() {
     let mut events = [
