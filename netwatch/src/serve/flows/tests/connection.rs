@@ -107,7 +107,7 @@ async fn what_is_no_request_is_refused_with_the_reason() {
         let terms = vec![r#"{"is":{"protocol":6}}"#; count].join(",");
         format!("{{\"command\":\"flows\",\"filter\":[{terms}]}}\n")
     };
-    let nested = format!("{}{}", "{".repeat(300), "}".repeat(300));
+    let nested = format!("{}a{}", "{".repeat(300), "}".repeat(300));
     let nested = format!(r#"{{"command":"flows","filter":[{{"is":{{"to":"{nested}"}}}}]}}"#) + "\n";
     for (request, reason) in [
         (&b"\n"[..], "not understood"),
