@@ -12,7 +12,7 @@ use super::{
     fixture::{self, CLOCK, Line},
     fold_fixture,
 };
-use crate::model::{DropPlace, Name};
+use crate::model::{DropPlace, FlowDrop, Name, Undelivered};
 
 pub(super) fn formatter(format: Format) -> Formatter {
     Formatter::new(format, TimeZone::fixed(Offset::constant(1)))
@@ -138,6 +138,24 @@ fn a_field_of_a_hostile_line_is_what_netwatch_wrote() {
         assert_eq!(keys, expected, "{line}");
         assert_eq!(line.matches('=').count(), 4, "{line}");
     }
+}
+
+#[test]
+fn drops_of_a_kept_line_are_harmless_whatever_they_say() {
+    let Line::Flow(mut event) = fixture::example().remove(1) else { panic!("no flow") };
+    let place = || DropPlace::Interface("eth0".into());
+    let hostile = |packets| FlowDrop {
+        reason: "a\u{1b}[2J\nb c".into(),
+        ..fixture::dropped(place(), true, packets)
+    };
+    event.flow.drops = vec![hostile(u64::MAX), hostile(1)];
+    event.flow.undelivered =
+        Some(Undelivered { from_client: u64::MAX, from_server: 1, place: None });
+    let written = write(&formatter(Format::Text), &[Line::Flow(event)]);
+    let most = u64::MAX;
+    let expected =
+        format!(" dropped={most}/a\\u{{1b}}[2J\\nb\\u{{20}}c@eth0 undelivered={most} end=fin\n");
+    assert!(written.ends_with(&expected), "{written:?}");
 }
 
 #[test]

@@ -77,7 +77,7 @@ pub(super) fn troubles(line: &mut String, flow: &FlowRecord) {
         let _ = write!(line, " dropped={}", drops(&flow.drops));
     }
     if let Some(Undelivered { from_client, from_server, place }) = &flow.undelivered {
-        let _ = write!(line, " undelivered={}", from_client + from_server);
+        let _ = write!(line, " undelivered={}", from_client.saturating_add(*from_server));
         if let Some(place) = place {
             let _ = write!(line, "@{}", escape::value(place));
         }
@@ -161,14 +161,15 @@ fn tally(tally: Tally) -> String {
 fn drops(drops: &[FlowDrop]) -> String {
     let mut places = BTreeMap::<_, u64>::new();
     for known in drops {
-        *places.entry((&known.place, &known.reason)).or_default() += known.packets;
+        let packets = places.entry((&known.place, &known.reason)).or_default();
+        *packets = packets.saturating_add(known.packets);
     }
     let one = |((place, reason), packets): ((&DropPlace, &Arc<str>), u64)| {
         let place = match place {
             DropPlace::Interface(name) => escape::value(name),
             DropPlace::Inside(container) => format!("in:{}", escape::end(container)),
         };
-        format!("{packets}/{reason}@{place}")
+        format!("{packets}/{}@{place}", escape::value(reason))
     };
     places.into_iter().map(one).collect::<Vec<_>>().join(",")
 }

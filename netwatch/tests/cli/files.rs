@@ -78,6 +78,11 @@ fn filters_spans_and_rankings_are_those_of_an_agent() {
     assert_eq!(lines(&["--sort", "duration", "--top", "2", "--events", "end"]), [3, 2]);
     assert_eq!(lines(&["--sort", "drops"]), [3]);
     assert_eq!(lines(&["--sort", "time"]), [6, 5, 4, 3, 2, 1]);
+    // The first one has started and ended; only where the span ends before that has it no more than started.
+    let started = ["--top", "9", "--events", "start"];
+    assert_eq!(lines(&started), [5]);
+    let early = [&started[..], &["--until", "2026-03-01T18:04:05.2Z"]].concat();
+    assert_eq!(lines(&early), [0]);
 }
 
 #[test]

@@ -88,6 +88,7 @@ fn wrong_arguments_are_usage_errors() {
         (&["--watch"], "--watch: standard output is no terminal"),
         (&["--watch", "-f"], "--watch and --follow exclude each other"),
         (&["--socket", "none"], "--socket: 'none' is no socket"),
+        (&["--to", &("{".repeat(300) + "a" + &"}".repeat(300))], "has more than 16 opening braces"),
         (&["stray"], "unexpected argument 'stray'"),
     ] {
         let text = fail(netwatch(&["flows"]).args(arguments), 2);

@@ -280,6 +280,22 @@ mod tests {
     }
 
     #[test]
+    fn as_many_filters_as_an_agent_takes() {
+        let filters = |count| {
+            asked(
+                &["--socket", "/x"]
+                    .into_iter()
+                    .chain(std::iter::repeat_n("--port=1", count))
+                    .collect::<Vec<_>>(),
+            )
+        };
+        assert_eq!(filters(64).expect("valid").request.filter.0.len(), 64);
+        let failure = filters(65).map(|_| ()).expect_err("too many");
+        assert_eq!(failure.message(), "more than 64 filters");
+        assert_eq!(failure.code().code(), 2);
+    }
+
+    #[test]
     fn contradictions_say_what_to_do() {
         for (one, other, hint) in CONTRADICTIONS {
             let mut arguments = Vec::new();

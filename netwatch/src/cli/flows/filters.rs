@@ -116,6 +116,10 @@ pub(super) fn parse(matches: &ArgMatches) -> Result<Filter, Failure> {
         let is = parse(text).map_err(|wrong| refusal(&format!("--{name}"), text, wrong))?;
         terms.push(Term { is, not: std::mem::take(&mut not) });
     }
+    if terms.len() > Filter::MOST {
+        return Err(Failure::usage(format!("more than {} filters", Filter::MOST))
+            .hint("give one pattern for several names, such as '{web,db}' or 'web*'"));
+    }
     if not {
         return Err(Failure::usage("--not: no filter follows")
             .hint("it negates the filter behind it: --not --proto udp"));

@@ -8,7 +8,7 @@ mod place;
 mod size;
 mod socket;
 
-use globset::{GlobBuilder, GlobMatcher};
+use globset::GlobMatcher;
 
 pub(super) use address::{address, all_addresses};
 pub(super) use duration::{age, duration, show_duration};
@@ -16,6 +16,8 @@ pub(super) use exclusion::{network, port, protocol, show_port};
 pub(super) use place::{docker_host, flow_log, telemetry_path};
 pub(super) use size::{show_size, size};
 pub(super) use socket::{group, socket};
+
+use crate::model;
 
 /// The word for no limit.
 const NO_LIMIT: &str = "none";
@@ -89,10 +91,7 @@ fn pattern(text: &str, hint: &str) -> Result<GlobMatcher, Wrong> {
     if text.is_empty() {
         return Err(Wrong::new("is empty", hint));
     }
-    match GlobBuilder::new(text).build() {
-        Ok(glob) => Ok(glob.compile_matcher()),
-        Err(error) => Err(Wrong::new(format!("is not a valid pattern: {}", error.kind()), hint)),
-    }
+    model::glob(text).map_err(|what| Wrong::new(what, hint))
 }
 
 #[cfg(test)]
@@ -119,5 +118,7 @@ mod tests {
         for text in ["", "[", "{a", "a{b{c}"] {
             assert!(glob(text).is_err(), "{text:?}");
         }
+        let deep = "{".repeat(300) + "a" + &"}".repeat(300);
+        assert_eq!(name(&deep).expect_err("too deep").what, "has more than 16 opening braces");
     }
 }

@@ -3,13 +3,11 @@
 //! Criteria of the same kind are alternatives, those of different kinds have to hold all, and of those that are negated
 //! none may hold. What an event does not have (a `lost` line has no ends) does not fit any pattern.
 
-use std::mem::discriminant;
-
-use globset::{GlobBuilder, GlobMatcher};
+use globset::GlobMatcher;
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
-use crate::model::{Attachment, Container, Endpoint, Name, Protocol, WallTime};
+use crate::model::{self, Attachment, Container, Endpoint, Name, Protocol, WallTime};
 
 /// What an event is about.
 #[derive(Clone, Copy, Debug)]
@@ -126,10 +124,7 @@ impl TryFrom<String> for Pattern {
     type Error = String;
 
     fn try_from(text: String) -> Result<Self, String> {
-        match GlobBuilder::new(&text).build() {
-            Ok(glob) => Ok(Self(glob.compile_matcher())),
-            Err(error) => Err(format!("'{text}' is not a valid pattern: {}", error.kind())),
-        }
+        model::glob(&text).map(Self).map_err(|what| format!("'{text}' {what}"))
     }
 }
 
@@ -164,6 +159,21 @@ pub enum Criterion {
 }
 
 impl Criterion {
+    /// A bit for those of the same kind.
+    fn kind(&self) -> u16 {
+        1 << match self {
+            Self::Container(_) => 0,
+            Self::From(_) => 1,
+            Self::To(_) => 2,
+            Self::Network(_) => 3,
+            Self::Service(_) => 4,
+            Self::Protocol(_) => 5,
+            Self::Port(..) => 6,
+            Self::Ip(_) => 7,
+            Self::Events(_) => 8,
+        }
+    }
+
     fn holds(&self, facts: &Facts<'_>) -> bool {
         let either = |fits: &dyn Fn(&Endpoint) -> bool| {
             facts.ends.is_some_and(|(client, server)| fits(client) || fits(server))
@@ -220,17 +230,25 @@ pub struct Term {
 pub struct Filter(pub Vec<Term>);
 
 impl Filter {
+    /// As many terms as can be asked for: each flow that goes on is held against all of them.
+    pub const MOST: usize = 64;
+
     /// Whether an event is wanted.
     pub fn admits(&self, facts: &Facts<'_>) -> bool {
-        self.0.iter().all(|Term { is, not }| {
+        let (mut asked, mut held) = (0, 0);
+        for Term { is, not } in &self.0 {
+            let kind = is.kind();
             if *not {
-                return !is.holds(facts);
+                if is.holds(facts) {
+                    return false;
+                }
+                continue;
             }
-            let alternatives = self
-                .0
-                .iter()
-                .filter(|other| !other.not && discriminant(&other.is) == discriminant(is));
-            alternatives.into_iter().any(|other| other.is.holds(facts))
-        })
+            asked |= kind;
+            if held & kind == 0 && is.holds(facts) {
+                held |= kind;
+            }
+        }
+        asked == held
     }
 }

@@ -9,6 +9,7 @@ use std::{
 use tokio::{
     pin,
     sync::{Notify, futures::Notified},
+    task::yield_now,
 };
 
 use super::Event;
@@ -142,22 +143,26 @@ impl<E: Event> History<E> {
     }
 
     /// The number from which on there are so many wanted events before `end`, or the oldest number if there are fewer.
-    pub(super) fn begin_of_last(
+    pub(super) async fn begin_of_last(
         &self,
         count: usize,
         end: u64,
+        now: impl Fn() -> Instant,
         mut is_wanted: impl FnMut(&E) -> bool,
     ) -> u64 {
-        let mut end = end.min(self.end());
+        let last = end.min(self.end());
+        let mut end = last;
         let mut missing = count;
         while missing > 0 {
             let (begin, events) = {
-                let ring = self.ring();
+                let mut ring = self.ring();
+                // What is too old has not been missed by somebody who asks now.
+                ring.shrink(self.limits, now());
                 let begin = end.saturating_sub(PORTION as u64).max(ring.first());
                 (begin, ring.portion(begin, end))
             };
             if events.is_empty() {
-                break;
+                return begin.min(last);
             }
             for event in events.iter().rev() {
                 end -= 1;
@@ -167,6 +172,8 @@ impl<E: Event> History<E> {
                 }
             }
             end = begin;
+            // A long history must not keep a thread from the others.
+            yield_now().await;
         }
         end
     }

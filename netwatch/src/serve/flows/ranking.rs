@@ -22,13 +22,15 @@ pub(super) async fn rank<E: Event>(
 ) -> io::Result<()> {
     let history = &source.history;
     let mut past = Top::new(ranking);
-    let mut next = begin(history);
+    let mut read = None;
     loop {
         // Before the history: a flow that ends in between stands there, and that is its last word.
         let running = (source.running)(Arc::clone(request), ranking).await;
         let mut lines = Lines::new(&source.counts);
         let end = history.end();
         let is_last = history.is_closed();
+        // After the core has answered: what has gone until then has not been missed by a reader that has just come.
+        let mut next = read.unwrap_or_else(|| begin(history));
         while next < end {
             let portion = history.read(next, end, Instant::now());
             next = portion.next;
@@ -46,6 +48,7 @@ pub(super) async fn rank<E: Event>(
             // A long history must not keep a thread from the others.
             tokio::task::yield_now().await;
         }
+        read = Some(next);
         let mut now = past.clone();
         for event in &running {
             now.offer(event);

@@ -15,7 +15,7 @@ use tokio::{
 };
 
 use super::{
-    Event, History, Notice, Ranking, Request, Source, lines::Lines, ranking::rank,
+    Event, Filter, History, Notice, Ranking, Request, Source, lines::Lines, ranking::rank,
     server::REQUEST_TIMEOUT,
 };
 
@@ -66,6 +66,9 @@ async fn request(stream: &mut UnixStream) -> Result<Request, String> {
             Err(format!("top is not from 1 to {}", Ranking::MOST))
         }
         Some(_) if request.last.is_some() => Err("last and rank exclude each other".to_owned()),
+        _ if request.filter.0.len() > Filter::MOST => {
+            Err(format!("the filter has more than {} terms", Filter::MOST))
+        }
         _ => Ok(request),
     }
 }
@@ -85,7 +88,7 @@ async fn tell<E: Event>(
     // Without following, what comes after the request is another one's business.
     let end = if request.follow { u64::MAX } else { history.end() };
     let mut next = match request.last {
-        Some(count) => history.begin_of_last(count, end, is_wanted),
+        Some(count) => history.begin_of_last(count, end, Instant::now, is_wanted).await,
         None => begin(history),
     };
     let mut lines = Lines::new(&source.counts);

@@ -17,7 +17,7 @@ use tokio::{signal::ctrl_c, sync::oneshot, time::timeout};
 
 use self::{damage::Damage, lines::Lines};
 use super::{
-    super::{Failure, terminal},
+    super::{Exit, Failure, terminal},
     printer::{Printer, Stop},
 };
 use crate::{
@@ -57,8 +57,10 @@ pub(super) async fn show(files: Vec<PathBuf>, request: Request) -> Result<(), Fa
 type End = (Result<String, Stop>, Damage);
 
 fn finish(end: Result<End, oneshot::error::RecvError>, interrupted: bool) -> Result<(), Failure> {
-    // A thread that panicked has said so.
-    let Ok((result, damage)) = end else { return Ok(()) };
+    let Ok((result, damage)) = end else {
+        return Err(Failure::new(Exit::Failed, "reading ended before the end of the files")
+            .hint("this is a fault of netwatch: report it, with the lines above"));
+    };
     match result {
         Err(Stop::Closed) => return Ok(()),
         Err(Stop::Failed(failure)) => return Err(failure),
@@ -150,7 +152,14 @@ impl Reading {
 
     fn take(&mut self, event: Kept) -> Result<(), Stop> {
         let facts = event.facts();
-        if !self.request.wants(&facts) {
+        if !self.request.spans(&facts) {
+            return Ok(());
+        }
+        if !self.request.filter.admits(&facts) {
+            // What has become of the flow is not wanted.
+            if let Collected::Largest(top) = &mut self.collected {
+                top.remove(&event);
+            }
             return Ok(());
         }
         match &mut self.collected {
@@ -171,4 +180,17 @@ fn print(printer: &mut Printer, style: Style, event: &Kept) -> Result<(), Stop> 
     let mut line = Vec::new();
     event.write(style, &mut line)?;
     printer.line(&line)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_thread_that_panicked_is_a_failure() {
+        let (report, end) = oneshot::channel();
+        drop(report);
+        let failure = finish(end.blocking_recv(), false).expect_err("a failure");
+        assert_eq!(failure.code(), Exit::Failed);
+    }
 }

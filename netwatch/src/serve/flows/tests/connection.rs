@@ -103,6 +103,12 @@ async fn past_events_as_they_are_asked_for() {
 #[tokio::test]
 async fn what_is_no_request_is_refused_with_the_reason() {
     let served = Served::with_room_for(10);
+    let with_terms = |count| {
+        let terms = vec![r#"{"is":{"protocol":6}}"#; count].join(",");
+        format!("{{\"command\":\"flows\",\"filter\":[{terms}]}}\n")
+    };
+    let nested = format!("{}a{}", "{".repeat(300), "}".repeat(300));
+    let nested = format!(r#"{{"command":"flows","filter":[{{"is":{{"to":"{nested}"}}}}]}}"#) + "\n";
     for (request, reason) in [
         (&b"\n"[..], "not understood"),
         (b"", "not understood"),
@@ -113,6 +119,8 @@ async fn what_is_no_request_is_refused_with_the_reason() {
         (b"{\"command\":\"flows\",\"last\":-1}\n", "not understood"),
         (b"{\"command\":\"flows\",\"filter\":[{\"is\":{\"to\":\"[\"}}]}\n", "not a valid pattern"),
         (b"{\"command\":\"flows\",\"filter\":[{\"is\":{\"ip\":\"x\"}}]}\n", "not understood"),
+        (with_terms(65).as_bytes(), "the filter has more than 64 terms"),
+        (nested.as_bytes(), "has more than 16 opening braces"),
         (" ".repeat(16_385).as_bytes(), "longer than 16384 bytes"),
     ] {
         let answer = served.answer(request).await;
@@ -123,6 +131,7 @@ async fn what_is_no_request_is_refused_with_the_reason() {
     }
     let longest = format!("{:<16383}\n", r#"{"command":"flows"}"#);
     assert_eq!(numbers(&served.answer(longest.as_bytes()).await), [DONE]);
+    assert_eq!(numbers(&served.answer(with_terms(64).as_bytes()).await), [DONE]);
 }
 
 #[tokio::test]

@@ -112,6 +112,8 @@ fn kinds_are_alternatives_and_all_have_to_hold() {
     assert!(!admits(json!([fine, never])), "none of those that are negated may hold");
     assert!(admits(json!([fine, yes])));
     assert!(!admits(json!([fine, no])), "a negated one is no alternative");
+    assert!(admits(json!([yes, no, other_yes, other_no])), "one that holds is enough");
+    assert!(!admits(json!([yes, no, never])), "also behind others");
 }
 
 #[test]

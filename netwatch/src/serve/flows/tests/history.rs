@@ -1,7 +1,9 @@
 //! What is kept, and for how long.
 
 use std::{
+    pin::pin,
     sync::Arc,
+    task::{Context, Poll, Waker},
     time::{Duration, Instant},
 };
 
@@ -57,22 +59,74 @@ fn age_is_bounded() {
     assert_eq!(history.end(), 2);
 }
 
+/// Where the last ones begin, by a clock that stands.
+fn last(
+    history: &History,
+    count: usize,
+    end: u64,
+    now: Instant,
+    is_wanted: fn(&Number) -> bool,
+) -> u64 {
+    polled(history.begin_of_last(count, end, move || now, is_wanted)).0
+}
+
+/// What comes of it, and how often it had to be asked.
+fn polled<T>(future: impl Future<Output = T>) -> (T, usize) {
+    let mut future = pin!(future);
+    let mut context = Context::from_waker(Waker::noop());
+    let mut polls = 1;
+    loop {
+        match future.as_mut().poll(&mut context) {
+            Poll::Ready(value) => return (value, polls),
+            Poll::Pending => polls += 1,
+        }
+    }
+}
+
 #[test]
 fn the_last_ones_are_found_across_portions() {
     let history = room_for(5_000);
     publish(&history, 0..2_000);
-    let odd = |event: &Number| !event.0.is_multiple_of(2);
-    let last = |count, end| history.begin_of_last(count, end, odd);
-    assert_eq!(last(0, u64::MAX), 2_000);
-    assert_eq!(last(1, u64::MAX), 1_999);
-    assert_eq!(last(2, 1_999), 1_995);
-    assert_eq!(last(128, u64::MAX), 1_745);
-    assert_eq!(last(129, u64::MAX), 1_743);
-    assert_eq!(last(1_000, u64::MAX), 1);
-    assert_eq!(last(1_001, u64::MAX), 0, "fewer than wanted");
+    let now = Instant::now();
+    let odd = |count, end| last(&history, count, end, now, |event| !event.0.is_multiple_of(2));
+    assert_eq!(odd(0, u64::MAX), 2_000);
+    assert_eq!(odd(1, u64::MAX), 1_999);
+    assert_eq!(odd(2, 1_999), 1_995);
+    assert_eq!(odd(128, u64::MAX), 1_745);
+    assert_eq!(odd(129, u64::MAX), 1_743);
+    assert_eq!(odd(1_000, u64::MAX), 1);
+    assert_eq!(odd(1_001, u64::MAX), 0, "fewer than wanted");
     let gone = room_for(10);
     publish(&gone, 0..100);
-    assert_eq!(gone.begin_of_last(50, u64::MAX, |_| true), 90);
-    assert_eq!(gone.begin_of_last(50, 20, |_| true), 20, "all of them have gone");
-    assert_eq!(room_for(10).begin_of_last(50, u64::MAX, |_| true), 0);
+    assert_eq!(last(&gone, 50, u64::MAX, now, |_| true), 90);
+    assert_eq!(last(&gone, 50, 20, now, |_| true), 20, "all of them have gone");
+    assert_eq!(last(&room_for(10), 50, u64::MAX, now, |_| true), 0);
+}
+
+#[test]
+fn who_wants_the_last_ones_has_not_missed_those_that_are_too_old() {
+    let history = room_for(1_000);
+    let begin = Instant::now();
+    let later = begin + 2 * HOUR;
+    for (number, at) in [(0, begin), (1, begin), (2, later)] {
+        history.publish(Arc::new(Number(number)), at);
+    }
+    let later = later + HOUR / 2;
+    assert_eq!(last(&history, 9, u64::MAX, later, |_| true), 2);
+    let later = later + HOUR;
+    let next = last(&history, 9, u64::MAX, later, |_| true);
+    assert_eq!((next, history.read(next, u64::MAX, later).missed), (3, 0));
+}
+
+#[test]
+fn looking_for_the_last_ones_lets_others_go_on() {
+    let history = room_for(5_000);
+    publish(&history, 0..1_000);
+    let mut looked = 0;
+    let found = history.begin_of_last(9, u64::MAX, Instant::now, |_| {
+        looked += 1;
+        false
+    });
+    assert_eq!(polled(found), (0, 5), "a thousand are four portions");
+    assert_eq!(looked, 1_000);
 }

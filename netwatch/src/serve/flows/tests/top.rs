@@ -252,3 +252,28 @@ async fn pages_follow_what_becomes_of_the_flows() {
     asked.history.close();
     assert_eq!(asked.page().await, [r#"{"event":"done"}"#]);
 }
+
+#[tokio::test]
+async fn what_goes_while_the_core_answers_has_not_been_missed() {
+    let history = Arc::new(History::new(Limits { bytes: 1_000, age: Duration::from_hours(1) }));
+    let start = |id| Arc::new(Flow::new(id, Kind::Start, 1, id));
+    history.publish(start(1), Instant::now());
+    let busy = Arc::clone(&history);
+    let counts = Arc::new(Counts::default());
+    let source = Source {
+        history,
+        running: Arc::new(move |_, _| {
+            for id in 2..100 {
+                busy.publish(start(id), Instant::now());
+            }
+            Box::pin(async { Vec::new() })
+        }),
+        counts: Arc::clone(&counts),
+    };
+    let (mut ours, theirs) = UnixStream::pair().expect("a pair");
+    ours.write_all(b"{\"command\":\"flows\",\"rank\":{\"sort\":\"bytes\",\"top\":1}}\n")
+        .await
+        .expect("asked");
+    timeout(Duration::from_secs(30), reader::answer(theirs, &source)).await.expect("an end");
+    assert_eq!(counts.lines(), (1, 0));
+}
