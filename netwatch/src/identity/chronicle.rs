@@ -71,10 +71,12 @@ impl Chronicle {
         let running: HashSet<_> =
             containers.iter().map(|container| container.id.as_str()).collect();
         let is_missing = |(id, life): (&String, &Life)| {
-            (life.runs && !running.contains(id.as_str())).then(|| id.clone())
+            (!running.contains(id.as_str())).then(|| (life.runs, id.clone()))
         };
-        let vanished: Vec<_> = self.lives.iter().filter_map(is_missing).collect();
-        for id in vanished {
+        let mut vanished: Vec<_> = self.lives.iter().filter_map(is_missing).collect();
+        // Those that had ended first: of two under one name, the other one is the latest.
+        vanished.sort_unstable();
+        for (_, id) in vanished {
             self.died(&id, None, now);
             self.removed(&id);
         }

@@ -228,6 +228,43 @@ fn what_runs_already_is_silent_and_what_came_while_the_engine_was_away_is_not() 
 }
 
 #[test]
+fn what_ended_and_was_removed_while_the_engine_was_away_has_its_successor() {
+    let mut story = Story::new();
+    story.happened(&stub(&web()), What::Started, 1);
+    story.placed(&web(), 7, 1);
+    story.stopped(&web(), 7, 137, 2);
+    assert_eq!(story.list(&[], 3), [""; 0]);
+    assert!(story.chronicle.lives.is_empty());
+    let second = Container { id: "second".to_owned(), pid: Some(80), ..web() };
+    story.happened(&stub(&second), What::Started, 4);
+    let expected = "4s web recreated second/veth9/172.17.0.2<id-of-web/veth7/172.17.0.2";
+    assert_eq!(story.placed(&second, 9, 4), [expected]);
+    // One that is only stopped is the same one when it starts again.
+    stop(&mut story.directory, 9, "web", 5);
+    story.happened(&second, What::Died(Some(0)), 5);
+    story.list(&[], 6);
+    story.happened(&stub(&second), What::Started, 7);
+    let told = story.placed(&second, 11, 7);
+    assert!(told[0].starts_with("7s web restarted second/"), "{told:?}");
+}
+
+#[test]
+fn of_two_that_a_list_misses_under_one_name_the_one_that_ran_is_the_latest() {
+    let mut story = Story::new();
+    for (id, veth) in [("zz-first", 7), ("aa-second", 9)] {
+        let one = Container { id: id.to_owned(), ..web() };
+        story.happened(&stub(&one), What::Started, 1);
+        story.placed(&one, veth, 1);
+        if id == "zz-first" {
+            story.happened(&one, What::Died(Some(0)), 1);
+        }
+    }
+    story.list(&[], 2);
+    let gone = story.chronicle.gone.iter().map(|gone| gone.container.id.as_str());
+    assert_eq!(gone.collect::<Vec<_>>(), ["zz-first", "aa-second"]);
+}
+
+#[test]
 fn what_cannot_be_seen_is_told_once_with_the_reason() {
     let mut story = Story::new();
     let network = |name: &str, driver: &str| Network {

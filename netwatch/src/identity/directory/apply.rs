@@ -5,7 +5,9 @@ use std::{
     sync::Arc,
 };
 
-use super::{Departed, Directory, EngineState, GRACE, Gone, Index, Key, Link, Live, key};
+use super::{
+    Departed, Directory, EngineState, GRACE, Gone, Index, Key, Link, Live, MOST_LEARNED, key,
+};
 use crate::{
     identity::{EngineEvent, HostAddress, LinkEvent, Network},
     model::{Container, Instant, Interface, Mac, Source},
@@ -33,8 +35,14 @@ impl Directory {
         match event {
             EngineEvent::Up { .. } => self.engine = EngineState::Up,
             // What it said last stays good for as long as nobody contradicts: containers outlive their engine.
-            EngineEvent::Down { .. } => self.engine = EngineState::Down,
-            EngineEvent::Containers(containers) => self.set_containers(containers, now),
+            EngineEvent::Down { .. } => {
+                self.engine = EngineState::Down;
+                self.listed = false;
+            }
+            EngineEvent::Containers(containers) => {
+                self.set_containers(containers, now);
+                self.listed = true;
+            }
             EngineEvent::Networks(networks) => self.set_networks(networks.clone()),
             EngineEvent::Container(container) => self.set_container(container.clone(), None, now),
             EngineEvent::Happened(_) => {}
@@ -113,15 +121,25 @@ impl Directory {
 
     /// The forwarding tables of all bridges.
     pub fn set_forwarding(&mut self, entries: &[(u32, Mac)]) {
+        // What bridges forgot meanwhile was not told.
+        let index = &self.index;
+        self.ports.retain(|mac, _| index.claims(*mac));
         for (port, mac) in entries {
             self.learn(*port, *mac, true);
         }
     }
 
-    /// A bridge learned an address, or forgot it, which is no reason for us to do so.
+    /// A bridge learned an address, or forgot it, which is no reason for us to do so if it is a container's. Others are
+    /// bounded: a container can send from as many as it likes.
     pub fn learn(&mut self, port: u32, mac: Mac, present: bool) {
+        let claimed = self.index.claims(mac);
         if present {
-            self.ports.insert(mac, port);
+            let has_room = self.ports.len() < MOST_LEARNED || self.ports.contains_key(&mac);
+            if claimed || has_room {
+                self.ports.insert(mac, port);
+            }
+        } else if !claimed && self.ports.get(&mac) == Some(&port) {
+            self.ports.remove(&mac);
         }
     }
 

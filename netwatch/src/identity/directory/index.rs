@@ -37,6 +37,11 @@ impl Index {
         index
     }
 
+    /// Whether an Ethernet address is that of a container, one that has gone included.
+    pub(super) fn claims(&self, mac: Mac) -> bool {
+        self.live.macs.contains_key(&mac) || self.gone.macs.contains_key(&mac)
+    }
+
     fn claim_namespace(&mut self, live: &Live) {
         if let Some(namespace) = live.namespace {
             self.namespaces.entry(namespace).or_insert_with(|| Arc::clone(&live.container));

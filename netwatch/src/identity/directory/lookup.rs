@@ -102,10 +102,10 @@ impl Directory {
         }
     }
 
-    /// The container that a port at one of the host's addresses leads to, where that is certain: without its engine a
-    /// container may have gone, and another process may have its port.
+    /// The container that a port at one of the host's addresses leads to, where that is certain: while the engine is
+    /// away, a container may go, and another process may have its port.
     pub fn behind(&self, host: Socket, protocol: Protocol) -> Option<&Behind> {
-        self.index.published.find(host, protocol).filter(|_| self.engine == EngineState::Up)
+        self.index.published.find(host, protocol).filter(|_| self.listed)
     }
 
     /// The last resort where the kernel shows no namespace: an address that the engine gave, learned on this port.

@@ -28,6 +28,9 @@ use crate::model::{Container, Instant, Interface, Mac, Name, Source};
 /// How long what has gone is found still.
 pub const GRACE: Duration = Duration::from_mins(1);
 
+/// Ethernet addresses that are remembered with their port; containers' come on top.
+const MOST_LEARNED: usize = 65_536;
+
 /// Whether a container engine can be expected to name what is not known yet.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum EngineState {
@@ -111,12 +114,15 @@ pub struct Directory {
     departed: HashMap<u32, Departed>,
     host: HashSet<IpAddr>,
     host_addresses: Vec<HostAddress>,
-    /// Where each Ethernet address was last learned. Kept when the bridge forgets: it does so before the veth goes.
+    /// Where each Ethernet address was last learned. A container's is kept when the bridge forgets: it does so before the
+    /// veth goes.
     ports: HashMap<Mac, u32>,
     live: HashMap<Key, Live>,
     gone: Vec<Gone>,
     networks: Vec<Network>,
     engine: EngineState,
+    /// The engine has listed its containers since it came back.
+    listed: bool,
     index: Index,
     order: u64,
 }

@@ -94,13 +94,14 @@ pub(in crate::identity) fn host() -> Directory {
     directory
 }
 
-/// The same with an engine and its default network.
+/// The same with an engine, its default network and no container.
 pub(in crate::identity) fn docker_host() -> Directory {
     let mut directory = host();
     let up =
         EngineEvent::Up { version: String::new(), api: String::new(), endpoint: String::new() };
     directory.apply_engine(&up, at(0));
     directory.apply_engine(&EngineEvent::Networks(vec![bridge_network()]), at(0));
+    directory.apply_engine(&EngineEvent::Containers(Vec::new()), at(0));
     directory
 }
 

@@ -53,6 +53,42 @@ fn a_forwarding_entry_joins_where_no_namespace_is_shown() {
 }
 
 #[test]
+fn ethernet_addresses_that_are_no_containers_are_forgotten_and_bounded() {
+    let mut directory = docker_host();
+    start(&mut directory, 7, 0, container("web", 70, "172.17.0.2", 2), 1);
+    start(&mut directory, 9, 1, container("cli", 90, "172.17.0.3", 3), 1);
+    stop(&mut directory, 9, "cli", 1);
+    for last in [2, 3, 4, 5] {
+        directory.learn(7, mac(last), true);
+    }
+    directory.learn(8, mac(5), false);
+    for last in [2, 3, 4] {
+        directory.learn(7, mac(last), false);
+    }
+    let learned = |directory: &Directory| {
+        let known = (0..=9).filter(|last| directory.ports.contains_key(&mac(*last)));
+        known.collect::<Vec<u8>>()
+    };
+    assert_eq!(learned(&directory), [2, 3, 5], "containers', gone or not; and not at this port");
+    let random = |number: usize| {
+        let number = u32::try_from(number).unwrap().to_be_bytes();
+        Mac([6, 0, number[0], number[1], number[2], number[3]])
+    };
+    directory.ports.remove(&mac(2));
+    for number in 0..=MOST_LEARNED {
+        directory.learn(7, random(number), true);
+    }
+    assert_eq!(directory.ports.len(), MOST_LEARNED);
+    directory.learn(7, mac(2), true);
+    directory.learn(7, mac(6), true);
+    directory.learn(9, mac(5), true);
+    assert_eq!(learned(&directory), [2, 3, 5], "a container's has its place always");
+    assert_eq!(directory.ports[&mac(5)], 9, "and what is known may move");
+    directory.apply_link(&LinkEvent::Forwarding(vec![(7, mac(6))]), at(2));
+    assert_eq!((learned(&directory), directory.ports.len()), (vec![2, 3, 6], 3));
+}
+
+#[test]
 fn what_the_engine_may_name_is_pending_with_a_fallback() {
     let mut directory = docker_host();
     directory.set_interface(veth(7, 0), at(1));
@@ -247,6 +283,9 @@ fn a_published_port_leads_to_its_container_while_that_lives() {
     let up =
         EngineEvent::Up { version: String::new(), api: String::new(), endpoint: String::new() };
     cut_off.apply_engine(&up, at(3));
+    assert_eq!(behind(&cut_off, "172.17.0.1:32769", Protocol::TCP), None, "not listed yet");
+    let again = web(vec![published("0.0.0.0:32769", 80, Protocol::TCP)]);
+    cut_off.apply_engine(&EngineEvent::Containers(vec![again]), at(3));
     assert_eq!(behind(&cut_off, "172.17.0.1:32769", Protocol::TCP), web_80);
     stop(&mut cut_off, 7, "web", 4);
     assert_eq!(behind(&cut_off, "172.17.0.1:32769", Protocol::TCP), None);

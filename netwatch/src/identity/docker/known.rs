@@ -4,6 +4,9 @@
 //! inspection meanwhile. The network does answer: so a container is announced with name and addresses from there, before
 //! its first packet, and with its process afterwards. Stopped containers are remembered for the sake of their names.
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::{HashMap, HashSet};
 
 use bollard::models::{ContainerInspectResponse, EventMessage, NetworkInspect};
@@ -41,8 +44,8 @@ struct Entry {
 pub(super) struct Known {
     containers: HashMap<String, Entry>,
     networks: HashSet<String>,
-    /// Containers that events have spoken of while the first list was being made: the list knows them less well.
-    touched: Option<HashSet<String>>,
+    /// Containers that have stopped while the first list was being made: it may say that they run.
+    stopped_meanwhile: Option<HashSet<String>>,
     lives: u64,
     pub(super) out: Vec<EngineEvent>,
     pub(super) questions: Vec<Question>,
@@ -50,23 +53,39 @@ pub(super) struct Known {
 
 impl Known {
     pub(super) fn new() -> Self {
-        Self { touched: Some(HashSet::new()), ..Self::default() }
+        Self { stopped_meanwhile: Some(HashSet::new()), ..Self::default() }
     }
 
     /// The first list: containers and whether they run.
     pub(super) fn listed(&mut self, containers: Vec<(Container, bool)>, networks: Vec<Network>) {
         self.networks(networks);
-        let touched = self.touched.take().unwrap_or_default();
-        for (container, announced) in containers {
-            if !touched.contains(&container.id) {
-                self.lives += 1;
-                let entry = Entry { container, announced, life: self.lives };
-                self.containers.insert(entry.container.id.clone(), entry);
+        let stopped = self.stopped_meanwhile.take().unwrap_or_default();
+        for (container, runs) in containers {
+            if !stopped.contains(&container.id) {
+                self.list(container, runs);
             }
         }
         let running = self.containers.values().filter(|entry| entry.announced);
         let running = running.map(|entry| self.resolved(&entry.container)).collect();
         self.out.push(EngineEvent::Containers(running));
+    }
+
+    /// Takes in a container of the list. Events may have spoken of it while the list was being made, and what they led to
+    /// asking for is newer; an event by itself knows little.
+    fn list(&mut self, mut container: Container, runs: bool) {
+        let id = container.id.clone();
+        let entry = self.entry(&id, || convert::stub(&id, ""));
+        entry.announced |= runs;
+        if entry.container.pid.is_some() {
+            return;
+        }
+        if !entry.container.name.is_empty() {
+            container.name = std::mem::take(&mut entry.container.name);
+        }
+        if container.pid.is_none() && !entry.container.attachments.is_empty() {
+            container.attachments = std::mem::take(&mut entry.container.attachments);
+        }
+        entry.container = container;
     }
 
     pub(super) fn networks(&mut self, networks: Vec<Network>) {
@@ -80,7 +99,10 @@ impl Known {
         match happening::subject(event, &HashMap::new()) {
             Some(Subject::Container { id, action, attributes }) => {
                 if matches!(action, "create" | "start" | "rename" | "update") {
-                    let life = self.entry(id, || convert::from_event(id, attributes)).life;
+                    let entry = self.entry(id, || convert::from_event(id, attributes));
+                    // A list without one that has started would tell of its death.
+                    entry.announced |= action == "start";
+                    let life = entry.life;
                     self.questions.push(Question::Container { id: id.to_owned(), life });
                 }
                 if action == "rename"
@@ -105,16 +127,19 @@ impl Known {
                 }
             }
             Some(Subject::Place { network, container, action }) => {
-                let what = if action == "connect" {
+                let connects = action == "connect";
+                let what = if connects {
                     self.connected(network, container);
                     What::Connected(network.to_owned())
                 } else {
-                    self.disconnected(container);
                     What::Disconnected(network.to_owned())
                 };
                 if let Some(entry) = self.containers.get(container) {
                     let container = self.resolved(&entry.container);
                     self.happened(at, container, what);
+                }
+                if !connects {
+                    self.disconnected(network, container);
                 }
             }
             Some(Subject::Network) => self.questions.push(Question::Networks),
@@ -176,8 +201,9 @@ impl Known {
     }
 
     fn connected(&mut self, network: &str, container: &str) {
-        let running =
-            self.containers.get(container).is_some_and(|entry| entry.container.pid.is_some());
+        // One that the list does not know yet may run as well.
+        let may_run = self.stopped_meanwhile.is_some()
+            || self.containers.get(container).is_some_and(|entry| entry.container.pid.is_some());
         let life = self.entry(container, || convert::stub(container, "")).life;
         if !self.networks.contains(network) {
             self.questions.push(Question::Networks);
@@ -188,7 +214,7 @@ impl Known {
             container: id.clone(),
             life,
         });
-        if running {
+        if may_run {
             self.questions.push(Question::Container { id, life });
         }
     }
@@ -200,16 +226,30 @@ impl Known {
         self.announce_sharers(id);
     }
 
-    fn disconnected(&mut self, container: &str) {
-        let running = self.containers.get(container).filter(|entry| entry.announced);
-        if let Some(entry) = running {
-            let id = entry.container.id.clone();
-            self.questions.push(Question::Container { id, life: entry.life });
+    fn disconnected(&mut self, network: &str, id: &str) {
+        let Some(entry) = self.containers.get_mut(id).filter(|entry| entry.announced) else {
+            return;
+        };
+        if entry.container.pid.is_none() {
+            let places = &mut entry.container.attachments;
+            places.retain(|place| place.network_id != network && place.network != network);
+            if places.is_empty() {
+                // A start that has failed ends like this: nothing tells of its death.
+                self.stopped(id);
+            } else {
+                self.announce(id);
+            }
+        }
+        // It may run all the same.
+        if let Some(life) = self.containers.get(id).map(|entry| entry.life) {
+            self.questions.push(Question::Container { id: id.to_owned(), life });
         }
     }
 
     fn stopped(&mut self, id: &str) {
-        self.touch(id);
+        if let Some(stopped) = &mut self.stopped_meanwhile {
+            stopped.insert(id.to_owned());
+        }
         self.lives += 1;
         let Some(entry) = self.containers.get_mut(id) else { return };
         entry.life = self.lives;
@@ -221,18 +261,11 @@ impl Known {
     }
 
     fn entry(&mut self, id: &str, make: impl FnOnce() -> Container) -> &mut Entry {
-        self.touch(id);
         let lives = &mut self.lives;
         self.containers.entry(id.to_owned()).or_insert_with(|| {
             *lives += 1;
             Entry { container: make(), announced: false, life: *lives }
         })
-    }
-
-    fn touch(&mut self, id: &str) {
-        if let Some(touched) = &mut self.touched {
-            touched.insert(id.to_owned());
-        }
     }
 
     fn announce(&mut self, id: &str) {
