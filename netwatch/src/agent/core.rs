@@ -28,7 +28,7 @@ use crate::{
     dns,
     flow::{Edges, Limits, Tracker},
     identity::{Chronicle, Directory, Domains, EngineEvent, EngineState, LinkEvent},
-    model::{Clock, Snapshot, Tally},
+    model::{Clock, Instant, Snapshot, Tally},
     serve::{Readiness, flows::Counts},
 };
 
@@ -179,7 +179,7 @@ impl Core {
         self.settle_drops();
         self.tell_losses(now);
         let events = self.tell(now, Tracker::tick);
-        self.tell_lives();
+        self.tell_lives(now);
         self.flow_log.tick(self.clock);
         self.directory.expire(now);
         self.domains.expire(now);
@@ -196,6 +196,8 @@ impl Core {
         self.finish_messages();
         self.tell(monotonic_now(), Tracker::finish);
         self.tell_losses(monotonic_now());
+        // Nothing more comes that they could wait for.
+        self.tell_lives(Instant(u64::MAX));
         let Self { flow_log, datapath, clock, .. } = self;
         flow_log.close(clock).await;
         drop(datapath);

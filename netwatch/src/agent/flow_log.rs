@@ -15,7 +15,7 @@ use std::{
         Arc,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use tokio::{
@@ -40,6 +40,8 @@ use crate::{
 
 /// Lines that may wait to be written. More are counted as lost.
 const QUEUE: usize = 16_384;
+/// So long the end waits for what is still to be written: a pipe that nobody empties takes nothing for ever.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Something that makes a line.
 pub(super) enum Line {
@@ -65,6 +67,8 @@ type Running = (mpsc::Sender<Arc<Told>>, JoinHandle<()>);
 
 #[derive(Default)]
 struct Counts {
+    /// All that there were, to be written or lost.
+    made: AtomicU64,
     written: AtomicU64,
     lost: AtomicU64,
     rotations: AtomicU64,
@@ -86,10 +90,19 @@ impl Counts {
     /// Hands a line to the task, or counts it as lost if the task is too far behind. Samples never fill the queue to the
     /// end: there is always room for flows.
     fn hand_over(&self, lines: &mpsc::Sender<Arc<Told>>, told: Arc<Told>) {
+        self.made.fetch_add(1, Ordering::Relaxed);
         let kept_free = if matches!(told.line, Line::Sample(_)) { QUEUE / 2 } else { 0 };
         if lines.capacity() <= kept_free || lines.try_send(told).is_err() {
             self.lost.fetch_add(1, Ordering::Relaxed);
         }
+    }
+
+    /// Gives up on lines that are not written yet; answers with how many that were.
+    fn give_up(&self) -> u64 {
+        let done = self.written.load(Ordering::Relaxed) + self.lost.load(Ordering::Relaxed);
+        let unwritten = self.made.load(Ordering::Relaxed).saturating_sub(done);
+        self.lost.fetch_add(unwritten, Ordering::Relaxed);
+        unwritten
     }
 }
 
@@ -154,7 +167,7 @@ impl FlowLog {
     }
 
     pub(super) fn status(&self) -> FlowLogStatus {
-        let Counts { written, lost, rotations, failing } = &*self.counts;
+        let Counts { written, lost, rotations, failing, .. } = &*self.counts;
         FlowLogStatus {
             written: written.load(Ordering::Relaxed),
             lost: lost.load(Ordering::Relaxed),
@@ -163,7 +176,7 @@ impl FlowLog {
         }
     }
 
-    /// Ends the history, and waits until everything is written.
+    /// Ends the history, and waits until everything is written, but not for ever.
     pub(super) async fn close(mut self, clock: Clock) {
         if let Some(history) = &self.history {
             history.close();
@@ -171,8 +184,13 @@ impl FlowLog {
         if let Some((lines, task)) = self.writer {
             self.folding.finish(clock, &mut |told| self.counts.hand_over(&lines, told));
             drop(lines);
-            if let Err(error) = task.await {
-                warn!(%error, "the flow log's task");
+            match tokio::time::timeout(PATIENCE, task).await {
+                Ok(Ok(())) => {}
+                Ok(Err(error)) => warn!(%error, "the flow log's task"),
+                Err(_) => {
+                    let lines = self.counts.give_up();
+                    warn!(lines, "the flow log takes nothing: its last lines are not written");
+                }
             }
         }
     }

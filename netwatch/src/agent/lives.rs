@@ -6,7 +6,7 @@ use super::{core::Core, flow_log::Line};
 use crate::{
     datapath::monotonic_now,
     identity::{EngineEvent, EngineState, namespace_id_of_pid},
-    model::{Change, Interface, LifeEvent, Unseen},
+    model::{Change, Instant, Interface, LifeEvent, Unseen},
 };
 
 impl Core {
@@ -37,12 +37,12 @@ impl Core {
         if self.directory.engine() == EngineState::Down {
             debug!("names are interface names and addresses until the engine is back");
         }
-        self.tell_lives();
+        self.tell_lives(now);
     }
 
-    /// Tells what has happened to containers and is complete.
-    pub(super) fn tell_lives(&mut self) {
-        for event in self.chronicle.settle(&self.directory, monotonic_now()) {
+    /// Tells what has happened to containers and is complete, or has waited long enough.
+    pub(super) fn tell_lives(&mut self, now: Instant) {
+        for event in self.chronicle.settle(&self.directory, now) {
             if event.change == Change::OutOfSight {
                 log_out_of_sight(&event);
             }

@@ -107,7 +107,7 @@ fn sample_length(text: &str) -> Result<u16, Wrong> {
         .map(|number| u16::try_from(number).unwrap_or(SAMPLE_BYTES))
 }
 
-/// When flow log files give way. All together have to have room for one.
+/// When flow log files give way. All together have to have room for the one that is written to and the one before it.
 fn rotation(values: &Values<'_>) -> Result<Rotation, Failure> {
     let size = |key| values.required(key, |text| value::limit(text, value::size));
     let rotation = Rotation {
@@ -115,14 +115,21 @@ fn rotation(values: &Values<'_>) -> Result<Rotation, Failure> {
         max_age: values.required(Key::FlowLogMaxAge, |text| value::limit(text, value::age))?,
         max_total: size(Key::FlowLogMaxTotal)?,
     };
+    let [one_name, all_name] = [Key::FlowLogMaxSize, Key::FlowLogMaxTotal].map(Key::name);
     match rotation {
-        Rotation { max_size: Some(one), max_total: Some(all), .. } if all < one => {
-            let [one, all] = [one, all].map(value::show_size);
+        Rotation { max_size: None, max_total: Some(all), .. } if rotation.is_on() => {
+            let all = value::show_size(all);
             Err(Failure::usage(format!(
-                "--{}: {all} is less than the {one} that one file may have",
-                Key::FlowLogMaxTotal.name()
+                "--{one_name}: none lets one file be larger than the {all} of --{all_name}"
             ))
-            .hint(format!("give more, or a smaller --{}", Key::FlowLogMaxSize.name())))
+            .hint(format!("give at most half of that, or --{all_name} none")))
+        }
+        Rotation { max_size: Some(one), max_total: Some(all), .. } if all / 2 < one => {
+            let [one, all, least] = [one, all, one.saturating_mul(2)].map(value::show_size);
+            Err(Failure::usage(format!(
+                "--{all_name}: {all} is less than twice the {one} that one file may have"
+            ))
+            .hint(format!("give at least {least}, or a smaller --{one_name}")))
         }
         _ => Ok(rotation),
     }
@@ -294,16 +301,36 @@ mod tests {
     }
 
     #[test]
-    fn all_flow_log_files_have_room_for_one() {
+    fn all_flow_log_files_have_room_for_two() {
         let message = |text| {
             with(Key::FlowLogMaxTotal, &[text]).map(|_| ()).map_err(|f| f.message().to_owned())
         };
-        for text in ["100MB", "101MB", "none"] {
+        for text in ["200MB", "201MB", "none"] {
             assert_eq!(message(text), Ok(()));
         }
         assert_eq!(
-            message("99MB"),
-            Err("--flow-log-max-total: 99MB is less than the 100MB that one file may have"
+            message("199MB"),
+            Err("--flow-log-max-total: 199MB is less than twice the 100MB that one file may have"
+                .to_owned())
+        );
+        // With none of a size there has to be none of the total, unless nothing is rotated.
+        let unsized_with = |age: &str, total: &str| {
+            let mut raw = Raw::default();
+            for (key, text) in [
+                (Key::FlowLogMaxSize, "none"),
+                (Key::FlowLogMaxAge, age),
+                (Key::FlowLogMaxTotal, total),
+            ] {
+                raw.set(key, vec![text.to_owned()], Origin::Flag(key.name()));
+            }
+            check(&raw.over(Raw::defaults())).map(|_| ()).map_err(|f| f.message().to_owned())
+        };
+        assert_eq!(unsized_with("none", "1GB"), Ok(()));
+        assert_eq!(unsized_with("24h", "none"), Ok(()));
+        assert_eq!(
+            unsized_with("24h", "1GB"),
+            Err("--flow-log-max-size: none lets one file be larger than the 1GB of \
+                 --flow-log-max-total"
                 .to_owned())
         );
         let rotation = check(&Raw::defaults()).expect("defaults").config.rotation;

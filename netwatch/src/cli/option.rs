@@ -234,7 +234,8 @@ pub(super) const OPTIONS: &[Spec] = &[
         list: ONE,
         help: "Remove the oldest compressed files so that all together are never larger than this",
         more: "The file that is written to counts with its --flow-log-max-size, each other with whole blocks of 4 KiB. While one is being compressed, what is made of it \
-               comes on top. none: keep them all.",
+               comes on top. \
+               At least twice --flow-log-max-size, which must not be none beside a --flow-log-max-age then. none: keep them all.",
     },
     Spec {
         key: Key::FlowLogSamples,

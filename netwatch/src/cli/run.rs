@@ -1,11 +1,14 @@
 //! `netwatch run`: merges the sources, checks, and starts the agent or prints what it would start with.
 
-use std::path::PathBuf;
+use std::{path::PathBuf, time::Duration};
 
 use clap::ArgMatches;
 
 use super::{Exit, Failure, check, command, effective, environment, file, raw::Raw, terminal};
 use crate::agent::{self, AgentError, config::Config};
+
+/// So long what still runs when the agent has ended may take: a write that is stuck would never end.
+const PATIENCE: Duration = Duration::from_secs(1);
 
 /// Runs the subcommand.
 pub(super) fn run(matches: &ArgMatches) -> Result<(), Failure> {
@@ -45,7 +48,9 @@ pub(super) fn surroundings(config: Option<&String>) -> Result<Raw, Failure> {
 fn run_agent(config: Config) -> Result<(), Failure> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     let runtime = runtime.map_err(|error| Failure::caused(Exit::Failed, &error))?;
-    runtime.block_on(agent::run(config)).map_err(|error| failure(&error))
+    let result = runtime.block_on(agent::run(config));
+    runtime.shutdown_timeout(PATIENCE);
+    result.map_err(|error| failure(&error))
 }
 
 /// What ended the agent, with the exit code and the remedy.

@@ -16,7 +16,7 @@ use tracing::{info, warn};
 use super::{
     super::config::Rotation,
     folder::{Folder, inherit},
-    output::{Unwritten, open, whole_lines, write_some},
+    output::{Unwritten, create, open, whole_lines, write_some},
     plan::{self, Form},
     tidying::Tidying,
 };
@@ -54,6 +54,20 @@ struct Current {
 impl Current {
     fn open(path: &Path) -> io::Result<Self> {
         Self::of(path, open(path)?)
+    }
+
+    /// The one after `before`, which was at `file`, where `path` leads to. What somebody else has put there meanwhile, a link
+    /// too, is not ours to give away: only its name is followed then, as ever.
+    fn next(path: &Path, file: &Path, before: &File) -> io::Result<Self> {
+        match create(file) {
+            Ok(made) => {
+                // Only its owner is told otherwise by those who set the old one's.
+                let _ = inherit(before, &made);
+                Self::of(file, made)
+            }
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Self::open(path),
+            Err(error) => Err(error),
+        }
     }
 
     /// Alone: two that rotate the same file would take it from each other.
@@ -128,7 +142,9 @@ impl LogFile {
                 self.stray = false;
             }
             // It is still the same one, and locked by ourselves.
-            Err(_) if self.current.as_ref().is_some_and(|it| it.is_at(&self.path)) => {}
+            Err(_) if self.current.as_ref().is_some_and(|it| it.is_at(&self.path)) => {
+                self.stray = false;
+            }
             Err(error) => {
                 if !self.stray {
                     warn!(%error, file = %self.path.display(), "the flow log cannot be opened again");
@@ -142,12 +158,14 @@ impl LogFile {
     fn follow(&mut self) -> io::Result<()> {
         let Some(current) = &self.current else {
             self.current = Some(Current::open(&self.path)?);
+            self.stray = false;
             return Ok(());
         };
         let removed = current.file.metadata()?.nlink() == 0;
         if removed {
             self.current = None;
             self.current = Some(Current::open(&self.path)?);
+            self.stray = false;
             info!(file = %self.path.display(), "the flow log was removed: a new one is begun");
         } else if Instant::now() >= self.next_look {
             self.next_look = Instant::now() + LOOK;
@@ -193,17 +211,19 @@ impl LogFile {
         let file = current.folder.file();
         if !current.is_at(&file) {
             self.reopen();
-            return Ok(());
+            return if self.stray {
+                Err(io::Error::other("it is not at its name"))
+            } else {
+                Ok(())
+            };
         }
         let found = current.folder.list()?.into_iter().map(|file| file.stamp);
         let stamp = plan::next_stamp(Timestamp::now(), found.chain(self.last));
         // Later than all names that there are, so nothing is in its way.
         let rotated = current.folder.path(stamp, Form::Plain);
         fs::rename(&file, &rotated)?;
-        match Current::open(&self.path) {
+        match Current::next(&self.path, &file, &current.file) {
             Ok(next) => {
-                // Only its owner is told otherwise by those who set the old one's.
-                let _ = inherit(&current.file, &next.file);
                 let folder = current.folder.clone();
                 self.current = Some(next);
                 self.rotations += 1;
@@ -253,5 +273,32 @@ fn mend(path: &Path, file: &File, size: u64) -> io::Result<()> {
             info!(file = %path.display(), bytes = bytes.len() - whole, "cut off a line that was written in part");
             file.set_len(begin + whole as u64)
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::{PermissionsExt as _, symlink};
+
+    use tempfile::TempDir;
+
+    use super::*;
+
+    #[test]
+    fn what_was_put_at_the_name_meanwhile_keeps_its_mode() {
+        let folder = TempDir::new().unwrap();
+        let [log, before, theirs] =
+            ["log", "before", "theirs"].map(|name| folder.path().join(name));
+        let mode = |path: &Path| fs::metadata(path).unwrap().mode() & 0o7777;
+        let before = File::create(before).unwrap();
+        before.set_permissions(fs::Permissions::from_mode(0o666)).unwrap();
+        assert!(Current::next(&log, &log, &before).is_ok());
+        assert_eq!(mode(&log), 0o666);
+        fs::remove_file(&log).unwrap();
+        fs::write(&theirs, "").unwrap();
+        fs::set_permissions(&theirs, fs::Permissions::from_mode(0o600)).unwrap();
+        symlink(&theirs, &log).unwrap();
+        assert!(Current::next(&log, &log, &before).is_ok());
+        assert_eq!(mode(&theirs), 0o600);
     }
 }

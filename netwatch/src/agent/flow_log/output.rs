@@ -35,7 +35,7 @@ impl Output {
     /// Standard output, without a buffer of its own.
     pub(super) fn stdout() -> io::Result<Self> {
         let descriptor = io::stdout().as_fd().try_clone_to_owned()?;
-        Ok(Self::Stream(Stream { file: descriptor.into(), rest: Vec::new() }))
+        Ok(Self::stream(descriptor.into()))
     }
 
     /// A file. A device or a pipe has no size, and is written to as it is.
@@ -44,8 +44,12 @@ impl Output {
         if file.metadata()?.is_file() {
             Ok(Self::File(Box::new(LogFile::new(path, file, rotation)?)))
         } else {
-            Ok(Self::Stream(Stream { file, rest: Vec::new() }))
+            Ok(Self::stream(file))
         }
+    }
+
+    pub(super) fn stream(file: File) -> Self {
+        Self::Stream(Stream { file, rest: Vec::new() })
     }
 
     /// Writes whole lines.
@@ -99,6 +103,11 @@ impl Stream {
 /// Opens for appending, and makes what is not there.
 pub(super) fn open(path: &Path) -> io::Result<File> {
     OpenOptions::new().append(true).create(true).mode(MODE).open(path)
+}
+
+/// Makes a file where nothing is, not even a link.
+pub(super) fn create(path: &Path) -> io::Result<File> {
+    OpenOptions::new().append(true).create_new(true).mode(MODE).open(path)
 }
 
 /// Writes until it fails. How many bytes, and why no more.

@@ -77,7 +77,8 @@ pub(super) fn next_stamp(now: Timestamp, found: impl IntoIterator<Item = Timesta
     found.into_iter().map(behind).max().map_or(now, |least| least.max(now))
 }
 
-/// What is to be done first, if anything: the total comes before compression, for which there may be no room otherwise.
+/// What is to be done first, if anything: the total comes before compression, for which there may be no room otherwise. Only
+/// the newest plain file is compressed before it counts: what has just been written is not to be lost for its first size.
 /// `skip`: those that could not be compressed.
 pub(super) fn next_step(
     rotation: Rotation,
@@ -90,6 +91,11 @@ pub(super) fn next_step(
     let total: u64 = finished().map(|file| file.size).sum();
     if room.is_some_and(|room| total > room) {
         let oldest = finished().min_by_key(|file| (file.stamp, file.form))?;
+        let newest_plain =
+            finished().filter(|file| file.form == Form::Plain).max_by_key(|f| f.stamp);
+        if newest_plain == Some(oldest) && !skip.contains(&oldest.stamp) {
+            return Some(Step::Compress(oldest.stamp));
+        }
         return Some(Step::Remove(oldest.stamp, oldest.form));
     }
     let plain: BTreeSet<Timestamp> =
@@ -189,6 +195,11 @@ mod tests {
             Some(Step::Remove(at(1), Unfinished))
         );
         let skip = BTreeSet::from([at(1)]);
+        let large = [file(1, Plain, 151), file(2, Compressed, 9)];
+        assert_eq!(step(&large), Some(Step::Compress(at(1))), "the newest plain one");
+        assert_eq!(next_step(LIMITS, &large, &skip), Some(Step::Remove(at(1), Plain)));
+        let older = [file(1, Plain, 9), file(2, Plain, 151)];
+        assert_eq!(step(&older), Some(Step::Remove(at(1), Plain)));
         let both = [file(1, Plain, 9), file(2, Plain, 9)];
         assert_eq!(next_step(LIMITS, &both, &skip), Some(Step::Compress(at(2))));
         assert_eq!(next_step(LIMITS, &both[..1], &skip), None);
@@ -208,9 +219,10 @@ mod tests {
             prop_assert!(names.is_sorted());
         }
 
-        /// Whatever is found: the steps end, the total holds then, nothing plain is left, and the newest stay.
+        /// Whatever is found: the steps end, the total holds then, nothing plain is left, the newest stay, and the newest
+        /// plain one is compressed whatever becomes of it.
         #[test]
-        fn steps_end_within_the_total(files in vec((0..9_i64, form(), 0..120_u64), 0..20)) {
+        fn steps_end_within_the_total(files in vec((0..9_i64, form(), 0..200_u64), 0..20)) {
             let mut found: Vec<Rotated> = Vec::new();
             for (stamp, form, size) in files {
                 if !found.iter().any(|f| f.stamp == at(stamp) && f.form == form) {
@@ -224,6 +236,8 @@ mod tests {
                 prop_assert!(steps < 100);
                 match step {
                     Step::Remove(stamp, form) => {
+                        let plain = found.iter().filter(|f| f.form == Form::Plain).map(|f| f.stamp);
+                        prop_assert!(form != Form::Plain || plain.max() != Some(stamp));
                         found.retain(|f| (f.stamp, f.form) != (stamp, form));
                         if form != Form::Unfinished {
                             removed.push(stamp);

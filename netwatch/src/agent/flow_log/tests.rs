@@ -6,7 +6,10 @@ use std::{
     io::{Read as _, Write as _},
     os::unix::fs::{MetadataExt as _, PermissionsExt as _},
     path::{Path, PathBuf},
-    sync::atomic::AtomicBool,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     time::{Duration, Instant},
 };
 
@@ -21,11 +24,13 @@ use rustix::{
 use tempfile::TempDir;
 
 use super::{
-    super::config::Rotation,
+    super::{config::Rotation, folding::Folding},
+    Counts, FlowLog, Line, QUEUE,
     folder::Folder,
     output::{Output, Unwritten},
     plan::{self, Form},
 };
+use crate::model::{Clock, Gap};
 
 const NONE: Rotation = Rotation { max_size: None, max_age: None, max_total: None };
 const SMALL: Rotation = Rotation { max_size: Some(2_000), max_age: None, max_total: None };
@@ -400,4 +405,61 @@ fn what_cannot_be_rotated_grows_up_to_the_total() {
         assert_eq!(fs::read_to_string(&log).unwrap().lines().count(), written);
         unmount(&log, UnmountFlags::empty()).unwrap();
     });
+}
+
+#[test]
+fn what_is_renamed_and_cannot_be_opened_again_grows_up_to_the_total() {
+    let folder = TempDir::new().unwrap();
+    let log = folder.path().join("flows.log");
+    let rotation = Rotation { max_total: Some(4_000), ..SMALL };
+    let mut output = Output::open(&log, rotation).unwrap();
+    let moved = folder.path().join("moved");
+    fs::rename(&log, &moved).unwrap();
+    fs::create_dir(&log).unwrap();
+    let most = 4_000 / line(0).len();
+    for number in 0..most {
+        output.write(line(number).as_bytes()).unwrap();
+    }
+    let refused = output.write(line(most).as_bytes()).unwrap_err();
+    assert_eq!(
+        refused.error.to_string(),
+        "it cannot be rotated, and is as large as all of them may be"
+    );
+    assert_eq!(fs::read_to_string(&moved).unwrap().lines().count(), most);
+    // Whoever makes room for it has it back.
+    fs::remove_dir(&log).unwrap();
+    output.hang_up();
+    output.write(line(most).as_bytes()).unwrap();
+    assert_eq!(fs::read_to_string(&log).unwrap(), line(most));
+}
+
+#[test]
+fn closing_does_not_wait_for_ever() {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let (release, stuck) = std::sync::mpsc::channel::<()>();
+    let counts = Arc::new(Counts::default());
+    let (lines, queue) = tokio::sync::mpsc::channel(QUEUE);
+    let log = FlowLog {
+        history: None,
+        folding: Folding::new(None),
+        writer: Some((
+            lines,
+            runtime.spawn_blocking(move || {
+                let _queue = queue;
+                let _ = stuck.recv();
+            }),
+        )),
+        counts: Arc::clone(&counts),
+    };
+    let gap = || Line::Gap(Gap { time: crate::model::Instant(0), lines: 1 });
+    let closed = runtime.block_on(async move {
+        let mut log = log;
+        for _ in 0..3 {
+            log.write(gap(), Clock::default());
+        }
+        tokio::time::timeout(Duration::from_secs(20), log.close(Clock::default())).await
+    });
+    assert!(closed.is_ok());
+    assert_eq!(counts.lost.load(Ordering::Relaxed), 3);
+    drop(release);
 }

@@ -96,7 +96,7 @@ impl Writer {
             if hang_up.has_changed().unwrap_or(false) {
                 hang_up.mark_unchanged();
                 self.output.hang_up();
-                self.retry = None;
+                self.retry_now();
             }
             if let Err(unread) = added {
                 break Err(unread);
@@ -119,8 +119,13 @@ impl Writer {
 
     /// The last try, whenever the one before was.
     fn finish(&mut self) -> Result<(), Unread> {
-        self.retry = None;
+        self.retry_now();
         self.flush()
+    }
+
+    /// Not forgotten: after what failed, the output may have to write the rest of a line.
+    fn retry_now(&mut self) {
+        self.retry = self.retry.map(|_| Instant::now());
     }
 
     fn flush(&mut self) -> Result<(), Unread> {
@@ -139,7 +144,7 @@ impl Writer {
     fn write(&mut self, lines: &mut Vec<u8>) -> Result<(), Unread> {
         let lost = self.counts.lost.load(Ordering::Relaxed);
         let gap = self.gap(lost - self.told);
-        if gap.is_empty() && lines.is_empty() {
+        if gap.is_empty() && lines.is_empty() && self.retry.is_none() {
             return Ok(());
         }
         lines.splice(0..0, gap.iter().copied());
@@ -290,6 +295,42 @@ mod tests {
         writer.retry = Some(Instant::now() + Duration::from_hours(1));
         assert!(writer.finish().is_ok());
         assert_eq!(lines(&log), [of("gap", json!(5))]);
+    }
+
+    #[test]
+    fn a_line_that_was_begun_is_completed_without_another() {
+        use std::{
+            io::Read as _,
+            os::{fd::OwnedFd, unix::net::UnixStream},
+        };
+        let finish: fn(&mut Writer) -> Result<(), Unread> = Writer::finish;
+        let retry: fn(&mut Writer) -> Result<(), Unread> = |writer| {
+            writer.retry_now();
+            writer.flush()
+        };
+        for complete in [finish, retry] {
+            let (mut reader, sender) = UnixStream::pair().unwrap();
+            sender.set_nonblocking(true).unwrap();
+            let same = sender.try_clone().unwrap();
+            let output = Output::stream(fs::File::from(OwnedFd::from(sender)));
+            let formatter = Formatter::new(Format::Json, TimeZone::UTC);
+            let stop = Arc::new(watch::channel(false).0);
+            let mut writer = Writer::new(output, formatter, Arc::default(), stop);
+            let line = [vec![b'x'; 4 << 20], b"\n".to_vec()].concat();
+            writer.batch.clone_from(&line);
+            assert!(writer.flush().is_ok());
+            assert!(writer.retry.is_some(), "no socket takes so much");
+            same.set_nonblocking(false).unwrap();
+            drop(same);
+            let reading = std::thread::spawn(move || {
+                let mut received = Vec::new();
+                reader.read_to_end(&mut received).map(|_| received)
+            });
+            assert!(complete(&mut writer).is_ok());
+            assert!(writer.retry.is_none());
+            drop(writer);
+            assert!(reading.join().unwrap().unwrap() == line, "not the line");
+        }
     }
 
     #[test]
