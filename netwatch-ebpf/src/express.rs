@@ -2,7 +2,7 @@
 //!
 //! One straight piece of code for each of TCP and UDP, IPv4 and IPv6, that calls nothing. It looks whether all is as usual,
 //! and only then counts; where anything is not, it has changed nothing, and the packet takes the way of all others
-//! (`account.rs`), which gives the same answer.
+//! (`account.rs`), which gives the same answer: `netwatch/tests/kernel/express.rs` runs the same packets by both.
 
 use aya_ebpf::programs::TcContext;
 use netwatch_common::{

@@ -13,6 +13,8 @@ mod support;
 mod dns;
 #[path = "kernel/entry.rs"]
 mod entry;
+#[path = "kernel/express.rs"]
+mod express;
 #[path = "kernel/filter.rs"]
 mod filter;
 #[path = "kernel/sample.rs"]

@@ -1,6 +1,6 @@
 //! The packets that nearly all are, read at constant offsets: Ethernet II, IPv4 without options or IPv6 without extension
-//! headers, whole, and any transport that ends there: no tunnel, no quotation. What the kernel programs try first, because
-//! it costs the least. In two halves, so that what follows can be compiled for each protocol by itself.
+//! headers, whole, and any transport that ends there: no tunnel, no quotation. What the kernel programs try where the express way
+//! ([`super::plain`]) says no. In two halves, so that what follows can be compiled for each protocol by itself.
 
 use super::{Header, Packet, Reader, ethernet, ipv4, ipv6, transport};
 

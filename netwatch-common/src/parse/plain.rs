@@ -45,7 +45,10 @@ pub trait Visitor {
 }
 
 /// A plain packet: its headers, and how many bytes are behind them.
-struct Plain<H, const V4: bool, const TCP: bool>(H, u32);
+struct Plain<H, const V4: bool, const TCP: bool> {
+    header: H,
+    payload_len: u32,
+}
 
 const IPV4_TRANSPORT: u32 = ethernet::HEADER + 20;
 const IPV6_TRANSPORT: u32 = ethernet::HEADER + 40;
@@ -91,7 +94,7 @@ impl<H: Header, const V4: bool, const TCP: bool> Plain<H, V4, TCP> {
         } else if header.u8(14) >> 4 != 6 {
             return None;
         }
-        let mut packet = Self(header, 0);
+        let mut packet = Self { header, payload_len: 0 };
         if TCP {
             if header.u8(Self::PORTS + 12) < 5 << 4 {
                 return None;
@@ -105,7 +108,7 @@ impl<H: Header, const V4: bool, const TCP: bool> Plain<H, V4, TCP> {
         } else {
             IPV6_TRANSPORT + u32::from(header.u16(18))
         };
-        packet.1 = end.checked_sub(packet.header_len())?;
+        packet.payload_len = end.checked_sub(packet.header_len())?;
         Some(packet)
     }
 }
@@ -116,34 +119,34 @@ impl<H: Header, const V4: bool, const TCP: bool> Headers for Plain<H, V4, TCP> {
     #[inline(always)]
     fn source(&self) -> Address {
         if V4 {
-            Address::from_v4_word(self.0.word(26))
+            Address::from_v4_word(self.header.word(26))
         } else {
-            Address([self.0.double(22), self.0.double(30)])
+            Address([self.header.double(22), self.header.double(30)])
         }
     }
 
     #[inline(always)]
     fn destination(&self) -> Address {
         if V4 {
-            Address::from_v4_word(self.0.word(30))
+            Address::from_v4_word(self.header.word(30))
         } else {
-            Address([self.0.double(38), self.0.double(46)])
+            Address([self.header.double(38), self.header.double(46)])
         }
     }
 
     #[inline(always)]
     fn source_port(&self) -> u16 {
-        self.0.u16(Self::PORTS)
+        self.header.u16(Self::PORTS)
     }
 
     #[inline(always)]
     fn destination_port(&self) -> u16 {
-        self.0.u16(Self::PORTS + 2)
+        self.header.u16(Self::PORTS + 2)
     }
 
     #[inline(always)]
     fn ports(&self) -> u32 {
-        self.0.word(Self::PORTS)
+        self.header.word(Self::PORTS)
     }
 
     #[inline(always)]
@@ -163,44 +166,44 @@ impl<H: Header, const V4: bool, const TCP: bool> Headers for Plain<H, V4, TCP> {
 
     #[inline(always)]
     fn ttl(&self) -> u8 {
-        self.0.u8(if V4 { 22 } else { 21 })
+        self.header.u8(if V4 { 22 } else { 21 })
     }
 
     #[inline(always)]
     fn traffic_class(&self) -> u8 {
-        if V4 { self.0.u8(15) } else { self.0.u8(14) << 4 | self.0.u8(15) >> 4 }
+        if V4 { self.header.u8(15) } else { self.header.u8(14) << 4 | self.header.u8(15) >> 4 }
     }
 
     #[inline(always)]
     fn tcp_flags(&self) -> u8 {
-        if TCP { self.0.u8(Self::PORTS + 13) } else { 0 }
+        if TCP { self.header.u8(Self::PORTS + 13) } else { 0 }
     }
 
     #[inline(always)]
     fn tcp_window(&self) -> u16 {
-        if TCP { self.0.u16(Self::PORTS + 14) } else { 0 }
+        if TCP { self.header.u16(Self::PORTS + 14) } else { 0 }
     }
 
     #[inline(always)]
     fn tcp_sequence(&self) -> u32 {
-        if TCP { self.0.word(Self::PORTS + 4) } else { 0 }
+        if TCP { self.header.word(Self::PORTS + 4) } else { 0 }
     }
 
     #[inline(always)]
     fn header_len(&self) -> u32 {
         let transport =
-            if TCP { u32::from(self.0.u8(Self::PORTS + 12) >> 4) * 4 } else { UDP_HEADER };
+            if TCP { u32::from(self.header.u8(Self::PORTS + 12) >> 4) * 4 } else { UDP_HEADER };
         Self::TRANSPORT + transport
     }
 
     #[inline(always)]
     fn end(&self) -> u32 {
-        self.header_len() + self.1
+        self.header_len() + self.payload_len
     }
 
     #[inline(always)]
     fn payload_len(&self) -> u32 {
-        self.1
+        self.payload_len
     }
 }
 

@@ -57,6 +57,27 @@ fn a_handshake_is_timed_at_each_of_its_steps() {
     });
 }
 
+/// Also where the one before was long on the express way, which takes no packet of a connection that has ended.
+#[test]
+#[ignore = "needs root: cargo xtask test"]
+fn what_comes_long_after_the_end_is_another_connection() {
+    with_datapath(options(), |datapath| {
+        run(datapath, INGRESS, &segment(true, 100, SYN, 0), 1, None);
+        run(datapath, EGRESS, &segment(false, 500, SYN | ACK, 0), 1, None);
+        run(datapath, INGRESS, &segment(true, 101, ACK, 0), 3, None);
+        run(datapath, EGRESS, &segment(false, 501, FIN | ACK, 0), 1, None);
+        run(datapath, INGRESS, &segment(true, 101, ACK, 0), 1, None);
+        let first = only(datapath);
+        assert_eq!((first.fresh, first.ingress.new.packets), (true, 5));
+        std::thread::sleep(Duration::from_millis(2_100));
+        datapath.refresh_clock();
+        run(datapath, INGRESS, &segment(true, 101, ACK, 0), 1, None);
+        let second = only(datapath);
+        assert!(second.fresh, "{second:?}");
+        assert_eq!((second.ingress.new.packets, second.ingress.tcp_flags), (1, ACK));
+    });
+}
+
 /// In the middle of a connection a packet's time is the recent one, which may lie before what another CPU has seen: a
 /// connection whose first packets two CPUs shared would seem to have been opened by the one who answered.
 #[test]
