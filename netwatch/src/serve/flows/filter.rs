@@ -233,6 +233,21 @@ impl Filter {
     /// As many terms as can be asked for: each flow that goes on is held against all of them.
     pub const MOST: usize = 64;
 
+    /// Whether there can be wanted events of a kind.
+    pub fn admits_kind(&self, kind: Kind) -> bool {
+        let (mut is_asked, mut is_held) = (false, false);
+        for Term { is, not } in &self.0 {
+            let Criterion::Events(kinds) = is else { continue };
+            let holds = kinds.iter().any(|asked| asked.includes(kind));
+            if *not && holds {
+                return false;
+            }
+            is_asked |= !not;
+            is_held |= !not && holds;
+        }
+        is_held || !is_asked
+    }
+
     /// Whether an event is wanted.
     pub fn admits(&self, facts: &Facts<'_>) -> bool {
         let (mut asked, mut held) = (0, 0);

@@ -207,3 +207,18 @@ fn an_event_of_containers_fits_by_either_name_its_networks_and_addresses() {
     assert!(!admits(json!({"events": ["restart"]})) && admits(json!({"network": "front"})));
     assert!(!admits(json!({"network": "shop"})), "it is about another network");
 }
+
+#[test]
+fn which_kinds_there_can_be() {
+    for (terms, expected) in [
+        (json!([]), true),
+        (json!([{"is": {"port": [null, 80]}}]), true),
+        (json!([{"is": {"events": ["end"]}}]), false),
+        (json!([{"is": {"events": ["end"]}}, {"is": {"events": ["drop", "start"]}}]), true),
+        (json!([{"is": {"events": ["drop"]}}]), false),
+        (json!([{"is": {"events": ["start"]}, "not": true}]), false),
+        (json!([{"is": {"events": ["end"]}, "not": true}]), true),
+    ] {
+        assert_eq!(filter(terms.clone()).admits_kind(Kind::Start), expected, "{terms}");
+    }
+}
