@@ -7,6 +7,7 @@ use globset::GlobMatcher;
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
+use super::renamed::Role;
 use crate::model::{self, Attachment, Container, Endpoint, Name, Protocol, WallTime};
 
 /// What an event is about.
@@ -88,7 +89,7 @@ impl Kind {
 pub struct Pattern(GlobMatcher);
 
 impl Pattern {
-    fn fits(&self, text: &str) -> bool {
+    pub(super) fn fits(&self, text: &str) -> bool {
         self.0.is_match(text)
     }
 
@@ -102,7 +103,7 @@ impl Pattern {
     }
 
     /// A container by its name, or by that of one whose traffic is the same.
-    fn fits_container(&self, container: &Container) -> bool {
+    pub(super) fn fits_container(&self, container: &Container) -> bool {
         self.fits(&container.name) || container.shared_by.iter().any(|name| self.fits(name))
     }
 
@@ -156,6 +157,9 @@ pub enum Criterion {
     Ip(IpNet),
     /// The kind of the event.
     Events(Vec<Kind>),
+    /// A container by its identifier, whose former name had been asked for. Nobody asks for it as such.
+    #[serde(skip)]
+    Renamed(Role, String),
 }
 
 impl Criterion {
@@ -171,6 +175,9 @@ impl Criterion {
             Self::Port(..) => 6,
             Self::Ip(_) => 7,
             Self::Events(_) => 8,
+            Self::Renamed(Role::Either, _) => 0,
+            Self::Renamed(Role::From, _) => 1,
+            Self::Renamed(Role::To, _) => 2,
         }
     }
 
@@ -204,6 +211,15 @@ impl Criterion {
             Self::Ip(network) => {
                 facts.places().any(|place| place.addresses.iter().any(|one| network.contains(one)))
                     || either(&|end| network.contains(&end.address()))
+            }
+            Self::Renamed(role, id) => {
+                let is_it = |end: &Endpoint| end.container().is_some_and(|one| one.id == *id);
+                let about = || facts.containers.into_iter().flatten().any(|one| one.id == *id);
+                match role {
+                    Role::Either => about() || either(&is_it),
+                    Role::From => facts.ends.is_some_and(|(client, _)| is_it(client)),
+                    Role::To => facts.ends.is_some_and(|(_, server)| is_it(server)),
+                }
             }
             Self::Events(kinds) => {
                 kinds.iter().any(|kind| kind.includes(facts.kind))

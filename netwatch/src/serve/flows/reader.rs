@@ -89,11 +89,16 @@ async fn tell<E: Event>(
     request: &Request,
 ) -> io::Result<()> {
     let history = &source.history;
-    let is_wanted = |event: &E| request.wants(&event.facts());
+    let mut wanted = request.clone();
+    // Whose names were others before that is the past's affair.
+    let begun = history.end();
     // Without following, what comes after the request is another one's business.
-    let end = if request.follow { u64::MAX } else { history.end() };
+    let end = if request.follow { u64::MAX } else { begun };
     let mut next = match request.last {
-        Some(count) => history.begin_of_last(count, end, Instant::now, is_wanted).await,
+        Some(count) => {
+            let is_wanted = |event: &E| request.wants(&event.facts());
+            history.begin_of_last(count, end, Instant::now, is_wanted).await
+        }
         None => begin(history),
     };
     let mut lines = Lines::new(&source.counts);
@@ -105,12 +110,19 @@ async fn tell<E: Event>(
         // Before reading: what comes after it is not missed.
         news.as_mut().enable();
         let portion = history.read(next, end, Instant::now());
+        let first = portion.next - portion.events.len() as u64;
         next = portion.next;
         lines.missed(portion.missed);
         let is_last = next == end || (portion.closed || is_over) && portion.events.is_empty();
         lines.folded(request.style, |out| {
-            for event in portion.events.iter().filter(|event| is_wanted(event)) {
-                folding.take(event, out);
+            for (number, event) in (first..).zip(&portion.events) {
+                let facts = event.facts();
+                if number >= begun {
+                    wanted.filter.follow(&facts);
+                }
+                if wanted.wants(&facts) {
+                    folding.take(event, out);
+                }
             }
             if is_last {
                 folding.finish(out);
