@@ -70,7 +70,7 @@ fn running_flows_are_ranked_by_what_they_have_counted_until_now() {
 }
 
 /// A terminal of this size, from both sides.
-fn terminal(columns: u16, rows: u16) -> (File, OwnedFd) {
+pub(super) fn terminal(columns: u16, rows: u16) -> (File, OwnedFd) {
     let ours = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC).unwrap();
     grantpt(&ours).unwrap();
     unlockpt(&ours).unwrap();

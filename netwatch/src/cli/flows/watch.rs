@@ -1,6 +1,13 @@
 //! The largest flows on a terminal, again and again in the same place.
 
-use std::io::{self, Write as _};
+use std::{
+    io::{self, Write as _},
+    sync::{
+        atomic::{AtomicBool, Ordering},
+        mpsc,
+    },
+    time::Duration,
+};
 
 use jiff::{Timestamp, tz::TimeZone};
 use tokio::signal::unix::{SignalKind, signal};
@@ -23,11 +30,29 @@ const REST_OF_SCREEN: &str = "\x1b[J";
 /// Of a terminal that does not tell its size.
 const SIZE: (usize, usize) = (80, 24);
 
+/// The terminal is on the other screen.
+static ENTERED: AtomicBool = AtomicBool::new(false);
+/// For giving the terminal back in a hurry: one that is stopped takes nothing.
+const HURRY: Duration = Duration::from_millis(100);
+
+/// Gives the terminal back, if it takes it, for an end without further ado.
+pub(super) fn abandon() {
+    if ENTERED.load(Ordering::Relaxed) {
+        let (done, left) = mpsc::channel();
+        std::thread::spawn(move || {
+            let _ = write(LEAVE);
+            let _ = done.send(());
+        });
+        let _ = left.recv_timeout(HURRY);
+    }
+}
+
 /// Has the terminal for itself, and gives it back as it was.
 struct Screen;
 
 impl Screen {
     fn enter() -> Result<Self, Failure> {
+        ENTERED.store(true, Ordering::Relaxed);
         write(ENTER)?;
         Ok(Self)
     }
@@ -37,6 +62,7 @@ impl Drop for Screen {
     fn drop(&mut self) {
         // A terminal that has gone needs nothing any more.
         let _ = write(LEAVE);
+        ENTERED.store(false, Ordering::Relaxed);
     }
 }
 
