@@ -87,7 +87,7 @@ fn the_watched_ones_are_refreshed_in_their_place_and_the_terminal_is_given_back(
     observed(|agent, mut sender| {
         send_more_and_more(&agent, &mut sender, 30);
         for ending in [libc::SIGINT, libc::SIGTERM] {
-            let (mut ours, theirs) = terminal(60, 8);
+            let (mut ours, theirs) = terminal(120, 8);
             let mut watcher = netwatch()
                 .args(["flows", "--watch", "--sort", "packets", "--socket"])
                 .arg(agent.socket())
