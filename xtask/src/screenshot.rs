@@ -4,7 +4,7 @@
 
 use std::{
     fmt::Write as _,
-    io::{Read as _, stdin},
+    io::{Read as _, Write as _, stdin, stdout},
 };
 
 use anyhow::{Context as _, Result};
@@ -25,8 +25,7 @@ const COLOURS: [&str; 8] =
 pub(crate) fn screenshot() -> Result<()> {
     let mut text = String::new();
     stdin().read_to_string(&mut text).context("reading what the terminal shows")?;
-    print!("{}", svg(&text));
-    Ok(())
+    stdout().write_all(svg(&text).as_bytes()).context("writing the picture")
 }
 
 fn svg(text: &str) -> String {

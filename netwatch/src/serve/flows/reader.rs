@@ -115,6 +115,10 @@ async fn tell<E: Event>(
         lines.missed(portion.missed);
         let is_last = next == end || (portion.closed || is_over) && portion.events.is_empty();
         lines.folded(request.style, |out| {
+            // What comes as it happens is told a moment later, which is no part of the time within which it is folded.
+            if first >= begun {
+                folding.tick(now(), out);
+            }
             for (number, event) in (first..).zip(&portion.events) {
                 let facts = event.facts();
                 if number >= begun {
@@ -126,8 +130,6 @@ async fn tell<E: Event>(
             }
             if is_last {
                 folding.finish(out);
-            } else if portion.events.is_empty() {
-                folding.tick(now(), out);
             }
         })?;
         if is_last {
