@@ -68,10 +68,7 @@ impl Event for Kept {
     /// In JSON the line as it was, with whatever a later version has put in; but no terminal obeys it.
     fn write(&self, style: Style, out: &mut Vec<u8>) -> io::Result<()> {
         match &self.line {
-            Some(line) if style.format == Format::Json => {
-                output::printable(line, out);
-                Ok(())
-            }
+            Some(line) if style.format == Format::Json => output::printable(line, out),
             _ => self.told.write(style, out),
         }
     }

@@ -24,19 +24,23 @@ pub(super) fn line(value: &impl Serialize, out: &mut Vec<u8>) -> io::Result<()> 
 ///
 /// Only strings can have letters beyond ASCII, and there what is escaped means the same; other controls than DEL are
 /// between words.
-pub(super) fn printable(line: &[u8], out: &mut Vec<u8>) {
+pub(super) fn printable(line: &[u8], out: &mut Vec<u8>) -> io::Result<()> {
     for letter in String::from_utf8_lossy(line).chars() {
         match letter {
             ' '..='~' => out.push(letter as u8),
             '\0'..' ' => out.push(b' '),
-            _ => out.extend_from_slice(escaped(letter).as_bytes()),
+            _ => escape(letter, out)?,
         }
     }
     out.push(b'\n');
+    Ok(())
 }
 
-fn escaped(letter: char) -> String {
-    letter.encode_utf16(&mut [0; 2]).iter().map(|unit| format!("\\u{unit:04x}")).collect()
+fn escape<W: ?Sized + Write>(letter: char, writer: &mut W) -> io::Result<()> {
+    for unit in letter.encode_utf16(&mut [0; 2]) {
+        write!(writer, "\\u{unit:04x}")?;
+    }
+    Ok(())
 }
 
 /// Escapes what JSON would let pass but a terminal would obey or hide: DEL, C1 controls, bidirectional overrides and
@@ -52,7 +56,7 @@ impl Formatter for Ascii {
         let mut plain = 0;
         for (at, c) in fragment.char_indices().filter(|(_, c)| !c.is_ascii() || *c == '\u{7f}') {
             writer.write_all(&fragment.as_bytes()[plain..at])?;
-            writer.write_all(escaped(c).as_bytes())?;
+            escape(c, writer)?;
             plain = at + c.len_utf8();
         }
         writer.write_all(&fragment.as_bytes()[plain..])
@@ -91,7 +95,7 @@ mod tests {
             let words: Vec<_> = words.iter().map(|word| serde_json::to_string(word).unwrap()).collect();
             let text = format!("[{space}{}{space}]", words.join(&format!(",{space}")));
             let mut out = Vec::new();
-            printable(text.as_bytes(), &mut out);
+            printable(text.as_bytes(), &mut out).unwrap();
             prop_assert_eq!(out.pop(), Some(b'\n'));
             prop_assert!(out.iter().all(|byte| (0x20..0x7f).contains(byte)));
             let value = |text: &[u8]| serde_json::from_slice::<serde_json::Value>(text).unwrap();
@@ -103,7 +107,7 @@ mod tests {
     #[test]
     fn what_is_no_text_is_shown_as_a_sign_for_that() {
         let mut out = Vec::new();
-        printable(b"{\"later\":\"\x9b31m\"}", &mut out);
+        printable(b"{\"later\":\"\x9b31m\"}", &mut out).unwrap();
         assert_eq!(out, b"{\"later\":\"\\ufffd31m\"}\n");
     }
 

@@ -165,7 +165,7 @@ fn who_is_followed_by_name_is_followed_under_the_next_one() {
         .stderr(std::process::Stdio::null())
         .spawn()
         .unwrap();
-    let shows = |what: &str, client: &str| {
+    let until_it_shows = |what: &str, client: &str| {
         super::support::wait::until(what, || {
             let text = std::fs::read_to_string(&shown).unwrap();
             let mut lines = text.lines().filter_map(|line| serde_json::from_str(line).ok());
@@ -177,13 +177,13 @@ fn who_is_followed_by_name_is_followed_under_the_next_one() {
         (metrics.get("netwatch_flow_readers", &[]) == Some(1.0)).then_some(())
     });
     first.ping(&gateway, 1);
-    shows("end", &name);
+    until_it_shows("end", &name);
     docker(&["rename", &name, &other]);
     let renamed = Container { name: other.clone() };
     until_changed(&agent, &other, &["renamed"]);
     renamed.ping(&gateway, 1);
-    shows("start", &other);
-    shows("end", &other);
+    until_it_shows("start", &other);
+    until_it_shows("end", &other);
     docker(&["restart", "--time", "0", &other]);
     until_changed(&agent, &other, &["renamed", "died", "restarted"]);
     renamed.ping(&gateway, 2);

@@ -166,18 +166,15 @@ impl Criterion {
     /// A bit for those of the same kind.
     fn kind(&self) -> u16 {
         1 << match self {
-            Self::Container(_) => 0,
-            Self::From(_) => 1,
-            Self::To(_) => 2,
+            Self::Container(_) | Self::Renamed(Role::Either, _) => 0,
+            Self::From(_) | Self::Renamed(Role::From, _) => 1,
+            Self::To(_) | Self::Renamed(Role::To, _) => 2,
             Self::Network(_) => 3,
             Self::Service(_) => 4,
             Self::Protocol(_) => 5,
             Self::Port(..) => 6,
             Self::Ip(_) => 7,
             Self::Events(_) => 8,
-            Self::Renamed(Role::Either, _) => 0,
-            Self::Renamed(Role::From, _) => 1,
-            Self::Renamed(Role::To, _) => 2,
         }
     }
 

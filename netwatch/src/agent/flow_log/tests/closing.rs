@@ -38,10 +38,10 @@ fn written_by(
 #[test]
 fn in_the_end_more_lines_are_written_than_fit_at_once() {
     let runtime = Builder::new_current_thread().enable_all().build().unwrap();
-    let (begin, begun) = std::sync::mpsc::channel::<()>();
+    let (release, held) = std::sync::mpsc::channel::<()>();
     let (report, reported) = std::sync::mpsc::channel();
     let (mut log, counts) = written_by(&runtime, move |mut queue| {
-        begun.recv().unwrap();
+        held.recv().unwrap();
         let taken = std::iter::from_fn(|| queue.blocking_recv()).count();
         report.send(taken).unwrap();
     });
@@ -49,7 +49,7 @@ fn in_the_end_more_lines_are_written_than_fit_at_once() {
         log.write(gap(), Clock::default());
     }
     assert_eq!(counts.lost.load(Ordering::Relaxed), 10);
-    begin.send(()).unwrap();
+    release.send(()).unwrap();
     log.begin_to_close();
     for _ in 0..3 * QUEUE {
         log.write(gap(), Clock::default());
