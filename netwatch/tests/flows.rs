@@ -21,6 +21,8 @@ mod largest;
 mod logs;
 #[path = "flows/own.rs"]
 mod own;
+#[path = "flows/stuck.rs"]
+mod stuck;
 
 use std::{
     fs,

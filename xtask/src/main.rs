@@ -19,6 +19,7 @@ mod refused;
 mod report;
 mod root;
 mod run;
+mod screenshot;
 mod setup;
 mod summary;
 mod test;
@@ -74,6 +75,9 @@ enum Task {
     /// Keep a Docker engine running for as long as standard input is open (for `test`)
     #[command(hide = true)]
     Engine,
+    /// Make a picture (SVG) of what `tmux capture-pane -e -p` prints, for the README
+    #[command(hide = true)]
+    Screenshot,
     /// Observe the lab (for `run`, the part that needs root)
     #[command(hide = true)]
     ObserveLab(run::ObserveArgs),
@@ -106,6 +110,7 @@ fn perform(task: Task) -> Result<ExitCode> {
         Task::Bench(args) => return bench::bench(&args),
         Task::Lab(task) => lab::lab(&task)?,
         Task::Engine => engine::keep()?,
+        Task::Screenshot => screenshot::screenshot()?,
         Task::ObserveLab(args) => return run::observe_lab(&args),
         Task::LabServe(args) => lab::server::serve(&args)?,
         Task::LabClient(args) => lab::client::run(&args),

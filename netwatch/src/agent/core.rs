@@ -188,6 +188,7 @@ impl Core {
 
     /// The last counters, the end of every flow, and nothing left attached.
     async fn finish(mut self) {
+        self.flow_log.begin_to_close();
         for index in self.datapath.attached() {
             self.detach(index);
         }

@@ -48,9 +48,12 @@ impl AgentError {
     pub fn remedy(&self) -> Option<&'static str> {
         match self {
             Self::Datapath(error) => error.remedy(),
-            Self::FlowLog { .. } => {
-                Some("create the directory, or name another file with --flow-log")
-            }
+            Self::FlowLog { source, .. } => Some(match source.kind() {
+                io::ErrorKind::NotConnected => {
+                    "start its reader first, or name another file with --flow-log"
+                }
+                _ => "create the directory, or name another file with --flow-log",
+            }),
             Self::NoSuchInterface { .. } => Some(
                 "correct --interface, or make it a pattern such as 'veth*' to wait for interfaces to come",
             ),

@@ -40,6 +40,8 @@ use crate::{
 
 /// Lines that may wait to be written. More are counted as lost.
 const QUEUE: usize = 16_384;
+/// Between two looks whether there is room.
+const BREATH: Duration = Duration::from_millis(1);
 /// So long the end waits for what is still to be written: a pipe that nobody empties takes nothing for ever.
 const PATIENCE: Duration = Duration::from_secs(5);
 
@@ -63,7 +65,18 @@ pub(super) struct FlowLog {
     counts: Arc<Counts>,
 }
 
-type Running = (mpsc::Sender<Arc<Told>>, JoinHandle<()>);
+struct Running {
+    queue: Queue,
+    task: JoinHandle<()>,
+}
+
+/// The way to the task.
+struct Queue {
+    lines: mpsc::Sender<Arc<Told>>,
+    counts: Arc<Counts>,
+    /// In the end there may be more lines than fit at once: then they wait, as long as the task takes some.
+    is_patient: bool,
+}
 
 #[derive(Default)]
 struct Counts {
@@ -87,22 +100,39 @@ pub(super) struct FlowLogStatus {
 }
 
 impl Counts {
-    /// Hands a line to the task, or counts it as lost if the task is too far behind. Samples never fill the queue to the
-    /// end: there is always room for flows.
-    fn hand_over(&self, lines: &mpsc::Sender<Arc<Told>>, told: Arc<Told>) {
-        self.made.fetch_add(1, Ordering::Relaxed);
-        let kept_free = if matches!(told.line, Line::Sample(_)) { QUEUE / 2 } else { 0 };
-        if lines.capacity() <= kept_free || lines.try_send(told).is_err() {
-            self.lost.fetch_add(1, Ordering::Relaxed);
-        }
-    }
-
     /// Gives up on lines that are not written yet; answers with how many that were.
     fn give_up(&self) -> u64 {
         let done = self.written.load(Ordering::Relaxed) + self.lost.load(Ordering::Relaxed);
         let unwritten = self.made.load(Ordering::Relaxed).saturating_sub(done);
         self.lost.fetch_add(unwritten, Ordering::Relaxed);
         unwritten
+    }
+}
+
+impl Queue {
+    /// Hands a line to the task, or counts it as lost if the task is too far behind. Samples never fill the queue to the
+    /// end: there is always room for flows.
+    fn hand_over(&mut self, told: Arc<Told>) {
+        self.counts.made.fetch_add(1, Ordering::Relaxed);
+        let kept_free = if matches!(told.line, Line::Sample(_)) { QUEUE / 2 } else { 0 };
+        if self.is_patient {
+            self.wait();
+        }
+        if self.lines.capacity() <= kept_free || self.lines.try_send(told).is_err() {
+            self.counts.lost.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// Until there is room. Once in vain is enough: the task is stuck.
+    fn wait(&mut self) {
+        let until = Instant::now() + PATIENCE;
+        while self.lines.capacity() == 0 && !self.lines.is_closed() {
+            if Instant::now() >= until {
+                self.is_patient = false;
+                return;
+            }
+            std::thread::sleep(BREATH);
+        }
     }
 }
 
@@ -138,7 +168,8 @@ impl FlowLog {
         let runtime = tokio::runtime::Handle::current();
         let task = tokio::task::spawn_blocking(move || writer.run(queue, hang_up, &runtime));
         let folding = Folding::new(config.fold);
-        Ok(Self { history, folding, writer: Some((lines, task)), counts })
+        let queue = Queue { lines, counts: Arc::clone(&counts), is_patient: false };
+        Ok(Self { history, folding, writer: Some(Running { queue, task }), counts })
     }
 
     /// Whether lines go anywhere. Where they do not, nobody need make any.
@@ -152,17 +183,22 @@ impl FlowLog {
         if let Some(history) = &self.history {
             history.publish(Arc::clone(&told), Instant::now());
         }
-        if let Some((lines, _)) = &self.writer {
-            let counts = &self.counts;
-            self.folding.take(told, monotonic_now(), &mut |told| counts.hand_over(lines, told));
+        if let Some(Running { queue, .. }) = &mut self.writer {
+            self.folding.take(told, monotonic_now(), &mut |told| queue.hand_over(told));
         }
     }
 
     /// Hands over what has been folded for long enough.
     pub(super) fn tick(&mut self, clock: Clock) {
-        if let Some((lines, _)) = &self.writer {
-            let counts = &self.counts;
-            self.folding.tick(monotonic_now(), clock, &mut |told| counts.hand_over(lines, told));
+        if let Some(Running { queue, .. }) = &mut self.writer {
+            self.folding.tick(monotonic_now(), clock, &mut |told| queue.hand_over(told));
+        }
+    }
+
+    /// What comes from now on is the end of everything: whoever hands it over has time to wait.
+    pub(super) fn begin_to_close(&mut self) {
+        if let Some(Running { queue, .. }) = &mut self.writer {
+            queue.is_patient = true;
         }
     }
 
@@ -181,9 +217,9 @@ impl FlowLog {
         if let Some(history) = &self.history {
             history.close();
         }
-        if let Some((lines, task)) = self.writer {
-            self.folding.finish(clock, &mut |told| self.counts.hand_over(&lines, told));
-            drop(lines);
+        if let Some(Running { mut queue, task }) = self.writer {
+            self.folding.finish(clock, &mut |told| queue.hand_over(told));
+            drop(queue);
             match tokio::time::timeout(PATIENCE, task).await {
                 Ok(Ok(())) => {}
                 Ok(Err(error)) => warn!(%error, "the flow log's task"),

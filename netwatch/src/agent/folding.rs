@@ -1,11 +1,12 @@
-//! Lines of the flow log, with short flows folded if that is wanted.
+//! Short flows folded: in the flow log, and for a reader that wants it.
 
 use std::{sync::Arc, time::Duration};
 
 use super::{flow_log::Line, told::Told};
 use crate::{
     flow::{Folded, Folder},
-    model::{Clock, Instant},
+    model::{Clock, Instant, WallTime},
+    serve::flows::{self, Event as _},
 };
 
 /// Folds flows, or lets every line pass at once.
@@ -43,9 +44,73 @@ impl Folding {
     }
 }
 
-fn one(line: Folded<Arc<Told>>, clock: Clock) -> Arc<Told> {
+fn one<E: Foldable>(line: Folded<Arc<E>>, clock: Clock) -> Arc<E> {
     match line {
-        Folded::One(told) => told,
-        Folded::Many(fold) => Arc::new(Told { line: Line::Fold(fold), clock }),
+        Folded::One(event) => event,
+        Folded::Many(fold) => Arc::new(E::of(Told { line: Line::Fold(fold), clock })),
+    }
+}
+
+/// An event that can be told together with others.
+pub trait Foldable: Sized {
+    /// What it tells.
+    fn told(&self) -> &Told;
+
+    /// Several of them in one.
+    fn of(told: Told) -> Self;
+}
+
+impl Foldable for Told {
+    fn told(&self) -> &Told {
+        self
+    }
+
+    fn of(told: Told) -> Self {
+        told
+    }
+}
+
+/// Folds what one reader wants. Its time is that of the events, on the wall: what has been kept may be of any time.
+pub struct ForReader<E> {
+    folder: Folder<Arc<E>>,
+    now: Instant,
+    clock: Clock,
+}
+
+/// Instants are times on the wall.
+const WALL: Clock = Clock { offset_ns: 0 };
+
+impl<E: Foldable + Send + Sync> flows::Folder<E> for ForReader<E> {
+    fn new(within: Duration, only_ends: bool) -> Self {
+        let folder = if only_ends { Folder::of_ends(within) } else { Folder::new(within) };
+        Self { folder, now: Instant(0), clock: WALL }
+    }
+
+    fn take(&mut self, event: Arc<E>, out: &mut dyn FnMut(Arc<E>)) {
+        let Told { line, clock } = event.told();
+        self.clock = *clock;
+        self.tick(event.told().facts().time, out);
+        if let Line::Flow(flow) = line {
+            let (line, clock) = (Arc::clone(&event), self.clock);
+            self.folder.take(flow, line, self.now, &mut |line| out(one(line, clock)));
+        } else {
+            out(event);
+        }
+    }
+
+    fn tick(&mut self, now: WallTime, out: &mut dyn FnMut(Arc<E>)) {
+        // Events are nearly in the order of their times.
+        self.now = self.now.max(WALL.instant(now));
+        let clock = self.clock;
+        self.folder.tick(self.now, &mut |line| out(one(line, clock)));
+    }
+
+    fn finish(&mut self, out: &mut dyn FnMut(Arc<E>)) {
+        let clock = self.clock;
+        self.folder.finish(&mut |line| out(one(line, clock)));
+    }
+
+    fn is_waiting(&self) -> bool {
+        self.folder.is_waiting()
     }
 }

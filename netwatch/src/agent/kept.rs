@@ -2,7 +2,11 @@
 
 use std::io;
 
-use super::{flow_log::Line, told::Told};
+use super::{
+    flow_log::Line,
+    folding::{Foldable, ForReader},
+    told::Told,
+};
 use crate::{
     output::{self, Record},
     serve::flows::{Event, Facts, Format, Style, Totals},
@@ -11,7 +15,18 @@ use crate::{
 /// An event, and the line that it stands in.
 pub struct Kept {
     told: Told,
-    line: Box<[u8]>,
+    /// `None`: of several, each with a line of its own.
+    line: Option<Box<[u8]>>,
+}
+
+impl Foldable for Kept {
+    fn told(&self) -> &Told {
+        &self.told
+    }
+
+    fn of(told: Told) -> Self {
+        Self { told, line: None }
+    }
 }
 
 impl Kept {
@@ -20,17 +35,20 @@ impl Kept {
         let (record, clock) = output::read(line)?;
         let event = match record {
             Record::Flow(event) => Line::Flow(event),
+            Record::Fold(fold) => Line::Fold(fold),
             Record::Loss(loss) => Line::Loss(loss),
             Record::Lookup(lookup) => Line::Lookup(lookup),
             Record::Sample(event) => Line::Sample(event),
             Record::Life(event) => Line::Life(event),
             Record::Gap(gap) => Line::Gap(gap),
         };
-        Ok(Self { told: Told { line: event, clock }, line: line.into() })
+        Ok(Self { told: Told { line: event, clock }, line: Some(line.into()) })
     }
 }
 
 impl Event for Kept {
+    type Folder = ForReader<Self>;
+
     fn facts(&self) -> Facts<'_> {
         self.told.facts()
     }
@@ -40,20 +58,18 @@ impl Event for Kept {
     }
 
     fn bytes(&self) -> usize {
-        self.told.bytes() + self.line.len()
+        self.told.bytes() + self.line.as_ref().map_or(0, |line| line.len())
     }
 
     fn header(style: Style) -> Option<String> {
         Told::header(style)
     }
 
-    /// In JSON the line as it was, with whatever a later version has put in.
+    /// In JSON the line as it was, with whatever a later version has put in; but no terminal obeys it.
     fn write(&self, style: Style, out: &mut Vec<u8>) -> io::Result<()> {
-        if style.format != Format::Json {
-            return self.told.write(style, out);
+        match &self.line {
+            Some(line) if style.format == Format::Json => output::printable(line, out),
+            _ => self.told.write(style, out),
         }
-        out.extend_from_slice(&self.line);
-        out.push(b'\n');
-        Ok(())
     }
 }

@@ -5,7 +5,7 @@ use tracing::{debug, info};
 use super::{core::Core, flow_log::Line};
 use crate::{
     datapath::monotonic_now,
-    identity::{EngineEvent, EngineState, namespace_id_of_pid},
+    identity::{EngineEvent, EngineState, What, namespace_id_of_pid},
     model::{Change, Instant, Interface, LifeEvent, Unseen},
 };
 
@@ -15,6 +15,10 @@ impl Core {
         if let EngineEvent::Happened(happening) = event {
             // Neither before the machine was started nor after now: lines go by this clock.
             let time = happening.at.map_or(now, |at| self.clock.instant(at).min(now));
+            if let What::Connected(network) = &happening.what {
+                let before = happening.before.map(|at| self.clock.instant(at));
+                self.directory.arrive(&happening.container, network, before, time);
+            }
             self.chronicle.happened(happening, &self.directory, time, now);
         }
         self.directory.apply_engine(event, now);

@@ -15,6 +15,7 @@ mod dropping;
 mod error;
 mod flow_log;
 mod folding;
+pub mod journal;
 pub mod kept;
 mod links;
 mod lives;

@@ -2,7 +2,10 @@
 
 use std::sync::Arc;
 
-use super::core::{Core, engine_up};
+use super::{
+    core::{Core, engine_up},
+    journal,
+};
 use crate::model::{AgentStatus, InterfaceSnapshot, ReaderStatus, Snapshot};
 
 impl Core {
@@ -88,6 +91,7 @@ impl Core {
             log_up: log.up,
             log_lines: log.written,
             log_lines_lost: log.lost,
+            journal_lines_lost: journal::lost(),
             log_rotations: log.rotations,
             readers: self.readers(),
         }

@@ -5,7 +5,7 @@ use std::{io, net::IpAddr};
 
 use jiff::tz::TimeZone;
 
-use super::flow_log::Line;
+use super::{flow_log::Line, folding::ForReader};
 use crate::{
     model::{
         Clock, EndReason, Endpoint, FlowDrop, FlowEvent, FlowPhase, FlowRecord, Fold, Gap,
@@ -20,7 +20,8 @@ fn piece(size: usize) -> usize {
     if size == 0 { 0 } else { (size + 8).next_multiple_of(16).max(32) }
 }
 
-pub(super) struct Told {
+/// An event, and the clock by which its times are.
+pub struct Told {
     pub(super) line: Line,
     pub(super) clock: Clock,
 }
@@ -41,6 +42,8 @@ impl Told {
 }
 
 impl Event for Told {
+    type Folder = ForReader<Self>;
+
     fn facts(&self) -> Facts<'_> {
         match &self.line {
             Line::Flow(event) => Facts {
@@ -117,17 +120,22 @@ impl Event for Told {
     }
 
     fn totals(&self) -> Option<Totals> {
-        let Line::Flow(event) = &self.line else { return None };
-        let flow = &event.flow;
+        let (flow, id, is_late) = match &self.line {
+            Line::Flow(event) => {
+                (&event.flow, event.flow.id, event.phase == FlowPhase::End(EndReason::Late))
+            }
+            // It has no number: its begin is as good.
+            Line::Fold(fold) => {
+                let begin = self.clock.wall(fold.sum.first).0;
+                (&fold.sum, u64::try_from(begin).unwrap_or(0), false)
+            }
+            _ => return None,
+        };
         let missing = flow.undelivered.as_ref();
         let undelivered =
             missing.map_or(0, |missing| missing.from_client.saturating_add(missing.from_server));
         Some(Totals {
-            flow: FlowName {
-                id: flow.id,
-                is_late: event.phase == FlowPhase::End(EndReason::Late),
-                ends: [flow.client.socket, flow.server.socket],
-            },
+            flow: FlowName { id, is_late, ends: [flow.client.socket, flow.server.socket] },
             bytes: flow.sent.bytes.saturating_add(flow.received.bytes),
             packets: flow.sent.segments.saturating_add(flow.received.segments),
             duration_ns: flow.last.0.saturating_sub(flow.first.0),

@@ -1,7 +1,5 @@
 //! The log of netwatch itself, on standard error.
 
-use std::io;
-
 use tracing_subscriber::{
     filter::{LevelFilter, Targets},
     layer::SubscriberExt,
@@ -9,6 +7,7 @@ use tracing_subscriber::{
 };
 
 use super::terminal;
+use crate::agent::journal::Journal;
 
 /// What to log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
@@ -81,7 +80,7 @@ impl LogOptions {
             .with_target("netwatch", level);
         // A standard error that cannot be written to is no reason to end: no message about failed messages.
         let layer = tracing_subscriber::fmt::layer()
-            .with_writer(io::stderr)
+            .with_writer(|| Journal)
             .with_ansi(terminal::colour_on_stderr())
             .log_internal_errors(false);
         let registry = tracing_subscriber::registry().with(filter);

@@ -5,7 +5,7 @@ use std::{path::PathBuf, time::Duration};
 use clap::ArgMatches;
 
 use super::{Exit, Failure, check, command, effective, environment, file, raw::Raw, terminal};
-use crate::agent::{self, AgentError, config::Config};
+use crate::agent::{self, AgentError, config::Config, journal};
 
 /// So long what still runs when the agent has ended may take: a write that is stuck would never end.
 const PATIENCE: Duration = Duration::from_secs(1);
@@ -19,9 +19,12 @@ pub(super) fn run(matches: &ArgMatches) -> Result<(), Failure> {
         tracing::warn!("{stranger}");
     }
     if matches.get_flag("check") {
+        journal::settle(PATIENCE);
         return terminal::print(&effective::effective(&checked, &raw));
     }
-    run_agent(checked.config)
+    let result = run_agent(checked.config);
+    journal::settle(PATIENCE);
+    result
 }
 
 /// Flag, environment, file, `DOCKER_HOST`, default.

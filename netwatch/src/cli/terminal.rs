@@ -1,10 +1,14 @@
 //! Writing to standard output and standard error without a panic when the reader has gone.
 
-use std::io::{self, ErrorKind, IsTerminal, Write};
+use std::{
+    io::{self, ErrorKind, IsTerminal, Write},
+    time::Duration,
+};
 
 use terminal_size::{Height, Width};
 
 use super::{Exit, Failure};
+use crate::agent::journal::{self, Journal};
 
 /// Writes to standard output. A closed pipe is a success: who reads decides how much to read.
 pub(super) fn print(text: &str) -> Result<(), Failure> {
@@ -17,9 +21,13 @@ pub(super) fn print(text: &str) -> Result<(), Failure> {
     }
 }
 
+/// So long a failure may take to be written: nobody may read it.
+const PATIENCE: Duration = Duration::from_secs(1);
+
 /// Writes a failure to standard error. If that fails too there is nobody left to tell, but the exit code remains.
 pub(super) fn report(failure: &Failure) {
-    let _ = io::stderr().lock().write_all(failure.lines().as_bytes());
+    let _ = Journal.write_all(failure.lines().as_bytes());
+    journal::settle(PATIENCE);
 }
 
 /// Writes a remark to standard error, which nobody has to read.

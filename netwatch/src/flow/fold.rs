@@ -1,15 +1,18 @@
 //! Folds what is told of short flows: those of one burst between the same two become one line.
 
+mod starts;
+
 use std::{
-    collections::{BTreeMap, VecDeque},
+    collections::VecDeque,
     hash::{BuildHasher, RandomState},
     time::Duration,
 };
 
 use hashbrown::HashTable;
 
+use self::starts::Starts;
 use super::sum::Sum;
-use crate::model::{FlowEvent, FlowPhase, FlowRecord, Fold, Instant};
+use crate::model::{EndReason, FlowEvent, FlowPhase, FlowRecord, Fold, Instant};
 
 /// Starts that wait for their end. One more, and the oldest is told by itself.
 const MOST_STARTS: usize = 16_384;
@@ -37,8 +40,9 @@ pub enum Folded<T> {
 #[derive(Debug)]
 pub struct Folder<T> {
     within: Duration,
-    /// By the flow's number: numbers are given in the order of starts, or nearly so.
-    starts: BTreeMap<u64, Waiting<T>>,
+    /// No starts come: what begins and ends within the time is told by the ends alone.
+    only_ends: bool,
+    starts: Starts<T>,
     /// Open folds, oldest first; the first one has this number.
     folds: VecDeque<Open<T>>,
     first: u64,
@@ -49,18 +53,12 @@ pub struct Folder<T> {
 }
 
 #[derive(Debug)]
-struct Waiting<T> {
-    until: Instant,
-    line: T,
-}
-
-#[derive(Debug)]
 struct Open<T> {
     until: Instant,
     hash: u64,
     sum: Sum,
     /// Start and end of the first flow, as long as it is alone.
-    alone: Option<[T; 2]>,
+    alone: Option<(Option<T>, T)>,
 }
 
 impl<T> Folder<T> {
@@ -68,13 +66,24 @@ impl<T> Folder<T> {
     pub fn new(within: Duration) -> Self {
         Self {
             within,
-            starts: BTreeMap::new(),
+            only_ends: false,
+            starts: Starts::new(),
             folds: VecDeque::new(),
             first: 0,
             by_ends: HashTable::new(),
             hasher: RandomState::new(),
             waits: 0,
         }
+    }
+
+    /// The same for one who is told of no starts.
+    pub fn of_ends(within: Duration) -> Self {
+        Self { only_ends: true, ..Self::new(within) }
+    }
+
+    /// Whether something waits for its time.
+    pub fn is_waiting(&self) -> bool {
+        self.starts.len() > 0 || !self.folds.is_empty()
     }
 
     /// Takes an event and its line, and gives out what is to be told now.
@@ -85,32 +94,27 @@ impl<T> Folder<T> {
         now: Instant,
         out: &mut impl FnMut(Folded<T>),
     ) {
-        let start = match event.phase {
-            FlowPhase::Start => {
-                let until = now.after(self.within);
-                self.starts.insert(event.flow.id, Waiting { until, line });
-                if self.starts.len() > MOST_STARTS {
-                    self.tell_oldest_start(out);
-                }
-                return;
+        if event.phase == FlowPhase::Start {
+            let before = self.starts.push(&event.flow, now.after(self.within), line);
+            let too_many = (self.starts.len() > MOST_STARTS).then(|| self.starts.pop()).flatten();
+            before.into_iter().chain(too_many).for_each(|line| out(Folded::One(line)));
+            return;
+        }
+        let start = self.starts.take(&event.flow);
+        let is_short = (start.is_some() || self.only_ends) && event.flow.duration() <= self.within;
+        match event.phase {
+            // What is late is no flow of its own.
+            FlowPhase::End(reason) if is_short && reason != EndReason::Late => {
+                self.fold(event, (start, line), now, out);
             }
-            FlowPhase::Update | FlowPhase::End(_) => self.starts.remove(&event.flow.id),
-        };
-        match (event.phase, start) {
-            (FlowPhase::End(_), Some(start)) => self.fold(event, [start.line, line], now, out),
-            (_, start) => {
-                if let Some(start) = start {
-                    out(Folded::One(start.line));
-                }
-                out(Folded::One(line));
-            }
+            _ => start.into_iter().chain([line]).for_each(|line| out(Folded::One(line))),
         }
     }
 
     /// Gives out what has waited long enough.
     pub fn tick(&mut self, now: Instant, out: &mut impl FnMut(Folded<T>)) {
-        while self.starts.first_key_value().is_some_and(|(_, start)| start.until <= now) {
-            self.tell_oldest_start(out);
+        while let Some(line) = self.starts.pop_late(now) {
+            out(Folded::One(line));
         }
         while self.folds.front().is_some_and(|fold| fold.until <= now) {
             self.tell_oldest_fold(out);
@@ -125,7 +129,7 @@ impl<T> Folder<T> {
     fn fold(
         &mut self,
         event: &FlowEvent,
-        lines: [T; 2],
+        lines: (Option<T>, T),
         now: Instant,
         out: &mut impl FnMut(Folded<T>),
     ) {
@@ -161,12 +165,6 @@ impl<T> Folder<T> {
         self.hasher.hash_one(ends)
     }
 
-    fn tell_oldest_start(&mut self, out: &mut impl FnMut(Folded<T>)) {
-        if let Some((_, start)) = self.starts.pop_first() {
-            out(Folded::One(start.line));
-        }
-    }
-
     fn tell_oldest_fold(&mut self, out: &mut impl FnMut(Folded<T>)) {
         let Some(Open { hash, sum, alone, .. }) = self.folds.pop_front() else { return };
         if let Ok(entry) = self.by_ends.find_entry(hash, |number| *number == self.first) {
@@ -175,7 +173,9 @@ impl<T> Folder<T> {
         self.first += 1;
         self.waits -= sum.waits();
         match alone {
-            Some(lines) => lines.into_iter().for_each(|line| out(Folded::One(line))),
+            Some((start, end)) => {
+                start.into_iter().chain([end]).for_each(|line| out(Folded::One(line)));
+            }
             None => out(Folded::Many(Box::new(sum.into()))),
         }
     }

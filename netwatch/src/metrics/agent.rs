@@ -51,6 +51,8 @@ pub(super) fn collect(snapshot: &Snapshot, families: &mut Families) {
         families.add(Metric::FlowLogUp, [], u64::from(up));
     }
 
+    families.add(Metric::JournalLinesLost, [], agent.journal_lines_lost);
+
     let readers = &agent.readers;
     families.add(Metric::FlowReaders, [], readers.connected);
     families.add(Metric::FlowReadersRefused, [], readers.refused);

@@ -288,6 +288,9 @@ catalogue! {
     FlowLogUp: Agent Gauge "netwatch_flow_log_up" []
         "1 if the flow log can be written, 0 if not: the disk is full, the directory gone."
         "Absent without `--flow-log`.";
+    JournalLinesLost: Agent Counter "netwatch_log_lines_lost_total" []
+        "Lines of the agent's own log that were not written: nobody empties its standard error."
+        "The agent waits for nobody who reads it.";
     FlowReaders: Agent Gauge "netwatch_flow_readers" []
         "Readers of flow events that are connected to the socket."
         "`netwatch flows` is one. At most 64 at a time.";

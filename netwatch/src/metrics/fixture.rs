@@ -165,6 +165,7 @@ pub(super) fn full() -> Snapshot {
             log_up: Some(true),
             log_lines: 24,
             log_lines_lost: 25,
+            journal_lines_lost: 35,
             log_rotations: 26,
             readers: ReaderStatus { connected: 2, refused: 3, lines: 1_000, lost: 4 },
         },

@@ -171,6 +171,8 @@ pub struct AgentStatus {
     pub log_lines: u64,
     /// Flow log lines that could not be written, or were dropped because the writer was behind.
     pub log_lines_lost: u64,
+    /// Lines of the agent's own log that could not be written.
+    pub journal_lines_lost: u64,
     /// Flow log files that gave way to new ones.
     pub log_rotations: u64,
     /// Readers of flow events.

@@ -5,8 +5,8 @@
 
 use super::{Formatter, escape, view::rfc3339};
 use crate::model::{
-    Appearance, Clock, EndReason, Endpoint, FlowEvent, FlowPhase, Fold, Gap, LifeEvent, Lookup,
-    Loss, Name, Protocol, SampleEvent,
+    Answered, Appearance, Clock, EndReason, Endpoint, FlowEvent, FlowPhase, Fold, Gap, LifeEvent,
+    Lookup, Loss, Name, Protocol, SampleEvent,
 };
 
 const LINE_END: &str = "\r\n";
@@ -37,6 +37,7 @@ columns! {
     duration_ns rtt_ns client_retransmitted server_retransmitted dropped_packets undelivered_packets
     source_mac interfaces question question_type rcode answers hint
     missing_lines
+    connections timed_connections rtt_max_ns
 }
 
 /// The first line.
@@ -54,12 +55,17 @@ pub(super) fn fold(formatter: &Formatter, fold: &Fold, clock: Clock) -> String {
     let (time, phase) = (fold.sum.last, FlowPhase::End(EndReason::Fin));
     let event = FlowEvent { time, phase, flow: fold.sum.clone() };
     let reason = super::fold::ends(fold);
-    let rtt_ns = fold.answered.map(|answered| answered.median.as_nanos().to_string());
+    let answered = |nanos: fn(Answered) -> u128| {
+        fold.answered.map(|answered| nanos(answered).to_string()).unwrap_or_default()
+    };
     Row {
         reason,
         flow_id: String::new(),
         client_port: String::new(),
-        rtt_ns: rtt_ns.unwrap_or_default(),
+        rtt_ns: answered(|answered| answered.median.as_nanos()),
+        connections: fold.connections.to_string(),
+        timed_connections: answered(|answered| answered.timed.into()),
+        rtt_max_ns: answered(|answered| answered.max.as_nanos()),
         ..of_flow(formatter, &event, clock)
     }
     .line()
@@ -305,7 +311,7 @@ mod tests {
     proptest! {
         #[test]
         fn a_row_has_its_columns_whatever_the_names(one in any::<String>(), two in any::<String>()) {
-            let row = Row { client: one.clone(), missing_lines: two.clone(), ..Row::default() };
+            let row = Row { client: one.clone(), rtt_max_ns: two.clone(), ..Row::default() };
             let line = row.line();
             prop_assert!(!line.trim_end_matches("\r\n").chars().any(char::is_control));
             let cells = read(line.strip_suffix("\r\n").unwrap());

@@ -67,6 +67,7 @@ pub(super) fn folds() -> Vec<Line> {
     };
     let many = tally(u64::MAX, u64::MAX, u64::MAX);
     let v6 = end(Name::External, "2001:db8::1", 443);
+    let longest = Duration::from_nanos(u64::MAX);
     let most =
         FlowRecord { sent: many, received: many, ..flow(u64::MAX, Protocol::UDP, v6.clone(), v6) };
     vec![
@@ -83,7 +84,7 @@ pub(super) fn folds() -> Vec<Line> {
             u64::MAX,
             // What is late is never folded.
             &EndReason::ALL[..7].iter().map(|reason| (*reason, u64::MAX)).collect::<Vec<_>>(),
-            Some(Answered { timed: u64::MAX, median: Duration::MAX, max: Duration::MAX }),
+            Some(Answered { timed: u64::MAX, median: longest, max: longest }),
         ),
     ]
 }

@@ -183,6 +183,11 @@ impl Formatter {
     }
 }
 
+/// Appends a line that [`read`] has taken, in printable ASCII and with a newline.
+pub fn printable(line: &[u8], out: &mut Vec<u8>) -> std::io::Result<()> {
+    json::printable(line, out)
+}
+
 /// The wall time of an instant, at the limits of what a calendar can show where it is beyond them.
 fn timestamp(clock: Clock, instant: Instant) -> Timestamp {
     let wall = clock.wall(instant).0;

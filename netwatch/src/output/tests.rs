@@ -84,6 +84,7 @@ fn csv_is_as_kept() {
     let table = |lines: &[Line]| csv.header().unwrap() + &write(&csv, lines);
     golden("example.csv", &table(&fixture::example()));
     golden("corners.csv", &table(&fixture::corners()));
+    golden("folds.csv", &table(&fold_fixture::folds()));
     golden("hostile.csv", &table(&fixture::hostile()));
     golden("samples.csv", &table(&fixture::samples()));
     golden("lookups.csv", &table(&fixture::lookups()));

@@ -43,7 +43,7 @@ fn compressed(text: &str) -> Vec<u8> {
 
 #[test]
 fn every_format_is_what_the_agent_would_have_written() {
-    for name in ["example", "lookups", "samples", "hostile", "corners"] {
+    for name in ["example", "lookups", "samples", "hostile", "corners", "folds"] {
         let file = format!("{name}.jsonl");
         for (format, suffix) in [("text", "txt"), ("json", "jsonl"), ("csv", "csv")] {
             let shown = succeed(&mut flows_of(&file, &["-o", format]));
@@ -172,4 +172,76 @@ fn a_closed_pipe_ends_quietly_and_a_full_disk_does_not() {
     let output = flows(&["--file"]).arg(&path).stdout(full).output().expect("netwatch runs");
     assert_eq!(output.status.code(), Some(1));
     assert!(stderr(&output).contains("cannot write to standard output: No space left"));
+}
+
+/// A log with a burst, a long flow in between, and a number that begins anew.
+fn burst() -> String {
+    let example = text_of("example.jsonl");
+    let [start, end] = [0, 1].map(|at| example.lines().nth(at).expect("a line"));
+    let mut log = String::new();
+    for number in 10..14 {
+        for line in [start, end] {
+            log += &line
+                .replace("\"flow_id\":1,", &format!("\"flow_id\":{number},"))
+                .replace("\"port\":51234", &format!("\"port\":512{number}"));
+            log += "\n";
+        }
+    }
+    log
+}
+
+#[test]
+fn short_flows_are_folded_behind_the_filters() {
+    let folder = TempDir::new().expect("a folder");
+    let path = folder.path().join("burst.jsonl");
+    fs::write(&path, burst()).expect("a file");
+    let file = path.to_str().expect("text");
+    let shown = |arguments: &[&str]| succeed(flows(&["--file", file]).args(arguments));
+    assert_eq!(shown(&[]).lines().count(), 8);
+    let line = shown(&["--fold"]);
+    assert_eq!(line.lines().count(), 1, "{line}");
+    let expected = "19:04:05.433 end   tcp  cli -> web:80             net=bridge conns=4 \
+                    sent=24/1.7kB recv=16/4.9kB rtt=84us/84us dur=310ms retrans=0/4 end=fin:4\n";
+    assert_eq!(line, expected);
+    assert_eq!(shown(&["--fold", "--events", "end"]), expected, "ends are enough");
+    assert_eq!(shown(&["--fold", "--events", "start"]).lines().count(), 4);
+    assert_eq!(shown(&["--fold", "100ms"]).lines().count(), 8, "they are longer");
+    // Both lines of two of them, and then as many events.
+    assert!(shown(&["--fold", "-n", "4"]).contains("conns=2 "));
+    let filtered = shown(&["--fold", "--not", "--port", "51210"]);
+    assert!(filtered.contains("conns=3 "), "{filtered}");
+    let object: serde_json::Value =
+        serde_json::from_str(&shown(&["--fold", "-o", "json"])).expect("JSON");
+    assert_eq!((&object["connections"], &object["ends"]["fin"]), (&4.into(), &4.into()));
+    assert!(object["first"].as_str().expect("a time").contains("19:04:05.123456"), "{object}");
+    let table = shown(&["--fold", "-o", "csv"]);
+    assert!(table.lines().nth(1).expect("a row").ends_with(",4,4,84000"), "{table}");
+
+    // What was folded once is read again, and is as large as all of it.
+    fs::write(&path, shown(&["--fold", "-o", "json"])).expect("a file");
+    assert_eq!(shown(&[]), expected);
+    assert_eq!(shown(&["--fold"]), expected);
+    assert_eq!(shown(&["--top", "1"]), expected);
+    let mut both = flows(&["--top", "2", "--sort", "packets", "--file", file]);
+    let ranked = succeed(both.arg("--file").arg(golden("folds.jsonl")));
+    let counts: Vec<_> = ranked.lines().map(|line| line.contains("conns=1500 ")).collect();
+    assert_eq!(counts, [false, true], "{ranked}");
+}
+
+/// A file may be from anybody, and a terminal obeys what it is shown.
+#[test]
+fn json_is_shown_in_printable_ascii() {
+    let folder = TempDir::new().expect("a folder");
+    let path = folder.path().join("hostile.jsonl");
+    let example = text_of("example.jsonl");
+    let line = example.lines().next().expect("a line").as_bytes();
+    let mut hostile = b"{\"later\":\"\x9b31m\xc2\x9b2J\x7f\xe2\x80\xae\",\r\t".to_vec();
+    hostile.extend_from_slice(&line[1..]);
+    fs::write(&path, hostile).expect("a file");
+    let file = path.to_str().expect("text");
+    let shown = succeed(&mut flows(&["-o", "json", "--file", file]));
+    assert!(shown.trim_end_matches('\n').bytes().all(|byte| (0x20..0x7f).contains(&byte)));
+    let object: serde_json::Value = serde_json::from_str(&shown).expect("JSON");
+    assert_eq!(object["later"], "\u{fffd}31m\u{9b}2J\u{7f}\u{202e}");
+    assert_eq!(object["client"]["name"], "cli");
 }

@@ -227,6 +227,56 @@ fn folded_they_are_few_lines_that_add_up_to_the_same() {
     });
 }
 
+#[test]
+#[ignore = "needs root: cargo xtask test"]
+fn a_reader_has_them_folded_for_itself() {
+    let _alone = serial::alone();
+    in_new_namespace(|| {
+        run("ip", &["link", "set", "lo", "up"]);
+        let ends = veth::pair(["one", "two"], 1_500);
+        let agent = Agent::start(&["--interface", "one", "--interface", "two"]);
+        let asks = |arguments: &[&str]| {
+            let mut command = netwatch();
+            command
+                .args(["flows", "-o", "json", "--fold", "5s"])
+                .args(arguments)
+                .arg("--socket")
+                .arg(agent.socket());
+            command
+        };
+        let folder = tempfile::TempDir::new().unwrap();
+        let seen = folder.path().join("seen");
+        let mut follower = asks(&["-f", "-n", "0"])
+            .stdout(File::create(&seen).unwrap())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        agent.until_metrics("it follows", |metrics| {
+            (metrics.count("netwatch_flow_readers", &[]) == 1).then_some(())
+        });
+        let burst = Burst { rate: 1_000, seconds: 3, program: None, arguments: String::new() };
+        let (crowd, ours) = burst.send(ends.map(Sender::at), |_| {});
+        let connections = u64::from(crowd) + u64::from(ours);
+        let check = |lines: &[String]| {
+            let told = Told::read(lines.iter().map(String::as_str));
+            let is_all = told.ends.get("fin") == Some(&connections);
+            if is_all {
+                assert_eq!(told.packets, connections * PACKETS);
+                assert_eq!(told.bytes, connections * BYTES);
+                assert!(told.lines < connections / 20, "{} lines", told.lines);
+            }
+            is_all.then_some(())
+        };
+        until("the follower has all", || check(&lines_of(&seen)));
+        signal(follower.id(), libc::SIGINT);
+        assert_eq!(end_of(&mut follower).code(), Some(0));
+        let past = asks(&["--since", "1h"]).output().unwrap();
+        let past = String::from_utf8(past.stdout).unwrap();
+        let lines: Vec<String> = past.lines().map(str::to_owned).collect();
+        assert!(check(&lines).is_some(), "{past}");
+    });
+}
+
 /// Sends, and checks that all of it is told, to the flow log and to the follower.
 #[expect(clippy::print_stdout, reason = "for whoever wants to know")]
 fn all_are_told(burst: &Burst) -> Told {

@@ -70,7 +70,7 @@ fn running_flows_are_ranked_by_what_they_have_counted_until_now() {
 }
 
 /// A terminal of this size, from both sides.
-fn terminal(columns: u16, rows: u16) -> (File, OwnedFd) {
+pub(super) fn terminal(columns: u16, rows: u16) -> (File, OwnedFd) {
     let ours = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC).unwrap();
     grantpt(&ours).unwrap();
     unlockpt(&ours).unwrap();
@@ -87,7 +87,7 @@ fn the_watched_ones_are_refreshed_in_their_place_and_the_terminal_is_given_back(
     observed(|agent, mut sender| {
         send_more_and_more(&agent, &mut sender, 30);
         for ending in [libc::SIGINT, libc::SIGTERM] {
-            let (mut ours, theirs) = terminal(60, 8);
+            let (mut ours, theirs) = terminal(120, 8);
             let mut watcher = netwatch()
                 .args(["flows", "--watch", "--sort", "packets", "--socket"])
                 .arg(agent.socket())

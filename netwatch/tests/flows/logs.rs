@@ -159,6 +159,20 @@ fn what_a_full_disk_takes_is_counted_and_told_where_it_is_missing() {
     });
 }
 
+#[test]
+#[ignore = "needs root: cargo xtask test"]
+fn every_open_flow_is_ended_however_many_there_are() {
+    observed(|agent, mut sender| {
+        send(&agent, &mut sender, 1_000..21_000);
+        assert_eq!(agent.metrics().count("netwatch_flow_log_lines_lost_total", &[]), 0);
+        let stopped = agent.stop(libc::SIGTERM);
+        assert_eq!(stopped.status.code(), Some(0));
+        let ends = stopped.log.lines().filter(|line| line.contains("\"event\":\"end\""));
+        assert_eq!(ends.count(), 20_000);
+        assert!(!stopped.log.contains("\"event\":\"gap\""));
+    });
+}
+
 /// The signal then comes from a terminal that is gone.
 #[test]
 #[ignore = "needs root: cargo xtask test"]

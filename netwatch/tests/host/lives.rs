@@ -1,13 +1,16 @@
 //! What happens to containers: told in the flow log, by the engine's own times, and every flow named by who was there.
 
+use std::time::Duration;
+
 use serde_json::Value;
 
 use super::{
     QUICK,
     support::{
         agent::{Agent, netwatch},
-        docker::{Container, Network, docker, unique},
+        docker::{Container, Network, docker, socket, unique},
         events::end,
+        proxy::Proxy,
         serial::host,
     },
 };
@@ -145,6 +148,65 @@ fn a_life_is_told_by_the_engines_times() {
     assert_eq!(said(&["--container", &name, "--events", "restart"]), 3);
 }
 
+#[test]
+#[ignore = "needs root and Docker: cargo xtask test"]
+fn who_is_followed_by_name_is_followed_under_the_next_one() {
+    let _host = host();
+    let agent = Agent::start(&QUICK);
+    let (name, other) = (unique("named"), unique("otherwise"));
+    let first = Container::idle(&name, &[]);
+    agent.until_named(&name);
+    let folder = tempfile::tempdir().unwrap();
+    let shown = folder.path().join("shown");
+    let mut follower = netwatch()
+        .args(["flows", "-f", "-n", "0", "-o", "json", "--container", &name, "--socket"])
+        .arg(agent.socket())
+        .stdout(std::fs::File::create(&shown).unwrap())
+        .stderr(std::process::Stdio::null())
+        .spawn()
+        .unwrap();
+    let until_it_shows = |what: &str, client: &str| {
+        super::support::wait::until(what, || {
+            let text = std::fs::read_to_string(&shown).unwrap();
+            let mut lines = text.lines().filter_map(|line| serde_json::from_str(line).ok());
+            lines.find(|line: &Value| line["event"] == what && line["client"]["name"] == client)
+        })
+    };
+    let gateway = first.gateway("bridge");
+    agent.until_metrics("it follows", |metrics| {
+        (metrics.get("netwatch_flow_readers", &[]) == Some(1.0)).then_some(())
+    });
+    first.ping(&gateway, 1);
+    until_it_shows("end", &name);
+    docker(&["rename", &name, &other]);
+    let renamed = Container { name: other.clone() };
+    until_changed(&agent, &other, &["renamed"]);
+    renamed.ping(&gateway, 1);
+    until_it_shows("start", &other);
+    until_it_shows("end", &other);
+    docker(&["restart", "--time", "0", &other]);
+    until_changed(&agent, &other, &["renamed", "died", "restarted"]);
+    renamed.ping(&gateway, 2);
+    super::support::wait::until("two pings of the other name have been shown", || {
+        let text = std::fs::read_to_string(&shown).unwrap();
+        let ends = text.lines().filter(|line| {
+            let line: Value = serde_json::from_str(line).unwrap_or_default();
+            line["event"] == "end" && line["protocol"] == "icmp" && line["client"]["name"] == *other
+        });
+        (ends.count() == 2).then_some(())
+    });
+    // Whoever comes afterwards asks for those who are called so.
+    let said = netwatch()
+        .args(["flows", "--container", &name, "-n", "1", "-o", "json", "--socket"])
+        .arg(agent.socket())
+        .output()
+        .unwrap();
+    let last: Value = serde_json::from_slice(&said.stdout).unwrap();
+    assert_eq!(last["change"], "renamed", "{last}");
+    follower.kill().unwrap();
+    follower.wait().unwrap();
+}
+
 /// Pings the gateway once.
 const PING: &str = "ping -c 1 -W 5 $(ip route | sed -n 's/default via \\([^ ]*\\).*/\\1/p')";
 
@@ -197,6 +259,62 @@ fn what_lives_for_one_ping_is_named_if_the_engine_tells_of_it_at_all() {
             );
         }
     }
+}
+
+/// Runs containers that ping once and are gone, and checks that each of these flows has its container's name and image.
+fn assert_all_named(agent: &Agent, names: &[String], at_once: usize) {
+    let label = format!("netwatch.test={}", std::process::id());
+    std::thread::scope(|scope| {
+        for some in names.chunks(names.len() / at_once) {
+            let label = &label;
+            scope.spawn(move || {
+                for name in some {
+                    let run = ["run", "--rm", "--name", name, "--label", label];
+                    let command = ["netwatch-test:latest", "/bin/sh", "-c", PING];
+                    docker(&[&run[..], &command].concat());
+                }
+            });
+        }
+    });
+    let ends = super::support::wait::until("all pings have ended", || {
+        let is_end = |line: &Value| line["protocol"] == "icmp" && line["event"] == "end";
+        let ends: Vec<_> = agent.events().0.into_iter().filter(is_end).collect();
+        (ends.len() == names.len()).then_some(ends)
+    });
+    let mut found: Vec<_> = ends.iter().map(|line| end(line, "client").0.to_owned()).collect();
+    let mut expected = names.to_vec();
+    found.sort();
+    expected.sort();
+    assert_eq!(found, expected);
+    for line in &ends {
+        assert_eq!(line["client"]["image"], "netwatch-test:latest", "{line}");
+    }
+}
+
+#[test]
+#[ignore = "needs root and Docker: cargo xtask test"]
+fn twenty_that_send_a_little_and_die_at_once_are_all_named() {
+    let _host = host();
+    let agent = Agent::start(&QUICK);
+    let names: Vec<_> = (0..20).map(|number| unique(&format!("brief{number}"))).collect();
+    assert_all_named(&agent, &names, 4);
+}
+
+/// Each has gone, and the next has its address, when the engine answers the first question about it.
+#[test]
+#[ignore = "needs root and Docker: cargo xtask test"]
+fn twenty_that_an_engine_is_asked_about_too_late_are_all_named() {
+    let _host = host();
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("docker.sock");
+    let present = Container::idle(&unique("present"), &[]);
+    let _proxy = Proxy::slow(&path, &socket(), Duration::from_secs(2));
+    let engine = format!("unix://{}", path.display());
+    let agent = Agent::start(&[&QUICK[..], &["--docker-host", &engine]].concat());
+    // The engine's first list has been taken in.
+    agent.until_named(&present.name);
+    let names: Vec<_> = (0..20).map(|number| unique(&format!("late{number}"))).collect();
+    assert_all_named(&agent, &names, 1);
 }
 
 #[test]

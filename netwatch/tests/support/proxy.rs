@@ -1,7 +1,8 @@
 //! An engine that comes and goes: a socket that leads to the real engine as long as it exists.
 
 use std::{
-    fs, io,
+    fs,
+    io::{self, Read as _, Write as _},
     net::Shutdown,
     os::unix::net::{UnixListener, UnixStream},
     path::{Path, PathBuf},
@@ -29,6 +30,11 @@ struct State {
 impl Proxy {
     /// Listens at `path` and hands on to `engine`.
     pub fn start(path: &Path, engine: &str) -> Self {
+        Self::slow(path, engine, Duration::ZERO)
+    }
+
+    /// The same with an engine that hears questions so much later. What it tells by itself it tells at once.
+    pub fn slow(path: &Path, engine: &str, delay: Duration) -> Self {
         let listener = UnixListener::bind(path).expect("a socket");
         listener.set_nonblocking(true).expect("a listener that can be stopped");
         let state = Arc::new(State::default());
@@ -37,7 +43,7 @@ impl Proxy {
             while !shared.stopping.load(Ordering::SeqCst) {
                 match listener.accept() {
                     // An engine that does not answer: the client sees its connection end.
-                    Ok((client, _)) => drop(shared.join(&client, &engine)),
+                    Ok((client, _)) => drop(shared.join(&client, &engine, delay)),
                     Err(_) => thread::sleep(Duration::from_millis(10)),
                 }
             }
@@ -47,21 +53,36 @@ impl Proxy {
 }
 
 impl State {
-    fn join(&self, client: &UnixStream, engine: &str) -> io::Result<()> {
+    fn join(&self, client: &UnixStream, engine: &str, delay: Duration) -> io::Result<()> {
         client.set_nonblocking(false)?;
         let engine = UnixStream::connect(engine)?;
-        for (from, to) in [(client, &engine), (&engine, client)] {
+        for (from, to, delay) in [(client, &engine, delay), (&engine, client, Duration::ZERO)] {
             let (mut from, mut to) = (from.try_clone()?, to.try_clone()?);
             let mut streams = self.streams.lock().unwrap_or_else(PoisonError::into_inner);
             streams.push(from.try_clone()?);
             drop(streams);
             thread::spawn(move || {
                 // Either side may end first, in whatever way.
-                let _ = io::copy(&mut from, &mut to);
+                let _ = hand_on(&mut from, &mut to, delay);
                 let _ = to.shutdown(Shutdown::Write);
             });
         }
         Ok(())
+    }
+}
+
+fn hand_on(from: &mut UnixStream, to: &mut UnixStream, delay: Duration) -> io::Result<()> {
+    let mut bytes = vec![0; 64 << 10];
+    loop {
+        let count = from.read(&mut bytes)?;
+        if count == 0 {
+            return Ok(());
+        }
+        let is_stream = bytes[..count].windows(7).any(|part| part == b"/events");
+        if !is_stream {
+            thread::sleep(delay);
+        }
+        to.write_all(&bytes[..count])?;
     }
 }
 

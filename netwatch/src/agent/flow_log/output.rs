@@ -3,7 +3,10 @@
 use std::{
     fs::{File, OpenOptions},
     io::{self, Write as _},
-    os::{fd::AsFd as _, unix::fs::OpenOptionsExt as _},
+    os::{
+        fd::{AsFd as _, AsRawFd as _},
+        unix::fs::OpenOptionsExt as _,
+    },
     path::Path,
 };
 
@@ -44,7 +47,9 @@ impl Output {
         if file.metadata()?.is_file() {
             Ok(Self::File(Box::new(LogFile::new(path, file, rotation)?)))
         } else {
-            Ok(Self::stream(file))
+            // Its writer may wait, which has a thread for that.
+            let itself = format!("/proc/self/fd/{}", file.as_raw_fd());
+            Ok(Self::stream(OpenOptions::new().append(true).open(itself).unwrap_or(file)))
         }
     }
 
@@ -100,9 +105,14 @@ impl Stream {
     }
 }
 
-/// Opens for appending, and makes what is not there.
+/// Opens for appending, and makes what is not there. Does not wait for the reader of a pipe: without one it is an error.
 pub(super) fn open(path: &Path) -> io::Result<File> {
-    OpenOptions::new().append(true).create(true).mode(MODE).open(path)
+    let mut options = OpenOptions::new();
+    options.append(true).create(true).mode(MODE).custom_flags(libc::O_NONBLOCK);
+    options.open(path).map_err(|error| match error.raw_os_error() {
+        Some(libc::ENXIO) => io::Error::new(io::ErrorKind::NotConnected, "nobody reads this pipe"),
+        _ => error,
+    })
 }
 
 /// Makes a file where nothing is, not even a link.
@@ -157,6 +167,26 @@ mod tests {
         drop(stream);
         reader.read_to_end(&mut received).unwrap();
         assert_eq!(received, [&lines[..written], b"next\n"].concat());
+    }
+
+    #[test]
+    fn a_pipe_is_not_waited_for() {
+        let folder = tempfile::TempDir::new().unwrap();
+        let pipe = folder.path().join("pipe");
+        assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+        let rotation = Rotation { max_size: None, max_age: None, max_total: None };
+        let error = Output::open(&pipe, rotation).map(|_| ()).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::NotConnected);
+        let mut reader =
+            OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK).open(&pipe).unwrap();
+        let mut output = Output::open(&pipe, rotation).unwrap();
+        assert!(output.write(b"line\n").is_ok());
+        let mut received = [0; 5];
+        reader.read_exact(&mut received).unwrap();
+        assert_eq!(&received, b"line\n");
+        drop(reader);
+        let Unwritten { error, .. } = output.write(b"line\n").unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::BrokenPipe);
     }
 
     #[test]

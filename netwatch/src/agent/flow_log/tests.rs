@@ -1,4 +1,6 @@
-//! A log on real file systems.
+//! A log on real file systems; and its end.
+
+mod closing;
 
 use std::{
     collections::BTreeMap,
@@ -6,10 +8,7 @@ use std::{
     io::{Read as _, Write as _},
     os::unix::fs::{MetadataExt as _, PermissionsExt as _},
     path::{Path, PathBuf},
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::atomic::AtomicBool,
     time::{Duration, Instant},
 };
 
@@ -24,13 +23,11 @@ use rustix::{
 use tempfile::TempDir;
 
 use super::{
-    super::{config::Rotation, folding::Folding},
-    Counts, FlowLog, Line, QUEUE,
+    super::config::Rotation,
     folder::Folder,
     output::{Output, Unwritten},
     plan::{self, Form},
 };
-use crate::model::{Clock, Gap};
 
 const NONE: Rotation = Rotation { max_size: None, max_age: None, max_total: None };
 const SMALL: Rotation = Rotation { max_size: Some(2_000), max_age: None, max_total: None };
@@ -431,35 +428,4 @@ fn what_is_renamed_and_cannot_be_opened_again_grows_up_to_the_total() {
     output.hang_up();
     output.write(line(most).as_bytes()).unwrap();
     assert_eq!(fs::read_to_string(&log).unwrap(), line(most));
-}
-
-#[test]
-fn closing_does_not_wait_for_ever() {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    let (release, stuck) = std::sync::mpsc::channel::<()>();
-    let counts = Arc::new(Counts::default());
-    let (lines, queue) = tokio::sync::mpsc::channel(QUEUE);
-    let log = FlowLog {
-        history: None,
-        folding: Folding::new(None),
-        writer: Some((
-            lines,
-            runtime.spawn_blocking(move || {
-                let _queue = queue;
-                let _ = stuck.recv();
-            }),
-        )),
-        counts: Arc::clone(&counts),
-    };
-    let gap = || Line::Gap(Gap { time: crate::model::Instant(0), lines: 1 });
-    let closed = runtime.block_on(async move {
-        let mut log = log;
-        for _ in 0..3 {
-            log.write(gap(), Clock::default());
-        }
-        tokio::time::timeout(Duration::from_secs(20), log.close(Clock::default())).await
-    });
-    assert!(closed.is_ok());
-    assert_eq!(counts.lost.load(Ordering::Relaxed), 3);
-    drop(release);
 }

@@ -17,6 +17,8 @@ Examples:
       what the web containers do, without DNS and other UDP, as it comes
   netwatch flows --since 10m --events end --to db -o json
       each flow to db that ended in the last ten minutes, one JSON object a line
+  netwatch flows -f --fold --to web
+      what calls web, short connections of the same caller in one line with their number
   netwatch flows --watch --sort packets
       the largest flows, refreshed every second, until Ctrl-C
   netwatch flows --file flows.jsonl.1.gz --file flows.jsonl --events drop
@@ -38,7 +40,7 @@ pub(in super::super) fn command() -> Command {
                 "last",
                 "N",
                 "Only the last N events that pass the filters \
-                 [default: 20; with --follow 10; with --since or --file all]",
+                 [default: 20; with --follow 10; with --fold 1000; with --since or --file all]",
             )
             .short('n'),
             value(
@@ -54,6 +56,14 @@ pub(in super::super) fn command() -> Command {
             ),
             value("top", "N", "So many of the largest flows [default: 20]"),
             flag("watch", "Refresh the largest flows every second, until Ctrl-C"),
+            value(
+                "fold",
+                "TIME",
+                "One line for all flows between the same two that begin and end within a time \
+                 [default, where it is left out: 5s]",
+            )
+            .num_args(0..=1)
+            .default_missing_value("5s"),
             value("output", "text|wide|json|csv", "How lines are written [default: text]").short('o'),
             value(
                 "file",

@@ -22,6 +22,8 @@ use crate::serve::flows::{
 /// Past events that are shown unless told otherwise: a screenful, and with `--follow` enough to see where one is.
 const LAST: usize = 20;
 const LAST_FOLLOWING: usize = 10;
+/// Before they are folded: many of them are one line.
+const LAST_FOLDED: usize = 1_000;
 const MOST_LAST: u32 = 1_000_000_000;
 /// Flows that are shown unless told otherwise.
 const TOP: usize = 20;
@@ -32,7 +34,7 @@ const FORMATS: [(&str, Format); 4] =
     [("text", Format::Text), ("wide", Format::Wide), ("json", Format::Json), ("csv", Format::Csv)];
 
 /// Two arguments that contradict each other, and what to do.
-const CONTRADICTIONS: [(&str, &str, &str); 11] = [
+const CONTRADICTIONS: [(&str, &str, &str); 14] = [
     ("watch", "follow", "--watch goes on by itself: leave out --follow"),
     ("watch", "last", "--top N says how many flows to watch"),
     ("watch", "until", "--watch shows what is now: leave out one of them"),
@@ -42,6 +44,9 @@ const CONTRADICTIONS: [(&str, &str, &str); 11] = [
     ("follow", "file", "ask the agent that writes the file: leave out --file"),
     ("last", "sort", "--top N says how many flows to show"),
     ("last", "top", "--last is about events, --top about flows: leave out one of them"),
+    ("fold", "sort", "--fold is about events, --sort about flows: leave out one of them"),
+    ("fold", "top", "--fold is about events, --top about flows: leave out one of them"),
+    ("watch", "fold", "use --follow to see short flows folded"),
     ("file", "socket", "events come from files or from an agent: leave out one of them"),
     (
         "watch",
@@ -90,9 +95,11 @@ pub(super) fn parse(matches: &ArgMatches) -> Result<Asked, Failure> {
     let rank = ranking(matches, watch, &filter)?;
     let (since_ns, until_ns) = span::parse(matches, now, follow)?;
     let whom = whom(matches)?;
+    let fold = one(matches, "fold", value::duration)?;
     let last = match one(matches, "last", |text| value::number(text, 0, MOST_LAST))? {
         Some(last) => Some(usize::try_from(last).unwrap_or(usize::MAX)),
         None if rank.is_some() || since_ns.is_some() || matches!(whom, Whom::Files(_)) => None,
+        None if fold.is_some() => Some(LAST_FOLDED),
         None if follow => Some(LAST_FOLLOWING),
         None => Some(LAST),
     };
@@ -102,6 +109,7 @@ pub(super) fn parse(matches: &ArgMatches) -> Result<Asked, Failure> {
         follow,
         last,
         rank,
+        fold_ns: fold.map(|within| u64::try_from(within.as_nanos()).unwrap_or(u64::MAX)),
         since_ns,
         until_ns,
         style: Style { format, colour: terminal::colour_on_stdout() },
@@ -223,8 +231,20 @@ mod tests {
         assert_eq!(last(&["--socket", "/x", "-n", "3", "--since", "5m"]), Some(3));
         assert_eq!(last(&["--socket", "/x", "-f", "--last", "0"]), Some(0));
         assert_eq!(last(&["--socket", "/x", "--top", "3"]), None);
+        assert_eq!(last(&["--socket", "/x", "--fold"]), Some(1_000));
+        assert_eq!(last(&["--socket", "/x", "-f", "--fold", "1s"]), Some(1_000));
+        assert_eq!(last(&["--socket", "/x", "-f", "--fold", "-n", "5"]), Some(5));
         assert_eq!(last(&["--file", "x"]), None);
         assert_eq!(last(&["--file", "x", "-n", "3"]), Some(3));
+    }
+
+    #[test]
+    fn within_what_time_is_folded() {
+        let fold = |arguments: &[&str]| asked(arguments).expect("valid").request.fold_ns;
+        assert_eq!(fold(&["--file", "x"]), None);
+        assert_eq!(fold(&["--fold", "--file", "x"]), Some(5_000_000_000));
+        assert_eq!(fold(&["--file", "x", "--fold", "200ms"]), Some(200_000_000));
+        assert_eq!(fold(&["--file", "x", "--fold", "--not", "--port", "1"]), Some(5_000_000_000));
     }
 
     #[test]
@@ -261,6 +281,7 @@ mod tests {
             (&["--events", "start,stop"], "--events: 'start,stop' has an unknown word: 'stop'"),
             (&["--last", "-1"], "--last: '-1' is not a whole number"),
             (&["--since", "5"], "--since: '5' has no unit"),
+            (&["--fold", "5"], "--fold: '5' has no unit"),
             (&["-o", "xml"], "--output: 'xml' is not known"),
             (&["--sort", "size"], "--sort: 'size' is not known"),
             (&["--top", "0"], "--top: '0' is too small"),
@@ -305,6 +326,7 @@ mod tests {
                     "watch" | "follow" => {}
                     "sort" => arguments.push("bytes".into()),
                     "output" => arguments.push("json".into()),
+                    "fold" => arguments.push("1s".into()),
                     "until" => arguments.push("1m".into()),
                     _ => arguments.push("1".into()),
                 }

@@ -63,6 +63,7 @@ async fn give_up() {
         ctrl_c().await
     };
     if twice.await.is_ok() {
+        watch::abandon();
         std::process::exit(Exit::Failed.code().into());
     }
 }

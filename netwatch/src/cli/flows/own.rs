@@ -1,6 +1,6 @@
 //! Without an agent: observes by itself, for as long as somebody looks.
 
-use std::path::PathBuf;
+use std::{path::PathBuf, time::Duration};
 
 use tokio::net::UnixStream;
 
@@ -11,9 +11,12 @@ use super::{
     watch::watch,
 };
 use crate::{
-    agent::{self, config::Config},
+    agent::{self, config::Config, journal},
     serve::flows::{ClientError, Reader, Request},
 };
+
+/// For its last remarks, where nobody reads them.
+const PATIENCE: Duration = Duration::from_millis(500);
 
 /// Shows what comes from now on. `missing` is why there is no agent to ask.
 pub(super) async fn observe(
@@ -36,7 +39,9 @@ pub(super) async fn observe(
     } else {
         show(reader, &request, Source::Own).await
     };
-    match observing.await {
+    let observed = observing.await;
+    journal::settle(PATIENCE);
+    match observed {
         // What broke the connection says more than that it broke.
         Ok(Err(error)) => Err(refused(&missing, &run::failure(&error))),
         Ok(Ok(())) => shown,

@@ -1,6 +1,13 @@
 //! The largest flows on a terminal, again and again in the same place.
 
-use std::io::{self, Write as _};
+use std::{
+    io::{self, Write as _},
+    sync::{
+        atomic::{AtomicBool, Ordering},
+        mpsc,
+    },
+    time::Duration,
+};
 
 use jiff::{Timestamp, tz::TimeZone};
 use tokio::signal::unix::{SignalKind, signal};
@@ -13,7 +20,7 @@ use super::{
 };
 use crate::serve::flows::{Answer, Notice, Order, Reader, Request};
 
-/// The other screen, without a cursor; and back. Lines are cut here, not folded by the terminal.
+/// The other screen, without a cursor; and back. Lines are folded and cut here, not by the terminal.
 const ENTER: &str = "\x1b[?1049h\x1b[?25l\x1b[?7l";
 const LEAVE: &str = "\x1b[?7h\x1b[?25h\x1b[?1049l";
 const HOME: &str = "\x1b[H";
@@ -23,11 +30,29 @@ const REST_OF_SCREEN: &str = "\x1b[J";
 /// Of a terminal that does not tell its size.
 const SIZE: (usize, usize) = (80, 24);
 
+/// The terminal is on the other screen.
+static ENTERED: AtomicBool = AtomicBool::new(false);
+/// For giving the terminal back in a hurry: one that is stopped takes nothing.
+const HURRY: Duration = Duration::from_millis(100);
+
+/// Gives the terminal back, if it takes it, for an end without further ado.
+pub(super) fn abandon() {
+    if ENTERED.load(Ordering::Relaxed) {
+        let (done, left) = mpsc::channel();
+        std::thread::spawn(move || {
+            let _ = write(LEAVE);
+            let _ = done.send(());
+        });
+        let _ = left.recv_timeout(HURRY);
+    }
+}
+
 /// Has the terminal for itself, and gives it back as it was.
 struct Screen;
 
 impl Screen {
     fn enter() -> Result<Self, Failure> {
+        ENTERED.store(true, Ordering::Relaxed);
         write(ENTER)?;
         Ok(Self)
     }
@@ -37,6 +62,7 @@ impl Drop for Screen {
     fn drop(&mut self) {
         // A terminal that has gone needs nothing any more.
         let _ = write(LEAVE);
+        ENTERED.store(false, Ordering::Relaxed);
     }
 }
 
@@ -103,10 +129,12 @@ fn title(request: &Request) -> String {
     format!("{} largest flows by {word}; Ctrl-C ends", now.strftime("%H:%M:%S"))
 }
 
-/// What makes a page of whatever was there before. The last row stays free: a newline there would scroll.
+/// What makes a page of whatever was there before: what a flow has counted stands at the end of its line, so a line that is
+/// too long is folded. The last row stays free: a newline there would scroll.
 fn page(title: &str, lines: &[String], (columns, rows): (usize, usize)) -> String {
     let mut page = HOME.to_owned();
-    let all = [title, ""].into_iter().chain(lines.iter().map(String::as_str));
+    let flows: Vec<String> = lines.iter().map(|line| width::folded(line, columns)).collect();
+    let all = [title, ""].into_iter().chain(flows.iter().flat_map(|flow| flow.lines()));
     for line in all.take(rows.saturating_sub(1)) {
         page += &width::cut(line, columns);
         page += REST_OF_LINE;
@@ -136,7 +164,12 @@ mod tests {
         );
         assert_eq!(
             page("title", &lines[..1], (4, 9)),
-            "\x1b[Htitl\x1b[K\r\n\x1b[K\r\nline\x1b[K\r\n\x1b[J"
+            "\x1b[Htitl\x1b[K\r\n\x1b[K\r\nline\x1b[K\r\n0\x1b[K\r\n\x1b[J"
+        );
+        assert_eq!(
+            page("title", &lines[10..11], (3, 9)),
+            "\x1b[Htit\x1b[K\r\n\x1b[K\r\nlin\x1b[K\r\n10\x1b[K\r\n\x1b[J",
+            "a word that is too long is cut"
         );
         for rows in 1..4 {
             assert!(page("title", &lines, (80, rows)).matches("\r\n").count() < rows, "{rows}");

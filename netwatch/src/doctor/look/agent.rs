@@ -66,6 +66,7 @@ fn reachable(address: SocketAddr) -> SocketAddr {
 async fn at_socket(path: &Path) -> Socket {
     let request = Request {
         rank: None,
+        fold_ns: None,
         command: Command::Flows,
         follow: false,
         last: Some(0),

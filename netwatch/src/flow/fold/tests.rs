@@ -168,12 +168,54 @@ fn a_long_flow_is_told_as_without_folding() {
 }
 
 #[test]
+fn without_starts_a_short_flow_is_told_by_its_length() {
+    let mut folder = Folder::of_ends(WITHIN);
+    let mut out = Vec::new();
+    let long = |id| FlowRecord { last: Instant(0).after(2 * WITHIN), ..flow(id, 2, 80) };
+    let end = FlowPhase::End(EndReason::Fin);
+    for flow in [flow(1, 2, 80), long(2), flow(3, 2, 80), flow(4, 2, 81)] {
+        folder.take(&event(end, flow.clone()), (flow.id, end), Instant(0), &mut |line| {
+            out.push(line);
+        });
+    }
+    let late = FlowPhase::End(EndReason::Late);
+    folder.take(&event(late, flow(1, 2, 80)), (1, late), Instant(0), &mut |line| out.push(line));
+    assert_eq!(out, [Folded::One((2, end)), Folded::One((1, late))]);
+    assert!(folder.is_waiting());
+    folder.finish(&mut |line| out.push(line));
+    assert_eq!(only_fold(&out[2..3]).connections, 2);
+    assert_eq!(out[3..], [Folded::One((4, end))], "alone, and as it came");
+    assert!(!folder.is_waiting());
+}
+
+/// As in two logs, one read after the other.
+#[test]
+fn a_number_that_begins_anew_is_another_flow() {
+    let mut folder = Folder::new(WITHIN);
+    let mut out = Vec::new();
+    let (start, end) = (FlowPhase::Start, FlowPhase::End(EndReason::Fin));
+    let lines = [
+        (flow(7, 2, 80), start, 0),
+        (flow(7, 3, 80), start, 1),
+        (flow(7, 3, 80), start, 2),
+        (flow(7, 3, 80), end, 3),
+    ];
+    for (flow, phase, line) in lines {
+        folder.take(&event(phase, flow), line, Instant(0), &mut |line| out.push(line));
+    }
+    assert_eq!(out, [Folded::One(1)], "its end never came");
+    folder.finish(&mut |line| out.push(line));
+    assert_eq!(out[1..], [0, 2, 3].map(Folded::One));
+}
+
+#[test]
 fn what_does_not_fit_is_told_early() {
     let mut folder = Folder::new(WITHIN);
     let mut out = Vec::new();
     let most = u64::try_from(MOST_STARTS).unwrap();
+    let flow = |id: u64| flow(id, 2, u16::try_from(id % most).unwrap());
     for id in 0..most + 3 {
-        let event = event(FlowPhase::Start, flow(id, 2, 80));
+        let event = event(FlowPhase::Start, flow(id));
         folder.take(&event, (id, FlowPhase::Start), Instant(0), &mut |line| out.push(line));
     }
     let early: Vec<_> = (0..3).map(|id| Folded::One((id, FlowPhase::Start))).collect();
@@ -182,8 +224,7 @@ fn what_does_not_fit_is_told_early() {
     out.clear();
     let end = FlowPhase::End(EndReason::Refused);
     for id in 3..most + 3 {
-        let port = u16::try_from(id - 3).unwrap();
-        let event = event(end, flow(id, 2, port));
+        let event = event(end, flow(id));
         folder.take(&event, (id, end), Instant(0), &mut |line| out.push(line));
     }
     assert_eq!(out.len(), 2 * (MOST_STARTS - MOST_FOLDS), "each port is another fold");

@@ -28,7 +28,7 @@ impl Story {
 
     fn happened(&mut self, container: &Container, what: What, now: u64) -> Vec<String> {
         let container = container.clone();
-        let happening = Happening { at: Some(WallTime(0)), container, what };
+        let happening = Happening { at: Some(WallTime(0)), before: None, container, what };
         self.chronicle.happened(&happening, &self.directory, at(now), at(now));
         self.settle(now)
     }

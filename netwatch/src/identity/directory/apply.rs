@@ -75,7 +75,8 @@ impl Directory {
         let mut vanished: HashSet<u32> = self.links.keys().copied().collect();
         for interface in interfaces {
             vanished.remove(&interface.index);
-            self.set_interface(interface, now);
+            let born = self.links.get(&interface.index).and_then(|link| link.born);
+            self.store(interface, born, now);
         }
         for index in vanished {
             self.remove_interface(index, now);
@@ -84,6 +85,12 @@ impl Directory {
 
     /// An interface came or changed.
     pub fn set_interface(&mut self, interface: Interface, now: Instant) {
+        let known = self.links.get(&interface.index);
+        let born = known.map_or(Some(now), |link| link.born);
+        self.store(interface, born, now);
+    }
+
+    fn store(&mut self, interface: Interface, born: Option<Instant>, now: Instant) {
         let index = interface.index;
         let before = self.links.get(&index).and_then(|link| link.interface.peer_namespace);
         let mut settled = self.links.get(&index).and_then(|link| link.settled.clone());
@@ -96,7 +103,7 @@ impl Directory {
         let known = self.links.contains_key(&index);
         let network = if known { self.network_of_interface(index) } else { None };
         self.departed.remove(&index);
-        self.links.insert(index, Link { interface, settled, network });
+        self.links.insert(index, Link { interface, settled, network, born });
         self.release(before);
         self.expire(now);
     }
@@ -105,9 +112,10 @@ impl Directory {
     pub fn remove_interface(&mut self, index: u32, now: Instant) {
         let (container, network) =
             (self.container_of_interface(index), self.network_of_interface(index));
-        if let Some(Link { interface, .. }) = self.links.remove(&index) {
+        if let Some(Link { interface, born, .. }) = self.links.remove(&index) {
             let namespace = interface.peer_namespace;
-            self.departed.insert(index, Departed { container, network, interface, at: now });
+            let departed = Departed { container, network, interface, born, at: now };
+            self.departed.insert(index, departed);
             self.release(namespace);
         }
         self.expire(now);
@@ -203,6 +211,7 @@ impl Directory {
 
     /// Forgets what went more than [`GRACE`] ago.
     pub fn expire(&mut self, now: Instant) {
+        self.expire_arrivals(now);
         let before = self.gone.len();
         self.gone.retain(|gone| now.since(gone.at) < GRACE);
         self.departed.retain(|_, departed| now.since(departed.at) < GRACE);

@@ -9,8 +9,14 @@ use super::{Directory, EngineState, Lookup, index::Claims};
 use crate::model::{Behind, Container, InterfaceKind, Mac, Name, Protocol, Socket};
 
 impl Directory {
-    /// The container behind a veth: by the namespace that its peer is in, else by an Ethernet address behind it.
+    /// The container behind a veth: by the namespace that its peer is in, else by an Ethernet address behind it, else by the
+    /// time at which both came.
     pub fn container_of_interface(&self, index: u32) -> Option<Arc<Container>> {
+        self.owner(index).or_else(|| self.container_that_came_with(index))
+    }
+
+    /// The same by what the kernel and the engine say.
+    pub(super) fn owner(&self, index: u32) -> Option<Arc<Container>> {
         let by_mac = |claims| self.container_by_mac(index, claims);
         let Some(link) = self.links.get(&index) else {
             let known = self.departed.get(&index)?.container.clone();

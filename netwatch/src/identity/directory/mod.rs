@@ -5,6 +5,7 @@
 //! same.
 
 mod apply;
+mod arrivals;
 mod index;
 mod lookup;
 mod published;
@@ -21,7 +22,7 @@ use std::{
     time::Duration,
 };
 
-use self::index::Index;
+use self::{arrivals::Arrival, index::Index};
 use super::{HostAddress, Network};
 use crate::model::{Container, Instant, Interface, Mac, Name, Source};
 
@@ -97,6 +98,8 @@ struct Link {
     settled: Option<Arc<Container>>,
     /// The network that it was in last: a veth leaves its bridge before it is deleted.
     network: Option<Arc<str>>,
+    /// When it came; `None`: it was in a list.
+    born: Option<Instant>,
 }
 
 #[derive(Clone, Debug)]
@@ -104,6 +107,7 @@ struct Departed {
     container: Option<Arc<Container>>,
     network: Option<Arc<str>>,
     interface: Interface,
+    born: Option<Instant>,
     at: Instant,
 }
 
@@ -119,6 +123,7 @@ pub struct Directory {
     ports: HashMap<Mac, u32>,
     live: HashMap<Key, Live>,
     gone: Vec<Gone>,
+    arrivals: Vec<Arrival>,
     networks: Vec<Network>,
     engine: EngineState,
     /// The engine has listed its containers since it came back.

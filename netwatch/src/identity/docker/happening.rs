@@ -15,6 +15,8 @@ use crate::model::{Container, WallTime};
 pub struct Happening {
     /// When, by the engine's clock; `None`: it did not say.
     pub at: Option<WallTime>,
+    /// When something had happened to it before; `None`: that is not known.
+    pub before: Option<WallTime>,
     /// The container.
     pub container: Container,
     /// What.

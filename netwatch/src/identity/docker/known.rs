@@ -37,6 +37,8 @@ struct Entry {
     container: Container,
     announced: bool,
     life: u64,
+    /// When something happened to it last.
+    at: Option<WallTime>,
 }
 
 /// Containers and networks of one connection to the engine.
@@ -116,6 +118,9 @@ impl Known {
                     let container = known.unwrap_or_else(|| convert::from_event(id, attributes));
                     self.happened(at, container, what);
                 }
+                if let Some(entry) = self.containers.get_mut(id) {
+                    entry.at = at;
+                }
                 match action {
                     "rename" => self.announce_renamed(id),
                     "die" | "died" => self.stopped(id),
@@ -138,6 +143,9 @@ impl Known {
                     let container = self.resolved(&entry.container);
                     self.happened(at, container, what);
                 }
+                if let Some(entry) = self.containers.get_mut(container) {
+                    entry.at = at;
+                }
                 if !connects {
                     self.disconnected(network, container);
                 }
@@ -148,7 +156,8 @@ impl Known {
     }
 
     fn happened(&mut self, at: Option<WallTime>, container: Container, what: What) {
-        self.out.push(EngineEvent::Happened(Box::new(Happening { at, container, what })));
+        let before = self.containers.get(&container.id).and_then(|entry| entry.at);
+        self.out.push(EngineEvent::Happened(Box::new(Happening { at, before, container, what })));
     }
 
     /// The answer to [`Question::Container`].
@@ -264,7 +273,7 @@ impl Known {
         let lives = &mut self.lives;
         self.containers.entry(id.to_owned()).or_insert_with(|| {
             *lives += 1;
-            Entry { container: make(), announced: false, life: *lives }
+            Entry { container: make(), announced: false, life: *lives, at: None }
         })
     }
 

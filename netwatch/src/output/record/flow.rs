@@ -1,6 +1,6 @@
 //! A line about a flow.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use jiff::Timestamp;
 use serde::Deserialize;
@@ -11,8 +11,8 @@ use super::{
     since,
 };
 use crate::model::{
-    Behind, Clock, Echoes, EndReason, FlowEvent, FlowKey, FlowPhase, FlowRecord, Handshake,
-    IcmpError, Instant, Interfaces, Undelivered,
+    Answered, Behind, Clock, Echoes, EndReason, FlowEvent, FlowKey, FlowPhase, FlowRecord, Fold,
+    Handshake, IcmpError, Interfaces, Undelivered,
 };
 
 #[derive(Deserialize)]
@@ -24,6 +24,9 @@ pub(super) struct FlowLine {
     /// Absent of several flows in one line.
     flow_id: Option<u64>,
     connections: Option<u64>,
+    #[serde(default)]
+    ends: BTreeMap<String, u64>,
+    answered: Option<AnsweredRecord>,
     protocol: String,
     client: EndRecord,
     server: EndRecord,
@@ -46,6 +49,13 @@ pub(super) struct FlowLine {
     #[serde(default)]
     drops: Vec<DropRecord>,
     undelivered: Option<UndeliveredRecord>,
+}
+
+#[derive(Deserialize)]
+struct AnsweredRecord {
+    timed: u64,
+    median_ns: u64,
+    max_ns: u64,
 }
 
 #[derive(Deserialize)]
@@ -90,17 +100,32 @@ struct UndeliveredRecord {
 }
 
 impl FlowLine {
-    pub(super) fn event(self) -> Result<(Record, Clock), String> {
-        if let Some(count) = self.connections {
-            return Err(format!(
-                "it stands for {count} flows (--flow-log-fold), which are not taken apart again"
-            ));
-        }
+    pub(super) fn record(mut self) -> Result<(Record, Clock), String> {
+        let Some(connections) = self.connections else {
+            return self.event().map(|(event, clock)| (Record::Flow(Box::new(event)), clock));
+        };
+        let ends = std::mem::take(&mut self.ends);
+        let ends = ends.iter().map(|(word, count)| Ok((end_reason(Some(word))?, *count)));
+        let ends = ends.collect::<Result<_, String>>()?;
+        let answered = self.answered.take().map(|answered| Answered {
+            timed: answered.timed,
+            median: Duration::from_nanos(answered.median_ns),
+            max: Duration::from_nanos(answered.max_ns),
+        });
+        // What is one flow's is left out.
+        self.reason = Some(EndReason::Fin.name().to_owned());
+        self.flow_id = Some(0);
+        let (FlowEvent { flow: sum, .. }, clock) = self.event()?;
+        Ok((Record::Fold(Box::new(Fold { sum, connections, ends, answered })), clock))
+    }
+
+    fn event(self) -> Result<(FlowEvent, Clock), String> {
         let protocol = protocol(&self.protocol)?;
         let [client, server] = [self.client, self.server].map(EndRecord::endpoint);
         let (client, server) = (client?, server?);
-        let clock = clock(self.first);
-        let (time, last) = (since(clock, self.time), Instant(self.duration_ns));
+        let clock = clock(zero(self.first, self.duration_ns));
+        let (time, first) = (since(clock, self.time), since(clock, self.first));
+        let last = first.after(Duration::from_nanos(self.duration_ns));
         let phase = match (self.event.as_str(), self.reason.as_deref()) {
             ("start", _) => FlowPhase::Start,
             ("update", _) => FlowPhase::Update,
@@ -130,7 +155,7 @@ impl FlowLine {
             network: self.network.map(Into::into),
             sent: self.sent.tally.into(),
             received: self.received.tally.into(),
-            first: Instant(0),
+            first,
             last,
             echo: self.icmp_echo,
             from_client,
@@ -152,8 +177,16 @@ impl FlowLine {
                 place: missing.place,
             }),
         };
-        Ok((Record::Flow(Box::new(FlowEvent { time, phase, flow })), clock))
+        Ok((FlowEvent { time, phase, flow }, clock))
     }
+}
+
+/// Times of all flows are by the same clock, so that they can be added up; only those of which nanoseconds since the epoch
+/// would say less than the line does have one of their own.
+fn zero(first: Timestamp, duration_ns: u64) -> Timestamp {
+    let last = first.as_nanosecond() + i128::from(duration_ns);
+    let is_usual = first >= Timestamp::UNIX_EPOCH && last <= u64::MAX.into();
+    if is_usual { Timestamp::UNIX_EPOCH } else { first }
 }
 
 fn end_reason(word: Option<&str>) -> Result<EndReason, String> {

@@ -22,7 +22,7 @@ use self::{
     parts::{EndRecord, TallyRecord, protocol},
 };
 use crate::model::{
-    Answer, Clock, FlowEvent, Gap, Hint, Instant, LifeEvent, Lookup, Loss, Question, Sample,
+    Answer, Clock, FlowEvent, Fold, Gap, Hint, Instant, LifeEvent, Lookup, Loss, Question, Sample,
     SampleEvent, SampledPacket,
 };
 
@@ -31,6 +31,8 @@ use crate::model::{
 pub enum Record {
     /// Of a flow.
     Flow(Box<FlowEvent>),
+    /// Of several flows.
+    Fold(Box<Fold>),
     /// A loss.
     Loss(Loss),
     /// A look-up.
@@ -47,7 +49,7 @@ pub enum Record {
 pub fn read(line: &[u8]) -> Result<(Record, Clock), String> {
     let kind: KindRecord = object(line)?;
     match kind.event.as_str() {
-        "start" | "update" | "end" => object::<FlowLine>(line)?.event(),
+        "start" | "update" | "end" => object::<FlowLine>(line)?.record(),
         "lost" => object::<LossLine>(line)?.event(),
         "dns" => object::<LookupLine>(line)?.event(),
         "sample" => object::<SampleLine>(line)?.event(),

@@ -7,6 +7,7 @@ use globset::GlobMatcher;
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
+use super::renamed::Role;
 use crate::model::{self, Attachment, Container, Endpoint, Name, Protocol, WallTime};
 
 /// What an event is about.
@@ -88,7 +89,7 @@ impl Kind {
 pub struct Pattern(GlobMatcher);
 
 impl Pattern {
-    fn fits(&self, text: &str) -> bool {
+    pub(super) fn fits(&self, text: &str) -> bool {
         self.0.is_match(text)
     }
 
@@ -102,7 +103,7 @@ impl Pattern {
     }
 
     /// A container by its name, or by that of one whose traffic is the same.
-    fn fits_container(&self, container: &Container) -> bool {
+    pub(super) fn fits_container(&self, container: &Container) -> bool {
         self.fits(&container.name) || container.shared_by.iter().any(|name| self.fits(name))
     }
 
@@ -156,15 +157,18 @@ pub enum Criterion {
     Ip(IpNet),
     /// The kind of the event.
     Events(Vec<Kind>),
+    /// A container by its identifier, whose former name had been asked for. Nobody asks for it as such.
+    #[serde(skip)]
+    Renamed(Role, String),
 }
 
 impl Criterion {
     /// A bit for those of the same kind.
     fn kind(&self) -> u16 {
         1 << match self {
-            Self::Container(_) => 0,
-            Self::From(_) => 1,
-            Self::To(_) => 2,
+            Self::Container(_) | Self::Renamed(Role::Either, _) => 0,
+            Self::From(_) | Self::Renamed(Role::From, _) => 1,
+            Self::To(_) | Self::Renamed(Role::To, _) => 2,
             Self::Network(_) => 3,
             Self::Service(_) => 4,
             Self::Protocol(_) => 5,
@@ -205,6 +209,15 @@ impl Criterion {
                 facts.places().any(|place| place.addresses.iter().any(|one| network.contains(one)))
                     || either(&|end| network.contains(&end.address()))
             }
+            Self::Renamed(role, id) => {
+                let is_it = |end: &Endpoint| end.container().is_some_and(|one| one.id == *id);
+                let about = || facts.containers.into_iter().flatten().any(|one| one.id == *id);
+                match role {
+                    Role::Either => about() || either(&is_it),
+                    Role::From => facts.ends.is_some_and(|(client, _)| is_it(client)),
+                    Role::To => facts.ends.is_some_and(|(_, server)| is_it(server)),
+                }
+            }
             Self::Events(kinds) => {
                 kinds.iter().any(|kind| kind.includes(facts.kind))
                     || facts.drops && kinds.contains(&Kind::Drop)
@@ -232,6 +245,21 @@ pub struct Filter(pub Vec<Term>);
 impl Filter {
     /// As many terms as can be asked for: each flow that goes on is held against all of them.
     pub const MOST: usize = 64;
+
+    /// Whether there can be wanted events of a kind.
+    pub fn admits_kind(&self, kind: Kind) -> bool {
+        let (mut is_asked, mut is_held) = (false, false);
+        for Term { is, not } in &self.0 {
+            let Criterion::Events(kinds) = is else { continue };
+            let holds = kinds.iter().any(|asked| asked.includes(kind));
+            if *not && holds {
+                return false;
+            }
+            is_asked |= !not;
+            is_held |= !not && holds;
+        }
+        is_held || !is_asked
+    }
 
     /// Whether an event is wanted.
     pub fn admits(&self, facts: &Facts<'_>) -> bool {

@@ -1,6 +1,6 @@
 //! Lines on their way to one reader, counted when it has taken them.
 
-use std::io;
+use std::{io, sync::Arc};
 
 use tokio::{io::AsyncWriteExt as _, net::UnixStream};
 
@@ -24,6 +24,21 @@ impl<'a> Lines<'a> {
         event.write(style, &mut self.bytes)?;
         self.events += 1;
         Ok(())
+    }
+
+    /// The events that somebody gives out. After an error there are no further ones.
+    pub(super) fn folded<E: Event>(
+        &mut self,
+        style: Style,
+        give_out: impl FnOnce(&mut dyn FnMut(Arc<E>)),
+    ) -> io::Result<()> {
+        let mut result = Ok(());
+        give_out(&mut |event| {
+            if result.is_ok() {
+                result = self.event(&*event, style);
+            }
+        });
+        result
     }
 
     pub(super) fn header<E: Event>(&mut self, style: Style) {

@@ -9,11 +9,13 @@
 
 mod client;
 mod filter;
+mod folding;
 mod history;
 mod lines;
 mod peer;
 mod ranking;
 mod reader;
+mod renamed;
 mod request;
 mod server;
 mod socket;
@@ -26,7 +28,9 @@ use std::{io, path::PathBuf};
 
 pub use client::{Answer, ClientError, NOT_PERMITTED, Reader};
 pub use filter::{Criterion, Facts, Filter, Kind, Pattern, Term};
+pub use folding::{Folder, Folding};
 pub use history::{History, Limits};
+pub use renamed::Role;
 pub use request::{Command, Format, Notice, Request, Style};
 pub use server::{serve, serve_one};
 pub use socket::{Socket, bind};
@@ -46,7 +50,10 @@ pub struct SocketPlace {
 }
 
 /// What the history keeps.
-pub trait Event: Send + Sync + 'static {
+pub trait Event: Send + Sync + Sized + 'static {
+    /// What makes one event of several.
+    type Folder: Folder<Self>;
+
     /// What filters ask for.
     fn facts(&self) -> Facts<'_>;
 

@@ -21,11 +21,12 @@ pub(super) async fn rank<E: Event>(
     ranking: Ranking,
 ) -> io::Result<()> {
     let history = &source.history;
+    let mut request = Arc::clone(request);
     let mut past = Top::new(ranking);
     let mut read = None;
     loop {
         // Before the history: a flow that ends in between stands there, and that is its last word.
-        let running = (source.running)(Arc::clone(request), ranking).await;
+        let running = (source.running)(Arc::clone(&request), ranking).await;
         let mut lines = Lines::new(&source.counts);
         let end = history.end();
         let is_last = history.is_closed();
@@ -37,6 +38,9 @@ pub(super) async fn rank<E: Event>(
             lines.missed(portion.missed);
             for event in &portion.events {
                 let facts = event.facts();
+                if read.is_some() && facts.containers[1].is_some() {
+                    Arc::make_mut(&mut request).filter.follow(&facts);
+                }
                 if request.spans(&facts) {
                     if request.filter.admits(&facts) {
                         past.offer(event);

@@ -15,12 +15,16 @@ use tokio::{
 };
 
 use super::{
-    Event, Filter, History, Notice, Ranking, Request, Source, lines::Lines, ranking::rank,
+    Event, Filter, Folding, History, Notice, Ranking, Request, Source, lines::Lines, ranking::rank,
     server::REQUEST_TIMEOUT,
 };
+use crate::model::WallTime;
 
 /// Of one who follows until a time: so long after it there may still come events of before.
 const LATENESS: Duration = Duration::from_secs(1);
+
+/// How often it is looked whether something has been folded for long enough.
+const FOLDING: Duration = Duration::from_millis(250);
 
 /// Answers one connection. Errors mean that the reader has gone, which is its right.
 pub(super) async fn answer<E: Event>(mut stream: UnixStream, source: &Source<E>) {
@@ -66,6 +70,7 @@ async fn request(stream: &mut UnixStream) -> Result<Request, String> {
             Err(format!("top is not from 1 to {}", Ranking::MOST))
         }
         Some(_) if request.last.is_some() => Err("last and rank exclude each other".to_owned()),
+        Some(_) if request.fold_ns.is_some() => Err("fold and rank exclude each other".to_owned()),
         _ if request.filter.0.len() > Filter::MOST => {
             Err(format!("the filter has more than {} terms", Filter::MOST))
         }
@@ -84,14 +89,20 @@ async fn tell<E: Event>(
     request: &Request,
 ) -> io::Result<()> {
     let history = &source.history;
-    let is_wanted = |event: &E| request.wants(&event.facts());
+    let mut wanted = request.clone();
+    // Whose names were others before that is the past's affair.
+    let begun = history.end();
     // Without following, what comes after the request is another one's business.
-    let end = if request.follow { u64::MAX } else { history.end() };
+    let end = if request.follow { u64::MAX } else { begun };
     let mut next = match request.last {
-        Some(count) => history.begin_of_last(count, end, Instant::now, is_wanted).await,
+        Some(count) => {
+            let is_wanted = |event: &E| request.wants(&event.facts());
+            history.begin_of_last(count, end, Instant::now, is_wanted).await
+        }
         None => begin(history),
     };
     let mut lines = Lines::new(&source.counts);
+    let mut folding = Folding::new(request);
     let mut over = pin!(over(request));
     let mut is_over = false;
     loop {
@@ -99,12 +110,29 @@ async fn tell<E: Event>(
         // Before reading: what comes after it is not missed.
         news.as_mut().enable();
         let portion = history.read(next, end, Instant::now());
+        let first = portion.next - portion.events.len() as u64;
         next = portion.next;
         lines.missed(portion.missed);
-        for event in portion.events.iter().filter(|event| is_wanted(event)) {
-            lines.event(&**event, request.style)?;
-        }
-        if next == end || (portion.closed || is_over) && portion.events.is_empty() {
+        let is_last = next == end || (portion.closed || is_over) && portion.events.is_empty();
+        lines.folded(request.style, |out| {
+            // What comes as it happens is told a moment later, which is no part of the time within which it is folded.
+            if first >= begun {
+                folding.tick(now(), out);
+            }
+            for (number, event) in (first..).zip(&portion.events) {
+                let facts = event.facts();
+                if number >= begun {
+                    wanted.filter.follow(&facts);
+                }
+                if wanted.wants(&facts) {
+                    folding.take(event, out);
+                }
+            }
+            if is_last {
+                folding.finish(out);
+            }
+        })?;
+        if is_last {
             lines.notice(&Notice::Done);
             return lines.write(stream).await;
         }
@@ -118,6 +146,7 @@ async fn tell<E: Event>(
             tokio::select! {
                 () = news => {}
                 () = &mut over => is_over = true,
+                () = sleep(FOLDING), if folding.is_waiting() => {}
                 // A reader has nothing more to say: this is its end.
                 _ = stream.read_u8() => return Ok(()),
             }
@@ -125,9 +154,13 @@ async fn tell<E: Event>(
     }
 }
 
+fn now() -> WallTime {
+    WallTime(Timestamp::now().as_nanosecond())
+}
+
 /// Is ready when nothing can come any more that a request wants.
 async fn over(request: &Request) {
-    let now = Timestamp::now().as_nanosecond();
+    let now = now().0;
     match request.until_ns.map(|until| u64::try_from(i128::from(until) - now).unwrap_or(0)) {
         Some(ns) => sleep(Duration::from_nanos(ns) + LATENESS).await,
         None => std::future::pending().await,

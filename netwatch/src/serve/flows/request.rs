@@ -19,6 +19,9 @@ pub struct Request {
     /// Not the events, but the largest flows, each by its last event; of one who follows, again and again.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rank: Option<Ranking>,
+    /// One event for those that begin and end within so many nanoseconds, between the same two.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fold_ns: Option<u64>,
     /// No events before this time, in nanoseconds since the Unix epoch.
     #[serde(default)]
     pub since_ns: Option<i64>,

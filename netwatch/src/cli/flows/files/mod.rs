@@ -22,7 +22,7 @@ use super::{
 };
 use crate::{
     agent::kept::Kept,
-    serve::flows::{Event as _, Request, Style, Top},
+    serve::flows::{Event as _, Folding, Request, Style, Top},
 };
 
 /// Until reading has noticed that it is to stop. Standard input may have nothing to say for long.
@@ -74,6 +74,7 @@ struct Reading {
     request: Request,
     stopped: Arc<AtomicBool>,
     printer: Printer,
+    folding: Folding<Kept>,
     damage: Damage,
     /// Of those that are wanted: all, the last, the largest.
     collected: Collected,
@@ -81,7 +82,7 @@ struct Reading {
 
 enum Collected {
     Nothing,
-    Last(usize, VecDeque<Kept>),
+    Last(usize, VecDeque<Arc<Kept>>),
     Largest(Top<Kept>),
 }
 
@@ -93,7 +94,8 @@ impl Reading {
             (None, None) => Collected::Nothing,
         };
         let printer = Printer::new(&request);
-        Self { request, stopped, printer, damage: Damage::default(), collected }
+        let folding = Folding::new(&request);
+        Self { request, stopped, printer, folding, damage: Damage::default(), collected }
     }
 
     fn read(&mut self, files: &[PathBuf]) -> Result<(), Stop> {
@@ -103,20 +105,14 @@ impl Reading {
         for file in files {
             self.read_file(file)?;
         }
-        let style = self.request.style;
         match std::mem::replace(&mut self.collected, Collected::Nothing) {
             Collected::Nothing => {}
             Collected::Last(_, events) => {
-                for event in &events {
-                    print(&mut self.printer, style, event)?;
-                }
+                events.iter().try_for_each(|event| self.print(event))?;
             }
-            Collected::Largest(top) => {
-                for event in top.events() {
-                    print(&mut self.printer, style, event)?;
-                }
-            }
+            Collected::Largest(top) => top.events().try_for_each(|event| self.print(event))?,
         }
+        self.folded(|folding, out| folding.finish(out))?;
         self.printer.flush()
     }
 
@@ -143,14 +139,14 @@ impl Reading {
                 Err(lines::Error::TooLong) => Err(lines::Error::TooLong.to_string()),
             };
             match event {
-                Ok(event) => self.take(event)?,
+                Ok(event) => self.take(&Arc::new(event))?,
                 Err(what) => self.damage.note(file, Some(lines.number()), &what),
             }
         }
         Ok(())
     }
 
-    fn take(&mut self, event: Kept) -> Result<(), Stop> {
+    fn take(&mut self, event: &Arc<Kept>) -> Result<(), Stop> {
         let facts = event.facts();
         if !self.request.spans(&facts) {
             return Ok(());
@@ -158,21 +154,41 @@ impl Reading {
         if !self.request.filter.admits(&facts) {
             // What has become of the flow is not wanted.
             if let Collected::Largest(top) = &mut self.collected {
-                top.remove(&event);
+                top.remove(event);
             }
             return Ok(());
         }
         match &mut self.collected {
-            Collected::Nothing => print(&mut self.printer, self.request.style, &event)?,
+            Collected::Nothing => self.print(event)?,
             Collected::Last(count, events) => {
-                events.push_back(event);
+                events.push_back(Arc::clone(event));
                 if events.len() > *count {
                     events.pop_front();
                 }
             }
-            Collected::Largest(top) => top.offer(&Arc::new(event)),
+            Collected::Largest(top) => top.offer(event),
         }
         Ok(())
+    }
+
+    /// Shows an event, unless it is folded.
+    fn print(&mut self, event: &Arc<Kept>) -> Result<(), Stop> {
+        self.folded(|folding, out| folding.take(event, out))
+    }
+
+    /// Shows what is folded no longer.
+    fn folded(
+        &mut self,
+        give_out: impl FnOnce(&mut Folding<Kept>, &mut dyn FnMut(Arc<Kept>)),
+    ) -> Result<(), Stop> {
+        let Self { folding, printer, request, .. } = self;
+        let mut result = Ok(());
+        give_out(folding, &mut |event| {
+            if result.is_ok() {
+                result = print(printer, request.style, &event);
+            }
+        });
+        result
     }
 }
 

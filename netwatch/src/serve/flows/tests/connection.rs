@@ -214,3 +214,23 @@ async fn the_end_of_the_agent_is_told_and_the_socket_removed() {
     served.server.await.expect("an end");
     assert!(!served.place.path.exists());
 }
+
+#[tokio::test]
+async fn what_is_folded_is_told_when_its_time_has_come() {
+    let served = Served::with_room_for(100);
+    publish(&served.history, 0..4);
+    // The events are of long ago, and whoever does not follow waits for nothing.
+    for (fold, expected) in [(1, ["0", "1", "2", "3"]), (u64::MAX, ["0", "1", "2", "3"])] {
+        let request = format!("{{\"command\":\"flows\",\"fold_ns\":{fold}}}\n");
+        let answer = served.answer(request.as_bytes()).await;
+        assert_eq!(numbers(&answer)[..4], expected);
+    }
+    let ends = r#"{"command":"flows","fold_ns":1,"filter":[{"is":{"events":["end"]}}]}"#;
+    assert_eq!(numbers(&served.answer(format!("{ends}\n").as_bytes()).await)[..2], ["1", "3"]);
+    let mut stream = served.ask(&FOLLOW.replace(":0}", r#":2,"fold_ns":1000000000}"#)).await;
+    for expected in ["2", "3"] {
+        assert_eq!(next(&mut stream).await, expected);
+    }
+    publish(&served.history, 4..5);
+    assert_eq!(next(&mut stream).await, "4");
+}

@@ -207,3 +207,67 @@ fn an_event_of_containers_fits_by_either_name_its_networks_and_addresses() {
     assert!(!admits(json!({"events": ["restart"]})) && admits(json!({"network": "front"})));
     assert!(!admits(json!({"network": "shop"})), "it is about another network");
 }
+
+#[test]
+fn which_kinds_there_can_be() {
+    for (terms, expected) in [
+        (json!([]), true),
+        (json!([{"is": {"port": [null, 80]}}]), true),
+        (json!([{"is": {"events": ["end"]}}]), false),
+        (json!([{"is": {"events": ["end"]}}, {"is": {"events": ["drop", "start"]}}]), true),
+        (json!([{"is": {"events": ["drop"]}}]), false),
+        (json!([{"is": {"events": ["start"]}, "not": true}]), false),
+        (json!([{"is": {"events": ["end"]}, "not": true}]), true),
+    ] {
+        assert_eq!(filter(terms.clone()).admits_kind(Kind::Start), expected, "{terms}");
+    }
+}
+
+#[test]
+fn a_renamed_container_is_still_the_one_that_was_meant() {
+    let [web, other] = ["web-1", "other"].map(|name| container(name, "172.17.0.2", 40_000));
+    let renamed = |id: &str| {
+        let mut end = container("old", "172.17.0.2", 40_000);
+        if let Name::Container(container) = &mut end.name {
+            Arc::make_mut(container).id = id.into();
+        }
+        end
+    };
+    let about = |ends: [&Endpoint; 2]| -> [bool; 4] {
+        let terms = [
+            json!([{"is": {"container": "web-*"}}]),
+            json!([{"is": {"from": "web-1"}}]),
+            json!([{"is": {"to": "web-1"}}]),
+            json!([{"is": {"container": "web-1"}, "not": true}]),
+        ];
+        terms.map(|terms| {
+            let mut filter = filter(terms);
+            let event = |now, before| Facts {
+                kind: Kind::Event,
+                time: WallTime(0),
+                protocol: None,
+                ends: None,
+                containers: [Some(now), Some(before)],
+                network: None,
+                drops: false,
+            };
+            let old = renamed("1f0c");
+            let [old, web, other] =
+                [&old, &web, &other].map(|end| end.container().expect("a container"));
+            filter.follow(&event(other, web));
+            // It has taken another name again; and what was recreated is another one.
+            filter.follow(&event(old, other));
+            let recreated = renamed("2e1d");
+            filter.follow(&event(recreated.container().expect("a container"), web));
+            let ends = Some((ends[0], ends[1]));
+            let facts = Facts { kind: Kind::End, ends, containers: [None; 2], ..event(old, old) };
+            filter.admits(&facts)
+        })
+    };
+    let elsewhere = named(Name::External, "192.0.2.1", 80);
+    let (it, no_more) = (renamed("1f0c"), renamed("2e1d"));
+    assert_eq!(about([&it, &elsewhere]), [true, true, false, false]);
+    assert_eq!(about([&elsewhere, &it]), [true, false, true, false]);
+    assert_eq!(about([&no_more, &elsewhere]), [false, false, false, true]);
+    assert_eq!(about([&web, &elsewhere]), [true, true, false, false], "by name as ever");
+}

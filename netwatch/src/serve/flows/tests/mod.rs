@@ -7,9 +7,13 @@ mod nonsense;
 mod place;
 mod top;
 
-use std::{io, sync::Arc, time::Instant};
+use std::{
+    io,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
-use super::{Counts, Event, Facts, Kind, Source, Style, history::PLACE};
+use super::{Counts, Event, Facts, Folder, Kind, Source, Style, history::PLACE};
 use crate::model::WallTime;
 
 /// An event that is only a number. Its line is long enough that a few hundred fill a socket's buffer.
@@ -21,6 +25,8 @@ pub(super) const BYTES: usize = 1_000;
 pub(super) const LINE: usize = 2_000;
 
 impl Event for Number {
+    type Folder = Held<Self>;
+
     fn facts(&self) -> Facts<'_> {
         let kind = if self.0.is_multiple_of(2) { Kind::Start } else { Kind::End };
         Facts {
@@ -41,6 +47,37 @@ impl Event for Number {
     fn write(&self, _: Style, out: &mut Vec<u8>) -> io::Result<()> {
         out.extend_from_slice(format!("{:<width$}\n", self.0, width = LINE - 1).as_bytes());
         Ok(())
+    }
+}
+
+/// Makes no event of several, but holds each until its time has come.
+pub(super) struct Held<E> {
+    within: Duration,
+    only_ends: bool,
+    events: Vec<Arc<E>>,
+}
+
+impl<E: Event> Folder<E> for Held<E> {
+    fn new(within: Duration, only_ends: bool) -> Self {
+        Self { within, only_ends, events: Vec::new() }
+    }
+
+    fn take(&mut self, event: Arc<E>, _: &mut dyn FnMut(Arc<E>)) {
+        assert!(!self.only_ends || event.facts().kind == Kind::End);
+        self.events.push(event);
+    }
+
+    fn tick(&mut self, now: WallTime, out: &mut dyn FnMut(Arc<E>)) {
+        let within = i128::try_from(self.within.as_nanos()).unwrap();
+        self.events.extract_if(.., |event| event.facts().time.0 + within <= now.0).for_each(out);
+    }
+
+    fn finish(&mut self, out: &mut dyn FnMut(Arc<E>)) {
+        self.events.drain(..).for_each(out);
+    }
+
+    fn is_waiting(&self) -> bool {
+        !self.events.is_empty()
     }
 }
 

@@ -17,7 +17,7 @@ use tokio::{
 
 use super::super::{
     Counts, Event, Facts, FlowName, History, Kind, Limits, Order, Ranking, Source, Style, Top,
-    Totals, reader,
+    Totals, reader, tests::Held,
 };
 use crate::model::{Socket, WallTime};
 
@@ -44,6 +44,8 @@ fn name(id: u64) -> FlowName {
 }
 
 impl Event for Flow {
+    type Folder = Held<Self>;
+
     fn facts(&self) -> Facts<'_> {
         let (kind, time) = (self.kind, WallTime(self.time));
         Facts {
