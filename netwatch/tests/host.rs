@@ -36,6 +36,8 @@ mod prometheus;
 mod published;
 #[path = "host/refusals.rs"]
 mod refusals;
+#[path = "host/shop.rs"]
+mod shop;
 #[path = "host/socket.rs"]
 mod socket;
 #[path = "host/stopping.rs"]
