@@ -22,6 +22,8 @@ mod engine;
 mod exact;
 #[path = "host/flows.rs"]
 mod flows;
+#[path = "host/holders.rs"]
+mod holders;
 #[path = "host/interfaces.rs"]
 mod interfaces;
 #[path = "host/lives.rs"]

@@ -16,6 +16,7 @@ impl Core {
             // Neither before the machine was started nor after now: lines go by this clock.
             let time = happening.at.map_or(now, |at| self.clock.instant(at).min(now));
             self.chronicle.happened(happening, &self.directory, time, now);
+            self.directory.happened(&happening.container.id, &happening.what, time);
         }
         self.directory.apply_engine(event, now);
         self.directory.place(namespace_id_of_pid);

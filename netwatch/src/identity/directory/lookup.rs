@@ -6,7 +6,10 @@ use std::{
 };
 
 use super::{Directory, EngineState, Lookup, index::Claims};
-use crate::model::{Behind, Container, InterfaceKind, Mac, Name, Protocol, Socket};
+use crate::model::{Behind, Container, Instant, InterfaceKind, Mac, Name, Protocol, Socket};
+
+/// Whoever has come has come by now.
+const NOW: Instant = Instant(u64::MAX);
 
 impl Directory {
     /// The container behind a veth: by the namespace that its peer is in, else by an Ethernet address behind it.
@@ -27,7 +30,7 @@ impl Directory {
 
     /// The live container that has an address.
     pub fn container_of_address(&self, address: IpAddr) -> Option<Arc<Container>> {
-        self.index.live.addresses.get(&address).cloned()
+        self.index.live.holder(address, NOW).cloned()
     }
 
     /// The network of the bridge that an interface is or is a port of; of a veth that has left its bridge, the one that it
@@ -67,8 +70,13 @@ impl Directory {
                 .any(|habit| name.strip_prefix(habit).is_some_and(number))
     }
 
-    /// Whose an address is. `observed` is the interface behind which it was seen as the local end.
+    /// Whose an address is now. `observed` is the interface behind which it was seen as the local end.
     pub fn name(&self, address: IpAddr, observed: Option<u32>) -> Lookup {
+        self.name_then(address, observed, NOW)
+    }
+
+    /// Whose an address was when a packet passed: who came later cannot be meant.
+    pub fn name_then(&self, address: IpAddr, observed: Option<u32>, at: Instant) -> Lookup {
         if address.is_multicast() {
             return Lookup::Known(Name::Multicast);
         }
@@ -86,10 +94,10 @@ impl Directory {
         }
         // Behind a veth that is there, an address that one who has gone had is another's by now.
         let past = || veth.is_none_or(|veth| !self.links.contains_key(&veth.index));
-        let addressed = self
-            .container_of_address(address)
+        let live = self.index.live.holder(address, at).cloned();
+        let addressed = live
             .or_else(|| self.container_of_link_local(address))
-            .or_else(|| self.index.gone.addresses.get(&address).filter(|_| past()).cloned());
+            .or_else(|| self.index.gone.holder(address, at).filter(|_| past()).cloned());
         if let Some(container) = addressed {
             return Lookup::Known(Name::Container(container));
         }

@@ -2,9 +2,10 @@
 //!
 //! The veth decides, not the address: an address can be reused within a second, a veth leads into one namespace. What has
 //! gone is found for [`GRACE`] still, so that the last packets of a container have its name, unless a live one claims the
-//! same.
+//! same and had come by then.
 
 mod apply;
+mod arrivals;
 mod index;
 mod lookup;
 mod published;
@@ -21,7 +22,7 @@ use std::{
     time::Duration,
 };
 
-use self::index::Index;
+use self::{arrivals::Arrivals, index::Index};
 use super::{HostAddress, Network};
 use crate::model::{Container, Instant, Interface, Mac, Name, Source};
 
@@ -80,6 +81,7 @@ struct Live {
     namespace: Option<i32>,
     /// Later claims to an address win over earlier ones.
     order: u64,
+    arrivals: Arrivals,
 }
 
 #[derive(Clone, Debug)]
@@ -119,6 +121,8 @@ pub struct Directory {
     ports: HashMap<Mac, u32>,
     live: HashMap<Key, Live>,
     gone: Vec<Gone>,
+    /// Of the engine's containers, by identifier; the engine tells of a network before it tells of the container.
+    arrivals: HashMap<String, Arrivals>,
     networks: Vec<Network>,
     engine: EngineState,
     /// The engine has listed its containers since it came back.
