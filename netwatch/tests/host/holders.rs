@@ -97,27 +97,27 @@ fn nanos(line: &Value, field: &str) -> i128 {
 
 /// Each flow from or to one of the addresses is named by its holder, begins and ends in that one's life, and each life has
 /// one of each.
-fn assert_named_by_holders(lines: &[Value], lives: &BTreeMap<&str, Vec<Life>>) {
+fn assert_named_by_holders(told: &[Value], lives: &BTreeMap<&str, Vec<Life>>) {
     let mut seen: BTreeMap<(&str, &str), usize> = BTreeMap::new();
-    for line in lines.iter().filter(|line| line["flow_id"].is_u64()) {
+    for line in told.iter().filter(|line| line["flow_id"].is_u64()) {
         for side in ["client", "server"] {
             let end = &line[side];
-            let Some(lives) = end["address"].as_str().and_then(|address| lives.get(address)) else {
+            let Some(its) = end["address"].as_str().and_then(|address| lives.get(address)) else {
                 continue;
             };
             let (first, last) = (nanos(line, "first"), nanos(line, "last"));
             let holds = |life: &&Life| life.from - CLOCKS < first && first < life.until + CLOCKS;
             let named = end["container_id"].as_str();
-            let Some(holder) = lives.iter().rev().find(holds) else {
+            let Some(holder) = its.iter().rev().find(holds) else {
                 // Nobody held it: whoever had it before may be meant, but nobody who came later.
-                let later = lives.iter().any(|life| Some(&*life.id) == named && life.from > first);
-                assert!(!later, "{line}\n{lives:?}");
+                let later = its.iter().any(|life| Some(&*life.id) == named && life.from > first);
+                assert!(!later, "{line}\n{its:?}");
                 continue;
             };
             assert!(last < holder.until + CLOCKS, "beyond its life {holder:?}: {line}");
             // Until the engine tells who it is, 200 ms at most, a start has the interface's name.
             let is_early = line["event"] == "start" && end["kind"] == "interface";
-            assert!(is_early || named == Some(&*holder.id), "{line}\n{lives:?}");
+            assert!(is_early || named == Some(&*holder.id), "{line}\n{its:?}");
             if line["event"] == "end" && line["protocol"] == "icmp" {
                 *seen.entry((&holder.id, side)).or_default() += 1;
             }
@@ -133,14 +133,14 @@ fn assert_named_by_holders(lines: &[Value], lives: &BTreeMap<&str, Vec<Life>>) {
 /// The lines, once so many pings from or to the addresses have ended.
 fn until_ended(agent: &Agent, lives: &BTreeMap<&str, Vec<Life>>, pings: usize) -> Vec<Value> {
     until("all pings have ended", || {
-        let lines = agent.events().0;
+        let told = agent.events().0;
         let is_its = |line: &&Value| {
             let has = |side: &str| {
                 line[side]["address"].as_str().is_some_and(|address| lives.contains_key(address))
             };
             line["event"] == "end" && line["protocol"] == "icmp" && (has("client") || has("server"))
         };
-        (lines.iter().filter(is_its).count() >= pings).then_some(lines)
+        (told.iter().filter(is_its).count() >= pings).then_some(told)
     })
 }
 
@@ -178,8 +178,8 @@ fn restarts_and_heirs_are_named_by_who_held_the_address_then() {
     assert!(addresses.iter().all(|address| *address == addresses[0]), "{addresses:?}");
 
     let lives = holders.lives(since);
-    let lines = until_ended(&agent, &lives, 3 * addresses.len());
-    assert_named_by_holders(&lines, &lives);
+    let told = until_ended(&agent, &lives, 3 * addresses.len());
+    assert_named_by_holders(&told, &lives);
     let between = |pair: &[Life]| pair[1].from - pair[0].until;
     let shortest = lives[&*addresses[0]].windows(2).map(between).min().unwrap();
     assert!(shortest < SECOND, "no address went on within a second: {shortest} ns");
@@ -211,9 +211,9 @@ fn a_service_that_is_scaled_is_named_by_who_held_the_address_then() {
     }
     let lives = holders.lives(since);
     assert!(lives.values().any(|lives| lives.len() > 1), "no address was used again: {lives:?}");
-    let lines = until_ended(&agent, &lives, pings);
-    assert_named_by_holders(&lines, &lives);
-    let ended = lines.iter().filter(|line| line["event"] == "end");
+    let told = until_ended(&agent, &lives, pings);
+    assert_named_by_holders(&told, &lives);
+    let ended = told.iter().filter(|line| line["event"] == "end");
     let ids = lives.values().flatten().map(|life| life.id.as_str()).collect::<Vec<_>>();
     for line in ended.filter(|line| line["client"]["container_id"].as_str().is_some()) {
         let id = line["client"]["container_id"].as_str().unwrap();
@@ -222,7 +222,7 @@ fn a_service_that_is_scaled_is_named_by_who_held_the_address_then() {
     // What has come and gone is told with how many run, by the engine's time.
     let events = engine_events(since);
     for (word, action) in [("started", "start"), ("died", "die")] {
-        for line in lines.iter().filter(|line| line["change"] == word) {
+        for line in told.iter().filter(|line| line["change"] == word) {
             let id = line["container"]["id"].as_str().unwrap();
             if ids.contains(&id) {
                 let said = times(&events, id, action)[0];
