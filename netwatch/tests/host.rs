@@ -40,6 +40,8 @@ mod published;
 mod refusals;
 #[path = "host/shop.rs"]
 mod shop;
+#[path = "host/sight.rs"]
+mod sight;
 #[path = "host/socket.rs"]
 mod socket;
 #[path = "host/stopping.rs"]
