@@ -6,7 +6,10 @@ use std::{
 };
 
 use super::{Directory, EngineState, Lookup, index::Claims};
-use crate::model::{Behind, Container, Instant, InterfaceKind, Mac, Name, Protocol, Socket};
+use crate::{
+    identity::Network,
+    model::{Behind, Container, Instant, Interface, InterfaceKind, Mac, Name, Protocol, Socket},
+};
 
 /// Whoever has come has come by now.
 const NOW: Instant = Instant(u64::MAX);
@@ -49,13 +52,24 @@ impl Directory {
         if bridge.kind != InterfaceKind::Bridge {
             return None;
         }
-        let known =
-            self.networks.iter().find(|network| network.bridge.as_deref() == Some(&bridge.name));
+        let known = self.network_of_bridge(bridge);
         Some(match (known, bridge.name.as_str()) {
             (Some(network), _) => network.name.as_str().into(),
             (None, "docker0") => "bridge".into(),
             (None, name) => name.into(),
         })
+    }
+
+    /// By its name; or, since Podman's compatible API does not tell that, by the gateway's address on it.
+    fn network_of_bridge(&self, bridge: &Interface) -> Option<&Network> {
+        let is_gateway = |network: &Network| {
+            let mut here = self.host_addresses.iter().filter(|host| host.interface == bridge.index);
+            here.any(|host| network.gateways.contains(&host.address))
+        };
+        let mut networks = self.networks.iter().filter(|network| network.bridge.is_some());
+        let named =
+            networks.clone().find(|network| network.bridge.as_deref() == Some(&bridge.name));
+        named.or_else(|| networks.find(|network| is_gateway(network)))
     }
 
     /// Whether a bridge belongs to a container engine, by its word or, without an engine, by the habit of its name:
