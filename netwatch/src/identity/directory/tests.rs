@@ -2,7 +2,7 @@
 
 use super::{testbed::*, *};
 use crate::{
-    identity::{EngineEvent, LinkEvent, What},
+    identity::{EngineEvent, LinkEvent},
     model::{InterfaceKind, Protocol, PublishedPort, Socket},
 };
 
@@ -125,33 +125,6 @@ fn an_address_namespace_and_mac_reused_within_a_second_belong_to_the_next() {
     assert_eq!(label(&directory, "172.17.0.2", Some(9)), "cli");
     assert_eq!(label(&directory, "172.17.0.2", None), "cli");
     assert_eq!(label(&directory, "172.17.0.2", Some(7)), "web");
-}
-
-#[test]
-fn what_was_sent_before_somebody_came_was_for_another() {
-    let mut directory = docker_host();
-    let came = What::Connected("bridge".to_owned());
-    let then = |directory: &Directory, at_second| {
-        let name = directory.name_then(ip("172.17.0.2"), None, at(at_second)).into_name();
-        if let Name::Container(container) = name { container.name.clone() } else { String::new() }
-    };
-    for (index, name, from, until) in [(7, "web", 10, 20), (9, "api", 30, 40)] {
-        directory.happened(&format!("id-of-{name}"), &came, at(from));
-        let namespace = i32::try_from(index).unwrap();
-        start(&mut directory, index, namespace, container(name, 70, "172.17.0.2", 2), from + 1);
-        let lives = [5, 10, 15, 29, 30, 35].map(|second| then(&directory, second));
-        match name {
-            "web" => assert_eq!(lives, ["", "web", "web", "web", "web", "web"]),
-            _ => assert_eq!(lives, ["", "web", "web", "web", "api", "api"]),
-        }
-        stop(&mut directory, index, name, until);
-    }
-    // Of two that have gone the later one, but not before it came.
-    assert_eq!([15, 35].map(|second| then(&directory, second)), ["web", "api"]);
-    // Where nobody says when it came it always had the address.
-    start(&mut directory, 11, 11, container("cli", 110, "172.17.0.2", 2), 50);
-    assert_eq!(then(&directory, 5), "cli");
-    assert!(directory.arrivals.is_empty(), "{:?}", directory.arrivals);
 }
 
 #[test]
