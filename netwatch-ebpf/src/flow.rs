@@ -49,8 +49,7 @@ pub fn count<const HOOK: u8, const TCP: bool>(seen: &Sighting<'_>) -> Result<(),
     let is_known = known != NO_ENTRY;
     let number = if is_known { known } else { lookup.begin()? };
     let entry = FLOWS.get_ptr_mut(number).ok_or(Outcome::FlowTableFull)?;
-    let is_another =
-        TCP && is_known && tcp::is_another_connection::<HOOK>(entry, seen.packet, now);
+    let is_another = TCP && is_known && tcp::is_another_connection::<HOOK>(entry, seen.packet, now);
     if is_another && !write_out(seen.number, number) {
         return Err(Outcome::FlowTableFull);
     }

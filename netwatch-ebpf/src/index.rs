@@ -171,7 +171,9 @@ fn take(cpu: u32) -> u32 {
         return index::NO_ENTRY;
     }
     let size = RESERVE_ENTRIES.load();
-    let Some(entry) = RESERVE.get(cpu * size + (taken & (size - 1))) else { return index::NO_ENTRY };
+    let Some(entry) = RESERVE.get(cpu * size + (taken & (size - 1))) else {
+        return index::NO_ENTRY;
+    };
     let number = *entry as u32;
     // SAFETY: as above.
     unsafe { (&raw mut (*state).taken).write_volatile(taken + 1) };

@@ -22,6 +22,8 @@ mod engine;
 mod exact;
 #[path = "host/flows.rs"]
 mod flows;
+#[path = "host/holders.rs"]
+mod holders;
 #[path = "host/interfaces.rs"]
 mod interfaces;
 #[path = "host/lives.rs"]
@@ -36,6 +38,10 @@ mod prometheus;
 mod published;
 #[path = "host/refusals.rs"]
 mod refusals;
+#[path = "host/shop.rs"]
+mod shop;
+#[path = "host/sight.rs"]
+mod sight;
 #[path = "host/socket.rs"]
 mod socket;
 #[path = "host/stopping.rs"]

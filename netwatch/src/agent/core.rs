@@ -32,11 +32,11 @@ use crate::{
     serve::{Readiness, flows::Counts},
 };
 
-/// How often the flows are read. A line of the flow log is at most this late, plus what it waits for names.
+/// How often the flows are read.
 const READ_INTERVAL: Duration = Duration::from_millis(250);
 /// Reading takes at most one part in so many of a CPU: with very many flows it is done less often.
 const READING_SHARE: u32 = 40;
-/// But at least this often.
+/// But at least this often. docs/flow-log.md promises how late a line is at most.
 const LONGEST_READ_INTERVAL: Duration = Duration::from_secs(2);
 /// Answering readers takes at most one part in so many of a CPU: with many that ask again and again, they wait longer.
 const ANSWERING_SHARE: u32 = 20;
@@ -168,7 +168,7 @@ impl Core {
     /// Takes up what the hooks have seen, and tells of it; answers with how many events of flows that were.
     fn read(&mut self) -> usize {
         let now = monotonic_now();
-        self.clock = clock();
+        self.clock = self.clock.or_set(clock());
         let seen = (self.datapath.seen(), self.datapath.dropped());
         if seen != self.seen {
             self.seen = seen;

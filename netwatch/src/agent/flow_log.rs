@@ -38,8 +38,9 @@ use crate::{
     serve::flows::History,
 };
 
-/// Lines that may wait to be written. More are counted as lost.
-const QUEUE: usize = 16_384;
+/// Lines that may wait to be written; more are counted as lost. So many come in three seconds of 10,000 short connections each: on a
+/// busy host the writer may have to wait that long for a CPU. As long as the history has them too they take no memory here.
+const QUEUE: usize = 65_536;
 /// Between two looks whether there is room.
 const BREATH: Duration = Duration::from_millis(1);
 /// So long the end waits for what is still to be written: a pipe that nobody empties takes nothing for ever.

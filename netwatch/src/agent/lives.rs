@@ -20,6 +20,7 @@ impl Core {
                 self.directory.arrive(&happening.container, network, before, time);
             }
             self.chronicle.happened(happening, &self.directory, time, now);
+            self.directory.happened(&happening.container.id, &happening.what, time);
         }
         self.directory.apply_engine(event, now);
         self.directory.place(namespace_id_of_pid);

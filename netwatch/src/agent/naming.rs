@@ -12,8 +12,8 @@ use crate::{
 
 /// Names both ends.
 pub(super) fn name(directory: &Directory, domains: &Domains, flow: &Unnamed<'_>) -> Naming {
-    let client = end(directory, flow.client, flow.seen, true);
-    let server = end(directory, flow.server, flow.seen, false);
+    let client = end(directory, flow, true);
+    let server = end(directory, flow, false);
     let pending = client.is_pending() || server.is_pending();
     let server = match server.into_name() {
         Name::External => looked_up(domains, flow),
@@ -58,7 +58,9 @@ pub(super) fn packet(
 
 /// Names one end. The veth that it sent into decides; the one that its packets came out of does so only where nothing
 /// else is known and they came out of no other, since a bridge floods packets to ports that they are not for.
-fn end(directory: &Directory, socket: Socket, seen: &[Seen], is_client: bool) -> Lookup {
+fn end(directory: &Directory, flow: &Unnamed<'_>, is_client: bool) -> Lookup {
+    let Unnamed { seen, first, .. } = *flow;
+    let socket = if is_client { flow.client } else { flow.server };
     let veth = |side: EntrySide, from_it: bool| {
         let from_client = is_client == from_it;
         let here = |seen: &&Seen| seen.side == side && seen.from_client == from_client;
@@ -73,12 +75,12 @@ fn end(directory: &Directory, socket: Socket, seen: &[Seen], is_client: bool) ->
         return Lookup::Known(Name::Host);
     }
     let sent_into = veth(EntrySide::Ingress, true);
-    let lookup = directory.name(socket.address, sent_into);
+    let lookup = directory.name_then(socket.address, sent_into, first);
     match lookup {
         Lookup::Known(Name::External) | Lookup::Pending(_) if sent_into.is_none() => {
             match veth(EntrySide::Egress, false).filter(|_| !is_flooded(directory, seen, is_client))
             {
-                Some(came_out) => directory.name(socket.address, Some(came_out)),
+                Some(came_out) => directory.name_then(socket.address, Some(came_out), first),
                 None => lookup,
             }
         }

@@ -112,11 +112,10 @@ impl FlowTable {
             if self.is_changed(index) {
                 self.read_entry(index, interfaces, each);
             }
-            let finished = self.consistent(index).zip(self.shadows.read(index)).filter(
-                |(entry, shadow)| {
+            let finished =
+                self.consistent(index).zip(self.shadows.read(index)).filter(|(entry, shadow)| {
                     entry.incarnation == incarnation && entry.sequence == shadow.sequence
-                },
-            );
+                });
             match finished {
                 Some((FlowEntry { sequence, .. }, _)) => {
                     let next = Shadow { sequence, finished: incarnation, ..Shadow::default() };

@@ -5,29 +5,33 @@
 use std::thread::{self, JoinHandle};
 
 /// One grace period at a time, waited for beside everything else: it takes some ten milliseconds.
-#[derive(Default)]
-pub(super) struct Grace(Option<JoinHandle<()>>);
+pub(super) struct Grace {
+    /// Whether this kernel lets us wait: not where CPUs run without a clock tick (`nohz_full`).
+    pub(super) is_possible: bool,
+    thread: Option<JoinHandle<()>>,
+}
 
 impl Grace {
-    /// Whether this kernel lets us wait: not where CPUs run without a clock tick (`nohz_full`).
-    pub(super) fn is_possible(&self) -> bool {
-        membarrier(libc::MEMBARRIER_CMD_QUERY) & i64::from(libc::MEMBARRIER_CMD_GLOBAL) != 0
+    pub(super) fn new() -> Self {
+        let commands = membarrier(libc::MEMBARRIER_CMD_QUERY);
+        let global = i64::from(libc::MEMBARRIER_CMD_GLOBAL);
+        Self { is_possible: commands > 0 && commands & global != 0, thread: None }
     }
 
     /// Begins to wait, unless that has begun.
     pub(super) fn begin(&mut self) {
-        if self.0.is_none() {
+        if self.thread.is_none() {
             let thread = thread::Builder::new().name("grace".into());
             // Where there is no thread to be had, the next time.
-            self.0 = thread.spawn(wait).ok();
+            self.thread = thread.spawn(wait).ok();
         }
     }
 
     /// Whether it is over that was begun. Says so once.
     pub(super) fn is_over(&mut self) -> bool {
-        let is_over = self.0.as_ref().is_some_and(JoinHandle::is_finished);
+        let is_over = self.thread.as_ref().is_some_and(JoinHandle::is_finished);
         if is_over {
-            self.0 = None;
+            self.thread = None;
         }
         is_over
     }
@@ -51,8 +55,8 @@ mod tests {
 
     #[test]
     fn a_grace_period_ends_and_says_so_once() {
-        let mut grace = Grace::default();
-        assert!(grace.is_possible(), "this kernel has no membarrier");
+        let mut grace = Grace::new();
+        assert!(grace.is_possible, "this kernel has no membarrier");
         assert!(!grace.is_over(), "none was begun");
         grace.begin();
         while !grace.is_over() {

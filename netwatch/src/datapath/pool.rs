@@ -113,7 +113,7 @@ impl Pool {
             reserves: vec![Reserve::default(); sizes.cpus as usize],
             used: 0,
             leaving: Vec::new(),
-            grace: Grace::default(),
+            grace: Grace::new(),
         };
         pool.supply();
         pool
@@ -170,7 +170,7 @@ impl Pool {
     /// Whether entries are to be taken back now.
     pub(super) fn is_short(&self) -> bool {
         self.leaving.is_empty()
-            && self.grace.is_possible()
+            && self.grace.is_possible
             && self.free.len() < (self.sizes.entries / SHORTAGE) as usize
     }
 
@@ -241,5 +241,4 @@ fn of_cpu(cpu: u32) -> u16 {
 }
 
 #[cfg(test)]
-#[path = "pool_tests.rs"]
 mod tests;

@@ -151,7 +151,8 @@ impl Lifecycle {
         }
         let (client, server) = flow.client_and_server();
         let seen = flow.seen();
-        let unnamed = Unnamed { client, server, protocol: flow.key.protocol, seen: &seen };
+        let (protocol, first) = (flow.key.protocol, flow.first());
+        let unnamed = Unnamed { client, server, protocol, seen: &seen, first };
         let (names, provisional) = match (step.name)(&unnamed) {
             Naming::Final(names) => (names, false),
             Naming::Provisional(names) => (names, true),

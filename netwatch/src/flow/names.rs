@@ -6,7 +6,7 @@ use std::{
     sync::Arc,
 };
 
-use crate::model::{Behind, Name, Protocol, Seen, Socket};
+use crate::model::{Behind, Instant, Name, Protocol, Seen, Socket};
 
 /// A conversation that asks for its names.
 #[derive(Debug)]
@@ -19,6 +19,8 @@ pub struct Unnamed<'a> {
     pub protocol: Protocol,
     /// Where its packets were seen.
     pub seen: &'a [Seen],
+    /// When the first of them passed.
+    pub first: Instant,
 }
 
 /// The names of both ends.

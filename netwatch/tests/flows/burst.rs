@@ -16,16 +16,19 @@ use std::{
 };
 
 use etherparse::{PacketBuilder, PacketBuilderStep, TcpHeader};
+use serde::Deserialize;
 use serde_json::Value;
 
 use super::support::{
     agent::{Agent, end_of, netwatch, program, send as signal},
     frames::Sender,
+    kept,
     netns::in_new_namespace,
     serial,
     shell::run,
     veth,
     wait::until,
+    watched::Watched,
 };
 
 const SERVER: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 1);
@@ -134,6 +137,24 @@ fn port(number: u32) -> u16 {
     u16::try_from(1_000 + number).unwrap()
 }
 
+/// A line of the flow log, as far as it is looked at.
+#[derive(Deserialize)]
+struct Line {
+    event: String,
+    reason: Option<String>,
+    ends: Option<BTreeMap<String, u64>>,
+    sent: Option<Tally>,
+    received: Option<Tally>,
+    packets: Option<u64>,
+    lines: Option<u64>,
+}
+
+#[derive(Deserialize)]
+struct Tally {
+    packets: u64,
+    bytes: u64,
+}
+
 /// What a flow log says of connections, each line taken for as many as it stands for.
 #[derive(Default)]
 struct Told {
@@ -143,66 +164,38 @@ struct Told {
     bytes: u64,
     /// Packets that are in no flow.
     lost: u64,
+    /// Lines about flows.
     lines: u64,
+    /// Lines that are missing by the log's own word.
+    missing: u64,
 }
 
 impl Told {
-    fn read<'a>(log: impl Iterator<Item = &'a str>) -> Self {
+    fn read(log: impl Iterator<Item = String>) -> Self {
         let mut told = Self::default();
-        for line in log {
-            told.lines += 1;
-            if line.contains("\"event\":\"start\"") {
-                continue;
-            }
-            let line: Value = serde_json::from_str(line).expect("JSON");
-            if line["event"] == "lost" {
-                told.lost += line["packets"].as_u64().unwrap();
-                continue;
-            }
-            match line["ends"].as_object() {
-                Some(ends) => {
-                    for (reason, count) in ends {
-                        *told.ends.entry(reason.clone()).or_default() += count.as_u64().unwrap();
-                    }
-                }
-                None => *told.ends.entry(line["reason"].as_str().unwrap().into()).or_default() += 1,
-            }
-            for direction in ["sent", "received"] {
-                told.packets += line[direction]["packets"].as_u64().unwrap();
-                told.bytes += line[direction]["bytes"].as_u64().unwrap();
+        for text in log {
+            let line: Line = serde_json::from_str(&text).expect("JSON");
+            match line.event.as_str() {
+                "lost" => told.lost += line.packets.expect("a number"),
+                "gap" => told.missing += line.lines.expect("a number"),
+                "start" => told.lines += 1,
+                _ => told.end(line),
             }
         }
         told
     }
-}
 
-/// CPU time of a process in ticks of 10 ms, and its memory in kB: all that is there, and what is its own and no eBPF map.
-fn taken(pid: u32) -> [u64; 3] {
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
-    let fields: Vec<_> = stat.rsplit_once(')').unwrap().1.split_whitespace().collect();
-    let ticks = fields[11].parse::<u64>().unwrap() + fields[12].parse::<u64>().unwrap();
-    let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
-    let memory = |name: &str| {
-        let line = status.lines().find(|line| line.starts_with(name)).unwrap();
-        line.split_whitespace().nth(1).unwrap().parse::<u64>().unwrap()
-    };
-    [ticks, memory("VmRSS:"), memory("RssAnon:")]
-}
-
-/// A line every five seconds.
-#[expect(clippy::print_stdout, reason = "for whoever wants to know")]
-fn say_what_it_took(pid: u32, second: u32, ticks_before: &mut u64) {
-    if !second.is_multiple_of(5) {
-        return;
+    fn end(&mut self, line: Line) {
+        self.lines += 1;
+        let one = || BTreeMap::from([(line.reason.expect("why"), 1)]);
+        for (reason, count) in line.ends.unwrap_or_else(one) {
+            *self.ends.entry(reason).or_default() += count;
+        }
+        for direction in [line.sent, line.received].into_iter().flatten() {
+            self.packets += direction.packets;
+            self.bytes += direction.bytes;
+        }
     }
-    let [ticks, resident, anonymous] = taken(pid);
-    println!(
-        "{second:>3} s: {} % of a core, {} MB resident, {} MB of its own",
-        (ticks - *ticks_before) / 5,
-        resident / 1024,
-        anonymous / 1024
-    );
-    *ticks_before = ticks;
 }
 
 #[test]
@@ -297,10 +290,14 @@ fn all_are_told(burst: &Burst) -> Told {
         .spawn()
         .unwrap();
 
-    let pid = agent.pid();
-    let mut ticks = taken(pid)[0];
-    let (crowd, ours) =
-        burst.send(ends.map(Sender::at), |second| say_what_it_took(pid, second, &mut ticks));
+    let mut watched = Watched::new(agent.pid());
+    let begin = Instant::now();
+    let (crowd, ours) = burst.send(ends.map(Sender::at), |_| watched.look());
+    println!(
+        "{} connections a second",
+        u128::from(crowd + ours) * 1_000 / begin.elapsed().as_millis()
+    );
+    watched.assert_flat();
     let connections = u64::from(crowd) + u64::from(ours);
     agent.until_metrics("all has ended", |metrics| {
         (metrics.count("netwatch_flows_active", &[]) == 0).then_some(())
@@ -315,8 +312,9 @@ fn all_are_told(burst: &Burst) -> Told {
     let stopped = agent.stop(libc::SIGTERM);
     assert!(stopped.status.success(), "{}", stopped.stderr);
 
-    let told = Told::read(stopped.log.lines());
-    println!("{connections} connections in {} lines, {} not written", told.lines, unwritten);
+    let told = Told::read(stopped.logs().iter().flat_map(|path| kept::lines(path)));
+    println!("{connections} connections in {} lines, {unwritten} not written", told.lines);
+    assert_eq!(told.missing, unwritten, "gaps tell of each line that is missing");
     assert_eq!(unwritten, 0, "the flow log was too slow, and says so");
     assert_eq!(told.lost, 0, "there was no room for packets, and netwatch says so");
     assert_eq!(told.ends, BTreeMap::from([("fin".to_owned(), connections)]));

@@ -1,14 +1,7 @@
 //! The flow log's file under the real agent: rotated, renamed under it, and on a device that is always full.
 
-use std::{
-    fs::{self, File},
-    io::Read as _,
-    os::unix::fs::symlink,
-    path::{Path, PathBuf},
-    process::Stdio,
-};
+use std::{fs, os::unix::fs::symlink, path::Path, process::Stdio};
 
-use flate2::read::MultiGzDecoder;
 use serde_json::Value;
 
 use super::{
@@ -17,6 +10,7 @@ use super::{
         agent::{Agent, end_of, netwatch},
         frames::Sender,
         http::free_address,
+        kept::{self, files, is_compressed},
         netns::in_new_namespace,
         serial,
         shell::run,
@@ -43,32 +37,8 @@ fn send(agent: &Agent, sender: &mut Sender, ports: std::ops::Range<u16>) {
     until("all lines told of", || (told() == all).then_some(()));
 }
 
-/// The log's files in the order of their names, the one that is written to last.
-fn files(log: &Path) -> Vec<PathBuf> {
-    let folder = fs::read_dir(log.parent().unwrap()).unwrap();
-    let mut all: Vec<_> = folder
-        .map(|entry| entry.unwrap().path())
-        .filter(|path| path.to_str().unwrap().contains("flows.jsonl.2"))
-        .collect();
-    all.sort();
-    all.push(log.to_owned());
-    all
-}
-
-fn is_compressed(path: &Path) -> bool {
-    path.extension().is_some_and(|extension| extension == "gz")
-}
-
 fn lines(path: &Path) -> Vec<String> {
-    let mut text = String::new();
-    let mut file = File::open(path).unwrap();
-    if is_compressed(path) {
-        MultiGzDecoder::new(file).read_to_string(&mut text).unwrap();
-    } else {
-        file.read_to_string(&mut text).unwrap();
-    }
-    assert!(text.is_empty() || text.ends_with('\n'));
-    text.lines().map(str::to_owned).collect()
+    kept::lines(path).collect()
 }
 
 #[test]

@@ -28,7 +28,7 @@ fn changes(agent: &Agent, name: &str) -> Vec<Value> {
 }
 
 /// Waits until so many changes have been told, and checks the words.
-fn until_changed(agent: &Agent, name: &str, words: &[&str]) -> Vec<Value> {
+pub fn until_changed(agent: &Agent, name: &str, words: &[&str]) -> Vec<Value> {
     super::support::wait::until(&format!("{name}: {words:?}"), || {
         let lines = changes(agent, name);
         (lines.len() >= words.len()).then(|| {
@@ -386,37 +386,4 @@ fn a_service_that_is_scaled_says_how_many_run() {
             line["event"] == "end" && line["client"]["name"] == name(number).as_str()
         });
     }
-}
-
-#[test]
-#[ignore = "needs root and Docker: cargo xtask test"]
-fn what_has_no_veth_of_its_own_is_told() {
-    let _host = host();
-    let early = Container::idle(&unique("early"), &["--network", "host"]);
-    let agent = Agent::start(&QUICK);
-    let lines = until_changed(&agent, &early.name, &["out-of-sight"]);
-    assert_eq!(lines[0]["reason"], "host-network");
-    let seen_as = |name: &str, network: &str, reason: &str| {
-        agent.until_metrics(reason, |metrics| {
-            let labels = [("container", name), ("network", network), ("reason", reason)];
-            metrics.has("netwatch_container_out_of_sight", &labels).then_some(())
-        });
-    };
-    seen_as(&early.name, "", "host-network");
-    let alone = Container::idle(&unique("alone"), &["--network", "none"]);
-    let lines = until_changed(&agent, &alone.name, &["started", "out-of-sight"]);
-    assert_eq!(lines[1]["reason"], "no-network");
-    seen_as(&alone.name, "", "no-network");
-    let owner = Container::idle(&unique("owner"), &[]);
-    let sidecar =
-        Container::idle(&unique("sidecar"), &["--network", &format!("container:{}", owner.name)]);
-    let lines = until_changed(&agent, &sidecar.name, &["started"]);
-    assert_eq!(lines[0]["container"]["shares_with"], owner.name.as_str());
-    sidecar.ping(&owner.gateway("bridge"), 1);
-    let line = agent.until_event("the sidecar's ping", |line| {
-        line["event"] == "end" && line["client"]["name"] == owner.name.as_str()
-    });
-    assert_eq!(line["client"]["shared_by"][0], sidecar.name.as_str());
-    let log = agent.stderr();
-    assert_eq!(log.matches(&alone.name).count(), 1, "{log}");
 }

@@ -86,8 +86,8 @@ fn two_cpus_send_at_once_while_the_flows_are_read() {
 #[ignore = "needs root: cargo xtask test"]
 fn a_cpu_that_sends_while_it_receives_counts_both() {
     const EACH: u64 = 200_000;
-    // Few places are read the oftener.
-    on_veth(1, |datapath, [one, two]| {
+    // Few entries are read the oftener.
+    on_veth(1 << 4, |datapath, [one, two]| {
         let [here, there] = cpu::two();
         receive_on("two", here);
         let begin = std::sync::Arc::new(Barrier::new(2));

@@ -7,6 +7,7 @@ use std::{
     os::unix::process::CommandExt as _,
     path::PathBuf,
     process::{Child, Command, ExitStatus, Stdio},
+    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -16,15 +17,19 @@ use tempfile::TempDir;
 use super::{
     events::Events,
     http::{self, Response, free_address},
+    kept,
     metrics::Metrics,
     wait::{PATIENCE, until, within},
 };
+
+/// The flow log's name in its folder.
+const LOG: &str = "flows.jsonl";
 
 /// A running agent with a flow log in JSON. Dropping it stops it, by force if need be.
 pub struct Agent {
     child: Child,
     pub address: SocketAddr,
-    folder: TempDir,
+    folder: Arc<TempDir>,
 }
 
 /// What an agent left when it had stopped.
@@ -32,6 +37,15 @@ pub struct Stopped {
     pub status: ExitStatus,
     pub log: String,
     pub stderr: String,
+    /// Where its log is, and what of it was rotated.
+    pub folder: Arc<TempDir>,
+}
+
+impl Stopped {
+    /// The flow log's files, those that were rotated first.
+    pub fn logs(&self) -> Vec<PathBuf> {
+        kept::files(&self.folder.path().join(LOG))
+    }
 }
 
 impl Agent {
@@ -53,12 +67,12 @@ impl Agent {
     }
 
     fn spawn(command: &mut Command, arguments: &[&str]) -> Self {
-        let folder = TempDir::new().expect("a folder");
+        let folder = Arc::new(TempDir::new().expect("a folder"));
         let address = free_address();
         command
             .args(["run", "--flow-format", "json", "--web.listen-address", &address.to_string()])
             .arg("--flow-log")
-            .arg(folder.path().join("flows.jsonl"))
+            .arg(folder.path().join(LOG))
             .arg("--socket")
             .arg(folder.path().join("socket"))
             .args(arguments)
@@ -108,7 +122,7 @@ impl Agent {
     }
 
     pub fn log(&self) -> PathBuf {
-        self.folder.path().join("flows.jsonl")
+        self.folder.path().join(LOG)
     }
 
     /// Where `netwatch flows` finds it.
@@ -144,7 +158,7 @@ impl Agent {
         send(self.child.id(), signal);
         let status = until("the agent ends", || self.child.try_wait().expect("its state"));
         let log = fs::read_to_string(self.log()).expect("the flow log");
-        Stopped { status, log, stderr: self.stderr() }
+        Stopped { status, log, stderr: self.stderr(), folder: Arc::clone(&self.folder) }
     }
 }
 

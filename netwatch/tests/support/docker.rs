@@ -11,7 +11,7 @@ const IMAGE: &str = "netwatch-test:latest";
 /// On everything that the tests make; its value is the process that made it.
 const LABEL: &str = "netwatch.test";
 /// Nothing in a container runs for longer than this, whatever becomes of the test.
-const LIFETIME: &str = "600";
+const LIFETIME: &str = "1200";
 /// What [`Container::web`] serves at `/big`.
 pub const BIG: u64 = 10 << 20;
 

@@ -9,7 +9,7 @@ use super::{
     Departed, Directory, EngineState, GRACE, Gone, Index, Key, Link, Live, MOST_LEARNED, key,
 };
 use crate::{
-    identity::{EngineEvent, HostAddress, LinkEvent, Network},
+    identity::{EngineEvent, HostAddress, LinkEvent, Network, What},
     model::{Container, Instant, Interface, Mac, Source},
 };
 
@@ -47,6 +47,24 @@ impl Directory {
             EngineEvent::Container(container) => self.set_container(container.clone(), None, now),
             EngineEvent::Happened(_) => {}
             EngineEvent::Gone { id } => self.remove_container(id, now),
+        }
+    }
+
+    /// Takes in what happened to a container, and when by the engine's own word. It comes before what follows from it.
+    pub fn happened(&mut self, id: &str, what: &What, at: Instant) {
+        match what {
+            What::Connected(network) => {
+                self.stays.entry(id.to_owned()).or_default().came(network, at);
+            }
+            What::Disconnected(network) => {
+                if let Some(stays) = self.stays.get_mut(id) {
+                    stays.left(network);
+                }
+            }
+            What::Removed => {
+                self.stays.remove(id);
+            }
+            _ => {}
         }
     }
 
@@ -242,8 +260,9 @@ impl Directory {
             self.gone.push(Gone { live: known, at: now });
         }
         self.order += 1;
-        self.live
-            .insert(key, Live { container: Arc::new(container), namespace, order: self.order });
+        let stays = self.stays.get(&container.id).cloned().unwrap_or_default();
+        let container = Arc::new(container);
+        self.live.insert(key, Live { container, namespace, order: self.order, stays });
     }
 
     /// As long as a veth is there it leads to whom it led to: it can have been known by an Ethernet address only, which is
@@ -262,6 +281,7 @@ impl Directory {
                 }
             }
         }
+        self.stays.remove(&key.1);
         if let Some(live) = self.live.remove(key) {
             self.gone.push(Gone { live, at: now });
         }

@@ -3,7 +3,7 @@
 use std::{collections::HashMap, net::IpAddr, sync::Arc};
 
 use super::{Gone, Live, published::PublishedPorts};
-use crate::model::{Container, Mac, Source};
+use crate::model::{Container, Instant, Mac, Source};
 
 #[derive(Debug, Default)]
 pub(super) struct Index {
@@ -18,20 +18,27 @@ pub(super) struct Index {
 /// Who has an address. Addresses, of both kinds, are given to the next one at once.
 #[derive(Debug, Default)]
 pub(super) struct Claims {
-    pub(super) addresses: HashMap<IpAddr, Arc<Container>>,
+    /// The best claim first.
+    addresses: HashMap<IpAddr, Vec<Claim>>,
     pub(super) macs: HashMap<Mac, Arc<Container>>,
+}
+
+#[derive(Debug)]
+struct Claim {
+    container: Arc<Container>,
+    since: Instant,
 }
 
 impl Index {
     pub(super) fn new<'a>(live: impl Iterator<Item = &'a Live>, gone: &'a [Gone]) -> Self {
         let mut index = Self::default();
         for live in ordered(live) {
-            index.live.add(&live.container);
+            index.live.add(live);
             index.published.add(&live.container);
             index.claim_namespace(live);
         }
         for live in ordered(gone.iter().map(|gone| &gone.live)) {
-            index.gone.add(&live.container);
+            index.gone.add(live);
             index.claim_namespace(live);
         }
         index
@@ -50,15 +57,23 @@ impl Index {
 }
 
 impl Claims {
-    fn add(&mut self, container: &Arc<Container>) {
-        for attachment in &container.attachments {
+    fn add(&mut self, live: &Live) {
+        for attachment in &live.container.attachments {
+            let since = live.stays.since(attachment);
             for address in &attachment.addresses {
-                self.addresses.entry(*address).or_insert_with(|| Arc::clone(container));
+                let claim = Claim { container: Arc::clone(&live.container), since };
+                self.addresses.entry(*address).or_default().push(claim);
             }
             if let Some(mac) = attachment.mac {
-                self.macs.entry(mac).or_insert_with(|| Arc::clone(container));
+                self.macs.entry(mac).or_insert_with(|| Arc::clone(&live.container));
             }
         }
+    }
+
+    /// Who has an address, of those who had come by then.
+    pub(super) fn holder(&self, address: IpAddr, at: Instant) -> Option<&Arc<Container>> {
+        let claims = self.addresses.get(&address)?;
+        claims.iter().find(|claim| claim.since <= at).map(|claim| &claim.container)
     }
 }
 

@@ -6,7 +6,13 @@ use std::{
 };
 
 use super::{Directory, EngineState, Lookup, index::Claims};
-use crate::model::{Behind, Container, InterfaceKind, Mac, Name, Protocol, Socket};
+use crate::{
+    identity::Network,
+    model::{Behind, Container, Instant, Interface, InterfaceKind, Mac, Name, Protocol, Socket},
+};
+
+/// Whoever has come has come by now.
+const NOW: Instant = Instant(u64::MAX);
 
 impl Directory {
     /// The container behind a veth: by the namespace that its peer is in, else by an Ethernet address behind it, else by the
@@ -33,7 +39,7 @@ impl Directory {
 
     /// The live container that has an address.
     pub fn container_of_address(&self, address: IpAddr) -> Option<Arc<Container>> {
-        self.index.live.addresses.get(&address).cloned()
+        self.index.live.holder(address, NOW).cloned()
     }
 
     /// The network of the bridge that an interface is or is a port of; of a veth that has left its bridge, the one that it
@@ -52,13 +58,24 @@ impl Directory {
         if bridge.kind != InterfaceKind::Bridge {
             return None;
         }
-        let known =
-            self.networks.iter().find(|network| network.bridge.as_deref() == Some(&bridge.name));
+        let known = self.network_of_bridge(bridge);
         Some(match (known, bridge.name.as_str()) {
             (Some(network), _) => network.name.as_str().into(),
             (None, "docker0") => "bridge".into(),
             (None, name) => name.into(),
         })
+    }
+
+    /// By its name; or, since Podman's compatible API does not tell that, by the gateway's address on it.
+    fn network_of_bridge(&self, bridge: &Interface) -> Option<&Network> {
+        let is_gateway = |network: &Network| {
+            let mut here = self.host_addresses.iter().filter(|host| host.interface == bridge.index);
+            here.any(|host| network.gateways.contains(&host.address))
+        };
+        let mut networks = self.networks.iter().filter(|network| network.bridge.is_some());
+        let named =
+            networks.clone().find(|network| network.bridge.as_deref() == Some(&bridge.name));
+        named.or_else(|| networks.find(|network| is_gateway(network)))
     }
 
     /// Whether a bridge belongs to a container engine, by its word or, without an engine, by the habit of its name:
@@ -73,8 +90,13 @@ impl Directory {
                 .any(|habit| name.strip_prefix(habit).is_some_and(number))
     }
 
-    /// Whose an address is. `observed` is the interface behind which it was seen as the local end.
+    /// Whose an address is now. `observed` is the interface behind which it was seen as the local end.
     pub fn name(&self, address: IpAddr, observed: Option<u32>) -> Lookup {
+        self.name_then(address, observed, NOW)
+    }
+
+    /// Whose an address was when a packet passed: who came later cannot be meant.
+    pub fn name_then(&self, address: IpAddr, observed: Option<u32>, at: Instant) -> Lookup {
         if address.is_multicast() {
             return Lookup::Known(Name::Multicast);
         }
@@ -92,10 +114,10 @@ impl Directory {
         }
         // Behind a veth that is there, an address that one who has gone had is another's by now.
         let past = || veth.is_none_or(|veth| !self.links.contains_key(&veth.index));
-        let addressed = self
-            .container_of_address(address)
+        let live = self.index.live.holder(address, at).cloned();
+        let addressed = live
             .or_else(|| self.container_of_link_local(address))
-            .or_else(|| self.index.gone.addresses.get(&address).filter(|_| past()).cloned());
+            .or_else(|| self.index.gone.holder(address, at).filter(|_| past()).cloned());
         if let Some(container) = addressed {
             return Lookup::Known(Name::Container(container));
         }

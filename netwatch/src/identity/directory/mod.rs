@@ -2,7 +2,7 @@
 //!
 //! The veth decides, not the address: an address can be reused within a second, a veth leads into one namespace. What has
 //! gone is found for [`GRACE`] still, so that the last packets of a container have its name, unless a live one claims the
-//! same.
+//! same and had come by then.
 
 mod apply;
 mod arrivals;
@@ -10,6 +10,7 @@ mod index;
 mod lookup;
 mod published;
 mod sight;
+mod stays;
 #[cfg(test)]
 pub(super) mod testbed;
 #[cfg(test)]
@@ -22,7 +23,7 @@ use std::{
     time::Duration,
 };
 
-use self::{arrivals::Arrival, index::Index};
+use self::{arrivals::Arrival, index::Index, stays::Stays};
 use super::{HostAddress, Network};
 use crate::model::{Container, Instant, Interface, Mac, Name, Source};
 
@@ -81,6 +82,7 @@ struct Live {
     namespace: Option<i32>,
     /// Later claims to an address win over earlier ones.
     order: u64,
+    stays: Stays,
 }
 
 #[derive(Clone, Debug)]
@@ -124,6 +126,8 @@ pub struct Directory {
     live: HashMap<Key, Live>,
     gone: Vec<Gone>,
     arrivals: Vec<Arrival>,
+    /// Of the engine's containers, by identifier; the engine tells of a network before it tells of the container.
+    stays: HashMap<String, Stays>,
     networks: Vec<Network>,
     engine: EngineState,
     /// The engine has listed its containers since it came back.

@@ -174,6 +174,33 @@ fn a_container_in_the_hosts_namespace_claims_nothing() {
     assert_eq!(directory.containers().count(), 1);
 }
 
+/// As Podman 4.3 has it: its compatible API does not say which bridge it is.
+#[test]
+fn a_bridge_that_no_network_names_is_its_whose_gateway_it_has() {
+    let mut directory = docker_host();
+    let podman = Network {
+        name: "podman".to_owned(),
+        bridge: Some("br-0123456789ab".to_owned()),
+        ..bridge_network()
+    };
+    let elsewhere = Network { gateways: vec![ip("10.89.0.1")], ..podman.clone() };
+    directory.set_interface(veth(7, 0), at(1));
+    directory.set_networks(vec![elsewhere.clone(), podman.clone()]);
+    assert_eq!(directory.network_of_interface(7).as_deref(), Some("podman"));
+    directory.set_networks(vec![podman, bridge_network()]);
+    assert_eq!(
+        directory.network_of_interface(7).as_deref(),
+        Some("bridge"),
+        "the name comes first"
+    );
+    directory.set_networks(vec![elsewhere]);
+    assert_eq!(
+        directory.network_of_interface(7).as_deref(),
+        Some("bridge"),
+        "the habit of its name"
+    );
+}
+
 #[test]
 fn what_has_gone_is_forgotten_after_a_minute() {
     let mut directory = docker_host();
