@@ -16,6 +16,7 @@ mod error;
 mod flow_log;
 mod folding;
 pub mod kept;
+mod joining;
 mod links;
 mod lives;
 mod naming;

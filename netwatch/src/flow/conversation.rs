@@ -15,7 +15,7 @@ use super::{
 use crate::model::{
     Direction, DropPlace, DroppedPacket, Echoes, EndReason, EntrySide, FlowDrop, FlowKey,
     Handshake, IcmpError, Instant, Mac, Observation, Protocol, Repairs, Seen, SideReading, Socket,
-    Tally,
+    Tally, Translation, Translator,
 };
 
 /// Where a conversation stands.
@@ -97,11 +97,22 @@ impl Conversation {
 
     /// Takes up what one interface has seen.
     pub(super) fn observe(&mut self, observation: &Observation) {
+        self.observe_leg(observation, true);
+    }
+
+    /// Takes up what one interface has seen on the other side of its translation, under the addresses of this one. Another
+    /// connection of a proxy's is opened by itself.
+    pub(super) fn observe_other_leg(&mut self, observation: &Observation) {
+        let by = self.translation().map(|translation| translation.by);
+        self.observe_leg(observation, by == Some(Translator::Kernel));
+    }
+
+    fn observe_leg(&mut self, observation: &Observation, opens: bool) {
         let local_is_low = observation.local == self.key.low;
         let hook = |side, from_low| Hook { ifindex: observation.ifindex, side, from_low };
-        self.add(hook(EntrySide::Ingress, local_is_low), &observation.ingress);
-        self.add(hook(EntrySide::Egress, !local_is_low), &observation.egress);
-        if let Some(at) = observation.acknowledged {
+        self.add(hook(EntrySide::Ingress, local_is_low), &observation.ingress, opens);
+        self.add(hook(EntrySide::Egress, !local_is_low), &observation.egress, opens);
+        if let Some(at) = observation.acknowledged.filter(|_| opens) {
             self.opening.get_or_insert_default().acknowledge(at);
         }
         if observation.echoes != Echoes::default() {
@@ -111,7 +122,7 @@ impl Conversation {
         self.source_mac = self.source_mac.or(observation.source_mac.map(|(mac, _)| mac));
     }
 
-    fn add(&mut self, hook: Hook, reading: &SideReading) {
+    fn add(&mut self, hook: Hook, reading: &SideReading, opens: bool) {
         if reading.new.is_zero() {
             return;
         }
@@ -125,7 +136,8 @@ impl Conversation {
             self.last = self.last.max(last);
         }
         self.hooks.add(hook, reading.new);
-        let opens = self.key.protocol == Protocol::TCP && reading.opened_by & tcp_flags::SYN != 0;
+        let opens =
+            opens && self.key.protocol == Protocol::TCP && reading.opened_by & tcp_flags::SYN != 0;
         if let Some(first) = reading.first.filter(|_| opens) {
             self.opening.get_or_insert_default().passes(hook, first);
         }
@@ -134,9 +146,14 @@ impl Conversation {
         }
     }
 
-    /// Takes up that one of its packets was dropped.
-    pub(super) fn observe_drop(&mut self, packet: &DroppedPacket, place: &DropPlace) {
-        let from_low = packet.source == self.key.low;
+    /// Takes up that one of its packets was dropped, which this end had sent.
+    pub(super) fn observe_drop(
+        &mut self,
+        packet: &DroppedPacket,
+        source: Socket,
+        place: &DropPlace,
+    ) {
+        let from_low = source == self.key.low;
         self.oddities.get_or_insert_default().add_drop(packet, place, from_low);
     }
 
@@ -171,12 +188,34 @@ impl Conversation {
         self.low_is_client = Some(self.low_is_client());
     }
 
+    /// Both ends; of a translated connection, those that it has in truth.
     pub(super) fn client_and_server(&self) -> (Socket, Socket) {
-        if self.low_is_client() {
-            (self.key.low, self.key.high)
-        } else {
-            (self.key.high, self.key.low)
+        let FlowKey { low, high, .. } = self.key;
+        let (client, server) = if self.low_is_client() { (low, high) } else { (high, low) };
+        match self.translation() {
+            Some(known) if known.is_client(client) => (known.client, known.server),
+            Some(known) => (known.server, known.client),
+            None => (client, server),
         }
+    }
+
+    /// How it is passed on, if it is.
+    pub(super) fn translation(&self) -> Option<&Arc<Translation>> {
+        self.oddities.as_ref()?.translation.as_ref()
+    }
+
+    /// It is passed on in this way. Its names may be others then. One that has ended stays as it was told.
+    pub(super) fn translate(&mut self, translation: &Arc<Translation>) -> bool {
+        let ended = matches!(self.stage, Stage::Ended(_));
+        if ended || self.translation().is_some() {
+            return false;
+        }
+        if matches!(self.stage, Stage::New) {
+            self.low_is_client = Some(translation.is_client(self.key.low));
+        }
+        self.oddities.get_or_insert_default().translation = Some(Arc::clone(translation));
+        self.provisional = true;
+        true
     }
 
     /// First packet.

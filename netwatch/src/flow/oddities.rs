@@ -3,15 +3,16 @@
 use std::sync::Arc;
 
 use super::hooks::Hook;
-use crate::model::{DropPlace, DroppedPacket, Echoes, FlowDrop, Repairs};
+use crate::model::{DropPlace, DroppedPacket, Echoes, FlowDrop, Repairs, Translation};
 
-/// What went wrong with a conversation, and ICMP echoes that were timed.
+/// What went wrong with a conversation, ICMP echoes that were timed, and how it was translated.
 #[derive(Debug, Default)]
 pub(super) struct Oddities {
     echoes: Echoes,
     repairs: Vec<(Hook, Repairs)>,
     /// By reason, place and direction (`from_client` stands for "from low" here).
     drops: Vec<FlowDrop>,
+    pub(super) translation: Option<Arc<Translation>>,
 }
 
 impl Oddities {

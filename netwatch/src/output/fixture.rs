@@ -84,6 +84,7 @@ pub(super) fn flow(id: u64, protocol: Protocol, client: Endpoint, server: Endpoi
         client,
         server,
         behind: None,
+        translation: None,
         network: Some("bridge".into()),
         sent: Tally::ZERO,
         received: Tally::ZERO,

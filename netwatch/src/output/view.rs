@@ -7,9 +7,14 @@ use netwatch_common::outcome::Outcome;
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::{Formatter, fold::Several, timestamp};
+use super::{
+    Formatter,
+    fold::Several,
+    passed_on::{self, MasqueradeView, ViaView},
+    timestamp,
+};
 use crate::model::{
-    Clock, Direction, EndReason, Endpoint, EntrySide, FlowEvent, FlowPhase, FlowRecord, Instant,
+    Clock, Direction, Echoes, EndReason, Endpoint, EntrySide, FlowEvent, FlowPhase, FlowRecord, Instant,
     Loss, Name, Protocol, Tally,
 };
 
@@ -43,6 +48,12 @@ pub(super) struct FlowView<'a> {
     /// whom a published port of the host leads to; left out where it is none
     #[serde(skip_serializing_if = "Option::is_none")]
     behind: Option<BehindView<'a>>,
+    /// where the client called, if not the server itself: a published port of the host
+    #[serde(skip_serializing_if = "Option::is_none")]
+    via: Option<ViaView>,
+    /// as whom the client appears to the server, if not as itself
+    #[serde(skip_serializing_if = "Option::is_none")]
+    masquerade: Option<MasqueradeView>,
     /// Docker network; `null` where unknown
     network: Option<&'a str>,
     /// from the client to the server
@@ -343,6 +354,8 @@ fn record<'a>(
             container_id: &behind.container_id,
             port: behind.port,
         }),
+        via: passed_on::via(flow),
+        masquerade: passed_on::masquerade(flow),
         network: flow.network.as_deref(),
         sent: direction(flow.sent, &flow.from_client, is_tcp),
         received: direction(flow.received, &flow.from_server, is_tcp),
@@ -361,10 +374,7 @@ fn record<'a>(
             client_ns: handshake.client.map(nanos),
         }),
         icmp_echo: flow.protocol.is_icmp().then_some(flow.echo),
-        echo: flow
-            .echoes
-            .mean()
-            .map(|mean| EchoView { timed: flow.echoes.timed, mean_ns: nanos(mean) }),
+        echo: echoes(flow.echoes),
         icmp_error: flow.error.map(|error| ErrorView { kind: error.kind, code: error.code }),
         source_mac: flow.source_mac.map(|mac| mac.to_string()),
         seen: flow
@@ -396,6 +406,10 @@ fn record<'a>(
         }),
         several: None,
     }
+}
+
+fn echoes(echoes: Echoes) -> Option<EchoView> {
+    Some(EchoView { timed: echoes.timed, mean_ns: nanos(echoes.mean()?) })
 }
 
 fn direction(tally: Tally, direction: &Direction, is_tcp: bool) -> DirectionView {
