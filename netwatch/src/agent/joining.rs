@@ -1,10 +1,12 @@
 //! Joins what a connection is at its client's with what it is at its server's, where its addresses change in between.
 
+use std::collections::HashSet;
+
 use crate::{
     datapath::monotonic_now,
     flow::Tracker,
-    identity::{Conntrack, Directory, Proxies, Tracked},
-    model::{Feature, FlowKey},
+    identity::{Conntrack, Directory, Proxies, Tracked, connections_to},
+    model::{Feature, FlowKey, Socket},
 };
 
 /// The feature that is lacking where the kernel does not tell of connections.
@@ -38,7 +40,7 @@ impl Joining {
                 }
                 let (client, server) = connection.original;
                 tracker.pass_on_as_is(&FlowKey::new(client, server, connection.protocol));
-                if let Some(translation) = proxies.hear(&connection, directory, now) {
+                if let Some(translation) = proxies.hear(&connection, directory, now, calls) {
                     tracker.translate(translation);
                 }
             }
@@ -59,4 +61,12 @@ impl Joining {
         };
         Feature { name: CONNTRACK, lacking }
     }
+}
+
+/// Connections with a port of the host that conntrack does not tell of.
+fn calls(port: u16) -> HashSet<(Socket, Socket)> {
+    connections_to(port).unwrap_or_else(|error| {
+        tracing::debug!(port, %error, "the host's sockets cannot be listed");
+        HashSet::new()
+    })
 }

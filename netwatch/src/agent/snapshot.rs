@@ -70,7 +70,8 @@ impl Core {
         AgentStatus {
             engine_up: engine_up(self.directory.engine()),
             attach: self.attaching.status(attached),
-            features: [self.dropping.features(&self.datapath), vec![self.joining.feature()]].concat(),
+            features: [self.dropping.features(&self.datapath), vec![self.joining.feature()]]
+                .concat(),
             programs: self.datapath.program_runs(),
             flow_entries: (kernel.flow_entries, kernel.flow_capacity),
             map_bytes: kernel.map_bytes,

@@ -283,6 +283,10 @@ impl Tracker {
 }
 
 #[cfg(test)]
+#[path = "translated_tests.rs"]
+mod translated;
+
+#[cfg(test)]
 #[path = "tracker_tests.rs"]
 mod tests;
 

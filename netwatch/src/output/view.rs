@@ -14,8 +14,8 @@ use super::{
     timestamp,
 };
 use crate::model::{
-    Clock, Direction, Echoes, EndReason, Endpoint, EntrySide, FlowEvent, FlowPhase, FlowRecord, Instant,
-    Loss, Name, Protocol, Tally,
+    Clock, Direction, Echoes, EndReason, Endpoint, EntrySide, FlowEvent, FlowPhase, FlowRecord,
+    Instant, Loss, Name, Protocol, Tally,
 };
 
 const LOST: &str = "lost";

@@ -304,15 +304,15 @@ mod tests {
     fn only_what_differs_is_a_translation() {
         let socket = |text: &str, port| Socket { address: text.parse().unwrap(), port };
         let (client, web) = (socket("172.17.0.3", 40_000), socket("172.17.0.2", 80));
-        let plain = Connection {
-            protocol: Protocol::TCP,
-            original: (client, web),
-            reply: (web, client),
-        };
+        let plain =
+            Connection { protocol: Protocol::TCP, original: (client, web), reply: (web, client) };
         assert_eq!(plain.translation(), None);
         let host = socket("172.17.0.1", 8080);
         let published = Connection { original: (client, host), ..plain };
         let found = published.translation().unwrap();
-        assert_eq!((found.client, found.via(), found.server, found.mask()), (client, Some(host), web, None));
+        assert_eq!(
+            (found.client, found.via(), found.server, found.mask()),
+            (client, Some(host), web, None)
+        );
     }
 }

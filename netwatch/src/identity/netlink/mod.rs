@@ -7,6 +7,7 @@
 mod conntrack;
 mod monitor;
 mod namespace;
+mod sockets;
 mod table;
 #[cfg(test)]
 mod tests;
@@ -17,6 +18,7 @@ use std::{io, path::PathBuf, time::Instant};
 pub use conntrack::{Connection, Conntrack, Tracked};
 pub use monitor::{LinkCounters, LinkMonitor};
 pub use namespace::{named_namespaces, namespace_id_of_path, namespace_id_of_pid, namespace_inode};
+pub use sockets::connections_to;
 
 use super::HostAddress;
 use crate::model::{Container, Interface, Mac};
