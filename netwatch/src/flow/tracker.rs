@@ -70,12 +70,13 @@ impl Tracker {
         self.table.find(&key).is_some() || self.translations.find(&key).is_some()
     }
 
-    /// The conversation that has the other leg of a translated connection, and that leg.
+    /// The conversation that has another leg of a translated connection, and that leg.
     fn other_leg(&self, key: &FlowKey) -> Option<(usize, Leg, Arc<Translation>)> {
         let translation = self.translations.find(key)?;
-        let legs = translation.legs().into_iter().zip(translation.keys());
-        let (leg, other) = legs.into_iter().find(|(_, other)| other != key)?;
-        Some((self.table.find(&other)?, leg, Arc::clone(translation)))
+        let others = translation.legs().zip(translation.keys()).filter(|(_, other)| other != key);
+        let (leg, place) =
+            others.filter_map(|(leg, other)| Some((leg, self.table.find(&other)?))).next()?;
+        Some((place, leg, Arc::clone(translation)))
     }
 
     fn take_up(
@@ -143,19 +144,20 @@ impl Tracker {
         flow
     }
 
-    /// A connection is passed on in this way from now on, or was so far without our knowing. Where both of its legs are
-    /// told of already, each stays a flow of its own.
+    /// A connection is passed on in this way from now on, or was so far without our knowing. Where several of its legs are
+    /// going on already, each stays a flow of its own.
     pub fn translate(&mut self, translation: Translation) {
-        let [one, other] = translation.keys().map(|key| self.going_on(&key));
-        if one.is_some() && other.is_some() {
+        let mut known = translation.keys().filter_map(|key| self.going_on(&key));
+        let (first, another) = (known.next(), known.next());
+        if another.is_some() {
             return;
         }
         let translation = Arc::new(translation);
-        for place in one.into_iter().chain(other) {
-            let Some(flow) = self.table.get_mut(place) else { continue };
-            if flow.translate(&translation) {
-                self.table.set_deadline(place, Instant::default());
-            }
+        if let Some(place) = first
+            && let Some(flow) = self.table.get_mut(place)
+            && flow.translate(&translation)
+        {
+            self.table.set_deadline(place, Instant::default());
         }
         self.translations.insert(translation);
     }

@@ -38,7 +38,7 @@ pub struct Translation {
     pub by: Translator,
 }
 
-/// The part of a connection on one side of its translation.
+/// The part of a connection on one side of a translation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Leg {
     /// The end that the client has there.
@@ -48,18 +48,22 @@ pub struct Leg {
 }
 
 impl Translation {
-    /// The client's side and the server's.
-    pub fn legs(&self) -> [Leg; 2] {
-        let Self { client, called, server, masked, .. } = *self;
-        [Leg { client, server: called }, Leg { client: masked, server }]
+    /// The client's side and the server's. Where the kernel changes both ends, it does so at different places, and in between
+    /// packets have one end of either.
+    pub fn legs(&self) -> impl Iterator<Item = Leg> + use<> {
+        let Self { client, called, server, masked, by, .. } = *self;
+        let has_middle = by == Translator::Kernel && self.via().is_some() && self.mask().is_some();
+        let outer = [Leg { client, server: called }, Leg { client: masked, server }];
+        outer.into_iter().chain(has_middle.then_some(Leg { client, server }))
     }
 
-    /// The keys of both.
-    pub fn keys(&self) -> [FlowKey; 2] {
-        self.legs().map(|leg| FlowKey::new(leg.client, leg.server, self.protocol))
+    /// The keys of all.
+    pub fn keys(&self) -> impl Iterator<Item = FlowKey> + use<> {
+        let protocol = self.protocol;
+        self.legs().map(move |leg| FlowKey::new(leg.client, leg.server, protocol))
     }
 
-    /// Whether an end of either leg is the client's.
+    /// Whether an end of any leg is the client's.
     pub fn is_client(&self, socket: Socket) -> bool {
         socket == self.client || socket == self.masked
     }
