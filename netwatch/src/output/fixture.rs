@@ -1,6 +1,7 @@
 //! The events of the golden files.
 
 mod lives;
+mod passed_on;
 
 use std::{net::IpAddr, sync::Arc, time::Duration};
 
@@ -435,6 +436,7 @@ pub(super) fn corners() -> Vec<Line> {
         Err(Outcome::Truncated),
     ));
     lines.extend(lives::shared());
+    lines.extend(passed_on::flows());
     lines
 }
 
