@@ -97,23 +97,22 @@ impl Conversation {
 
     /// Takes up what one interface has seen.
     pub(super) fn observe(&mut self, observation: &Observation) {
-        self.observe_leg(observation, true);
+        self.observe_leg(observation, false);
     }
 
-    /// Takes up what one interface has seen on the other side of its translation, under the addresses of this one. Another
-    /// connection of a proxy's is opened by itself.
+    /// Takes up what one interface has seen on the other side of its translation, under the addresses of this one.
     pub(super) fn observe_other_leg(&mut self, observation: &Observation) {
         let by = self.translation().map(|translation| translation.by);
-        self.observe_leg(observation, by == Some(Translator::Kernel));
+        self.observe_leg(observation, by == Some(Translator::Proxy));
     }
 
-    fn observe_leg(&mut self, observation: &Observation, opens: bool) {
+    fn observe_leg(&mut self, observation: &Observation, is_other: bool) {
         let local_is_low = observation.local == self.key.low;
         let hook = |side, from_low| Hook { ifindex: observation.ifindex, side, from_low };
-        self.add(hook(EntrySide::Ingress, local_is_low), &observation.ingress, opens);
-        self.add(hook(EntrySide::Egress, !local_is_low), &observation.egress, opens);
-        if let Some(at) = observation.acknowledged.filter(|_| opens) {
-            self.opening.get_or_insert_default().acknowledge(at);
+        self.add(hook(EntrySide::Ingress, local_is_low), &observation.ingress, is_other);
+        self.add(hook(EntrySide::Egress, !local_is_low), &observation.egress, is_other);
+        if let Some(at) = observation.acknowledged {
+            self.opening(is_other).acknowledge(at);
         }
         if observation.echoes != Echoes::default() {
             self.oddities.get_or_insert_default().add_echoes(observation.echoes);
@@ -122,7 +121,7 @@ impl Conversation {
         self.source_mac = self.source_mac.or(observation.source_mac.map(|(mac, _)| mac));
     }
 
-    fn add(&mut self, hook: Hook, reading: &SideReading, opens: bool) {
+    fn add(&mut self, hook: Hook, reading: &SideReading, is_other: bool) {
         if reading.new.is_zero() {
             return;
         }
@@ -136,13 +135,21 @@ impl Conversation {
             self.last = self.last.max(last);
         }
         self.hooks.add(hook, reading.new);
-        let opens =
-            opens && self.key.protocol == Protocol::TCP && reading.opened_by & tcp_flags::SYN != 0;
+        let opens = self.key.protocol == Protocol::TCP && reading.opened_by & tcp_flags::SYN != 0;
         if let Some(first) = reading.first.filter(|_| opens) {
-            self.opening.get_or_insert_default().passes(hook, first);
+            self.opening(is_other).passes(hook, first);
         }
         if reading.repairs != Repairs::default() {
             self.oddities.get_or_insert_default().add_repairs(hook, reading.repairs);
+        }
+    }
+
+    /// How it was set up, or the other one of a proxy's two connections.
+    fn opening(&mut self, is_other: bool) -> &mut Opening {
+        if is_other {
+            &mut self.oddities.get_or_insert_default().other_opening
+        } else {
+            self.opening.get_or_insert_default()
         }
     }
 
@@ -250,9 +257,18 @@ impl Conversation {
         (direction(self.client(), low_is_client), direction(self.server(), !low_is_client))
     }
 
-    /// How the TCP connection was set up.
+    /// How the TCP connection was set up; of a proxy's two, the client's if it was seen.
     pub(super) fn handshake(&self) -> Option<Handshake> {
-        self.opening.as_ref()?.handshake(self.low_is_client())
+        let low_is_client = self.low_is_client();
+        let own = || self.opening.as_ref()?.handshake(low_is_client);
+        let other = || self.oddities.as_ref()?.other_opening.handshake(low_is_client);
+        let has_masked =
+            |known: &Arc<Translation>| [self.key.low, self.key.high].contains(&known.masked);
+        if self.translation().is_some_and(has_masked) {
+            other().or_else(own)
+        } else {
+            own().or_else(other)
+        }
     }
 
     /// ICMP echoes that were timed.

@@ -142,13 +142,21 @@ fn the_same_ports_again_may_lead_elsewhere() {
 #[test]
 fn a_handshake_with_a_proxy_is_the_clients() {
     let known = published(Translator::Proxy);
-    let mut tracker = tracker();
-    tracker.translate(known);
-    client_leg(&mut tracker, &known, SECOND);
-    server_leg(&mut tracker, &known, SECOND + 5 * MS);
-    let events = tick(&mut tracker, 2 * SECOND);
-    let handshake = events[0].flow.handshake.unwrap();
-    assert_eq!(handshake.answered, std::time::Duration::from_millis(1));
+    for client_first in [true, false] {
+        let mut tracker = tracker();
+        tracker.translate(known);
+        if client_first {
+            client_leg(&mut tracker, &known, SECOND);
+        }
+        server_leg(&mut tracker, &known, SECOND + 5 * MS);
+        if !client_first {
+            client_leg(&mut tracker, &known, SECOND);
+        }
+        let events = tick(&mut tracker, 2 * SECOND);
+        let handshake = events[0].flow.handshake.unwrap();
+        assert_eq!(handshake.answered, std::time::Duration::from_millis(1));
+        assert_eq!(handshake.network(), std::time::Duration::ZERO);
+    }
 }
 
 #[test]
