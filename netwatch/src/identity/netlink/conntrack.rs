@@ -122,6 +122,13 @@ impl Conntrack {
         Ok(conntrack)
     }
 
+    /// Whether it would work. The error says what is lacking.
+    pub fn attempt() -> Result<(), String> {
+        let mut conntrack = Self::open()?;
+        conntrack.read(Instant::default(), |_| {});
+        conntrack.lacking.map_or(Ok(()), Err)
+    }
+
     /// Why the kernel does not tell of connections, if it does not.
     pub fn lacking(&self) -> Option<&str> {
         self.lacking.as_deref()
