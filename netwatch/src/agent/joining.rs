@@ -16,6 +16,7 @@ const CONNTRACK: &str = "conntrack";
 pub(super) struct Joining {
     conntrack: Result<Conntrack, String>,
     proxies: Proxies,
+    overruns: u64,
 }
 
 impl Joining {
@@ -25,13 +26,13 @@ impl Joining {
         if let Err(lacking) = &conntrack {
             tracing::warn!(feature = CONNTRACK, "not available: {lacking}");
         }
-        Self { conntrack, proxies: Proxies::default() }
+        Self { conntrack, proxies: Proxies::default(), overruns: 0 }
     }
 
     /// Tells the flows of the connections that have come since the last time.
     pub(super) fn read(&mut self, directory: &Directory, tracker: &mut Tracker) {
         let Ok(conntrack) = &mut self.conntrack else { return };
-        let (proxies, now) = (&mut self.proxies, monotonic_now());
+        let (proxies, overruns, now) = (&mut self.proxies, &mut self.overruns, monotonic_now());
         conntrack.read(now, |tracked| match tracked {
             Tracked::New(connection) => {
                 if let Some(translation) = connection.translation() {
@@ -49,8 +50,16 @@ impl Joining {
                     tracker.translate(translation);
                 }
             }
-            Tracked::Lost => proxies.forget(),
+            Tracked::Lost => {
+                *overruns += 1;
+                proxies.forget();
+            }
         });
+    }
+
+    /// Times that some were missed.
+    pub(super) fn overruns(&self) -> u64 {
+        self.overruns
     }
 
     /// Whether connections are heard of, and why not.

@@ -147,6 +147,10 @@ impl Tracker {
     /// A connection is passed on in this way from now on, or was so far without our knowing. Where several of its legs are
     /// going on already, each stays a flow of its own.
     pub fn translate(&mut self, translation: Translation) {
+        let is_known = |key| self.translations.find(&key).is_some_and(|it| **it == translation);
+        if translation.keys().all(is_known) {
+            return;
+        }
         let mut known = translation.keys().filter_map(|key| self.going_on(&key));
         let (first, another) = (known.next(), known.next());
         if another.is_some() {

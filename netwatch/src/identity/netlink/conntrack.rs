@@ -182,6 +182,7 @@ impl Conntrack {
                 let code = wire::i32_at(message.payload).unwrap_or_default();
                 if code != 0 {
                     let error = io::Error::from_raw_os_error(-code);
+                    tracing::warn!(%error, "the kernel does not list connections");
                     self.lacking = Some(format!("the kernel does not list connections: {error}"));
                 }
             }
