@@ -73,9 +73,9 @@ impl Tracker {
     /// The conversation that has another leg of a translated connection, and that leg.
     fn other_leg(&self, key: &FlowKey) -> Option<(usize, Leg, Arc<Translation>)> {
         let translation = self.translations.find(key)?;
-        let others = translation.legs().zip(translation.keys()).filter(|(_, other)| other != key);
-        let (leg, place) =
-            others.filter_map(|(leg, other)| Some((leg, self.table.find(&other)?))).next()?;
+        let mut others =
+            translation.legs().zip(translation.keys()).filter(|(_, other)| other != key);
+        let (leg, place) = others.find_map(|(leg, other)| Some((leg, self.table.find(&other)?)))?;
         Some((place, leg, Arc::clone(translation)))
     }
 
@@ -163,7 +163,7 @@ impl Tracker {
         {
             self.table.set_deadline(place, Instant::default());
         }
-        self.translations.insert(translation);
+        self.translations.insert(&translation);
     }
 
     /// The kernel passes packets between these two on as they are.
@@ -289,7 +289,6 @@ impl Tracker {
 }
 
 #[cfg(test)]
-#[path = "translated_tests.rs"]
 mod translated;
 
 #[cfg(test)]

@@ -32,7 +32,7 @@ impl Translations {
     }
 
     /// From now on connections with either key are this one.
-    pub(super) fn insert(&mut self, translation: Arc<Translation>) {
+    pub(super) fn insert(&mut self, translation: &Arc<Translation>) {
         for key in translation.keys() {
             self.remove(&key);
         }
@@ -42,7 +42,7 @@ impl Translations {
             self.old.extend(self.young.drain());
         }
         for key in translation.keys() {
-            self.young.insert(key, Arc::clone(&translation));
+            self.young.insert(key, Arc::clone(translation));
         }
     }
 
@@ -82,10 +82,10 @@ mod tests {
     fn what_nobody_has_goes_after_two_generations() {
         let mut all = Translations::with_generation(8);
         let kept = translation(1);
-        all.insert(Arc::clone(&kept));
-        all.insert(translation(2));
+        all.insert(&kept);
+        all.insert(&translation(2));
         for port in 3..100 {
-            all.insert(translation(port));
+            all.insert(&translation(port));
         }
         for key in kept.keys() {
             assert_eq!(all.find(&key), Some(&kept));
@@ -101,10 +101,10 @@ mod tests {
     fn another_connection_of_one_key_takes_both_away() {
         let mut all = Translations::with_generation(8);
         let first = translation(1);
-        all.insert(Arc::clone(&first));
+        all.insert(&first);
         let server = Socket { address: [172, 17, 0, 4].into(), port: 80 };
         let second = Translation { server, ..*first };
-        all.insert(Arc::new(second));
+        all.insert(&Arc::new(second));
         assert_eq!(all.find(&first.keys().last().unwrap()), None);
         all.remove(&second.keys().last().unwrap());
         assert!(all.young.is_empty() && all.old.is_empty());

@@ -180,5 +180,4 @@ impl Waiting {
 }
 
 #[cfg(test)]
-#[path = "proxies_tests.rs"]
 mod tests;

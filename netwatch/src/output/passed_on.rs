@@ -1,4 +1,4 @@
-//! How a connection was passed on to its server, for the JSON record and the line for people.
+//! How a connection was passed on to its server, or whom a published port leads to, for the JSON record and the line for people.
 
 use std::{
     fmt::Write as _,
@@ -8,9 +8,21 @@ use std::{
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::model::{FlowRecord, Socket, Translator};
+use crate::model::{Behind, FlowRecord, Socket, Translation, Translator};
 
 const TRANSLATORS: [Translator; 2] = [Translator::Kernel, Translator::Proxy];
+
+/// The container that a published port of the host leads to.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Behind")]
+pub(super) struct BehindView<'a> {
+    /// its name
+    name: &'a str,
+    /// its full identifier
+    container_id: &'a str,
+    /// its port
+    port: u16,
+}
 
 /// Where the client called, and who passed it on from there.
 #[derive(Serialize, JsonSchema)]
@@ -37,6 +49,11 @@ pub(super) struct MasqueradeView {
     port: Option<u16>,
 }
 
+pub(super) fn behind(flow: &FlowRecord) -> Option<BehindView<'_>> {
+    let Behind { name, container_id, port } = flow.behind.as_ref()?;
+    Some(BehindView { name, container_id, port: *port })
+}
+
 pub(super) fn via(flow: &FlowRecord) -> Option<ViaView> {
     let known = flow.translation.as_ref()?;
     let Socket { address, port } = known.via()?;
@@ -61,7 +78,7 @@ pub(super) fn write_via(line: &mut String, flow: &FlowRecord) {
 
 /// ` masquerade=172.17.0.1:40112`.
 pub(super) fn write_masquerade(line: &mut String, flow: &FlowRecord) {
-    if let Some(mask) = flow.translation.as_ref().and_then(|known| known.mask()) {
+    if let Some(mask) = flow.translation.as_ref().and_then(Translation::mask) {
         let _ = write!(line, " masquerade={}", socket(flow, mask));
     }
 }

@@ -10,7 +10,7 @@ use serde::Serialize;
 use super::{
     Formatter,
     fold::Several,
-    passed_on::{self, MasqueradeView, ViaView},
+    passed_on::{self, BehindView, MasqueradeView, ViaView},
     timestamp,
 };
 use crate::model::{
@@ -96,18 +96,6 @@ pub(super) struct FlowView<'a> {
     undelivered: Option<UndeliveredView<'a>>,
     #[serde(flatten)]
     several: Option<Several>,
-}
-
-/// The container that a published port of the host leads to.
-#[derive(Serialize, JsonSchema)]
-#[schemars(rename = "Behind")]
-struct BehindView<'a> {
-    /// its name
-    name: &'a str,
-    /// its full identifier
-    container_id: &'a str,
-    /// its port
-    port: u16,
 }
 
 /// Packets on the wire that were sent and did not arrive.
@@ -349,11 +337,7 @@ fn record<'a>(
         protocol: flow.protocol.to_string(),
         client: end(flow.protocol, &flow.client),
         server: end(flow.protocol, &flow.server),
-        behind: flow.behind.as_ref().map(|behind| BehindView {
-            name: &behind.name,
-            container_id: &behind.container_id,
-            port: behind.port,
-        }),
+        behind: passed_on::behind(flow),
         via: passed_on::via(flow),
         masquerade: passed_on::masquerade(flow),
         network: flow.network.as_deref(),

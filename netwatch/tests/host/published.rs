@@ -70,14 +70,14 @@ fn with_a_proxy_it_is_one_flow_of_the_real_client() {
     let _host = host();
     let scene = Scene::set(&[]);
     let Scene { gateway, outside, outside6, .. } = &scene;
-    scene.from_host("127.0.0.1", "proxy");
-    scene.from_host(gateway, "nat");
-    scene.from_host("::1", "proxy");
-    scene.from_container(&scene.cli, gateway, "proxy");
-    scene.from_container(&scene.web, gateway, "proxy");
-    scene.from_outside(&outside.gateway, &outside.address, "nat");
-    scene.from_outside(outside6.gateway, outside6.address, "proxy");
-    scene.is_all(7);
+    scene.host_calls("127.0.0.1", "proxy");
+    scene.host_calls(gateway, "nat");
+    scene.host_calls("::1", "proxy");
+    scene.container_calls(&scene.cli, gateway, "proxy");
+    scene.container_calls(&scene.web, gateway, "proxy");
+    scene.outside_calls(&outside.gateway, &outside.address, "nat");
+    scene.outside_calls(outside6.gateway, outside6.address, "proxy");
+    scene.has_told_all(7);
 }
 
 #[test]
@@ -95,15 +95,15 @@ fn without_a_proxy_it_is_one_flow_of_the_real_client() {
         let scene = Scene::set(&["--docker-host", engine]);
         let Scene { gateway, outside, outside6, .. } = &scene;
         let gateway6 = &scene.cli.endpoint("bridge", "IPv6Gateway");
-        scene.from_host("127.0.0.1", "nat");
+        scene.host_calls("127.0.0.1", "nat");
         for gateway in [gateway, gateway6] {
-            scene.from_host(gateway, "nat");
-            scene.from_container(&scene.cli, gateway, "nat");
-            scene.from_container(&scene.web, gateway, "nat");
+            scene.host_calls(gateway, "nat");
+            scene.container_calls(&scene.cli, gateway, "nat");
+            scene.container_calls(&scene.web, gateway, "nat");
         }
-        scene.from_outside(&outside.gateway, &outside.address, "nat");
-        scene.from_outside(outside6.gateway, outside6.address, "nat");
-        scene.is_all(9);
+        scene.outside_calls(&outside.gateway, &outside.address, "nat");
+        scene.outside_calls(outside6.gateway, outside6.address, "nat");
+        scene.has_told_all(9);
     });
 }
 
@@ -130,24 +130,24 @@ impl Scene {
         Self { agent, gateway: cli.gateway("bridge"), cli, web, outside, outside6 }
     }
 
-    fn from_host(&self, called: &str, by: &str) {
+    fn host_calls(&self, called: &str, by: &str) {
         let called = SocketAddr::new(called.parse().expect("an address"), PORT);
-        let line = self.one(called, by, ("host", "host"), || fetch(called));
+        let line = self.one(called, by, ("host", "host"), || Some(fetch(called)));
         let masked = called.ip().is_loopback();
         assert_eq!(line.get("masquerade").is_some(), masked, "{line}");
     }
 
-    fn from_outside(&self, called: &str, client: &str, by: &str) {
+    fn outside_calls(&self, called: &str, client: &str, by: &str) {
         let called = SocketAddr::new(called.parse().expect("an address"), PORT);
         let path = format!("/run/netns/{}", self.outside.namespace);
         let namespace = File::open(path).expect("the namespace");
         let line = self.one(called, by, ("external", "external"), || {
-            in_namespace(&namespace, move || fetch(called))
+            Some(in_namespace(&namespace, move || fetch(called)))
         });
         assert_eq!(line["client"]["address"], client);
     }
 
-    fn from_container(&self, client: &Container, called: &str, by: &str) {
+    fn container_calls(&self, client: &Container, called: &str, by: &str) {
         let called = SocketAddr::new(called.parse().expect("an address"), PORT);
         let script = format!("wget -q -O - http://{called}/big | wc -c");
         let line = self.one(called, by, (&client.name, "container"), || {
@@ -190,7 +190,7 @@ impl Scene {
     }
 
     /// There were so many connections, and no other flow of TCP.
-    fn is_all(self, connections: usize) {
+    fn has_told_all(self, connections: usize) {
         let edges = self.agent.metrics();
         let server = [("server", self.web.name.as_str()), ("protocol", "tcp"), ("port", "80")];
         let opened = edges.sum("netwatch_edge_connections_total", &server);
@@ -208,12 +208,12 @@ impl Scene {
 }
 
 /// Fetches `/big`, and answers with the end that it had.
-fn fetch(server: SocketAddr) -> Option<SocketAddr> {
+fn fetch(server: SocketAddr) -> SocketAddr {
     let mut stream = TcpStream::connect(server).expect("a connection");
     let own = stream.local_addr().expect("an address");
     stream.write_all(b"GET /big HTTP/1.0\r\n\r\n").expect("a request");
     let mut answer = Vec::new();
     stream.read_to_end(&mut answer).expect("an answer");
     assert!(answer.len() as u64 > BIG, "{} bytes", answer.len());
-    Some(own)
+    own
 }
