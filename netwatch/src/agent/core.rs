@@ -20,6 +20,7 @@ use super::{
     delivery::Delivery,
     dropping::Dropping,
     flow_log::FlowLog,
+    joining::Joining,
     running::{QUESTIONS, Question},
     sizes::Sizes,
 };
@@ -64,6 +65,7 @@ pub(super) struct Core {
     pub(super) chronicle: Chronicle,
     pub(super) delivery: Delivery,
     pub(super) crossed: Crossed,
+    pub(super) joining: Joining,
     pub(super) readers: Arc<Counts>,
     /// Whether each sample is a line of the flow log.
     pub(super) log_samples: bool,
@@ -106,6 +108,7 @@ impl Core {
             chronicle: Chronicle::default(),
             delivery: Delivery::default(),
             crossed: Crossed::default(),
+            joining: Joining::start(),
             readers,
             log_samples: config.log_samples,
             clock: clock(),

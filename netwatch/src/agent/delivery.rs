@@ -9,7 +9,7 @@ use crate::{
     identity::Directory,
     model::{
         EndReason, Endpoint, EntrySide, FlowEvent, FlowPhase, FlowRecord, Instant, Interface,
-        InterfaceKind, Protocol, Seen, Tally, Undelivered,
+        InterfaceKind, Protocol, Seen, Tally, Translator, Undelivered,
     },
 };
 
@@ -68,6 +68,8 @@ impl Delivery {
         let flow = &event.flow;
         if !matches!(event.phase, FlowPhase::End(Fin | Reset | Refused | NoAnswer | Idle))
             || flow.protocol == Protocol::ARP
+            // Of a proxy's two connections neither has the packets of the other.
+            || flow.translation.is_some_and(|known| known.by == Translator::Proxy)
             || self.incomplete.is_some_and(|at| at >= flow.first)
         {
             return None;

@@ -5,13 +5,14 @@ use std::{
     sync::Arc,
 };
 
-use super::core::Core;
+use super::{core::Core, joining::Joining};
 use crate::{
     datapath::Datapath,
+    flow::Tracker,
     identity::{Directory, namespace_inode},
     model::{
         Container, DropCount, DropPlace, DropSite, DropTotal, DroppedPacket, Feature,
-        InterfaceKind, Source,
+        InterfaceKind, Observation, Source,
     },
 };
 
@@ -211,21 +212,39 @@ impl Core {
 
     /// Takes up the flows whose entries gave way.
     pub(super) fn read_evicted(&mut self) {
-        let tracker = &mut self.tracker;
-        self.datapath.read_evicted(|observation| tracker.observe(&observation));
+        let Self { datapath, tracker, joining, directory, .. } = self;
+        // What is told of connections is heard in time, also while nobody asks.
+        joining.read(directory, tracker);
+        datapath.read_evicted(|observation| observe(tracker, joining, directory, &observation));
     }
 
     /// Takes up the flows, and which of their packets were dropped.
     pub(super) fn read_flows(&mut self) {
         // Before the flows: a packet passed the hook first and was dropped then, so its flow is among them.
         let dropped = self.datapath.read_dropped_packets();
-        let tracker = &mut self.tracker;
-        self.datapath.read_flows(|observation| tracker.observe(&observation));
+        let Self { datapath, tracker, joining, directory, .. } = self;
+        datapath.read_flows(|observation| observe(tracker, joining, directory, &observation));
+        // Of a flow that was read before it left the host's stack, nothing had been told.
+        joining.read(directory, tracker);
         for packet in dropped.iter().filter(|packet| !is_spent(packet)) {
             let place = self.dropping.place(packet.site, &self.directory);
             self.tracker.observe_drop(packet, &place);
         }
     }
+}
+
+/// Takes up an observation. Before it makes a new flow, what has been told of connections is heard: it may belong to one that
+/// is known by other addresses.
+fn observe(
+    tracker: &mut Tracker,
+    joining: &mut Joining,
+    directory: &Directory,
+    observation: &Observation,
+) {
+    if !tracker.knows(observation) {
+        joining.read(directory, tracker);
+    }
+    tracker.observe(observation);
 }
 
 /// The kernel's own copy of an ICMP message, which it gives up for want of a "ping socket" when raw sockets, such as those

@@ -15,6 +15,7 @@ mod dropping;
 mod error;
 mod flow_log;
 mod folding;
+mod joining;
 pub mod journal;
 pub mod kept;
 mod links;

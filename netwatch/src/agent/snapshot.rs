@@ -73,7 +73,9 @@ impl Core {
         AgentStatus {
             engine_up: engine_up(self.directory.engine()),
             attach: self.attaching.status(attached),
-            features: self.dropping.features(&self.datapath),
+            features: [self.dropping.features(&self.datapath), vec![self.joining.feature()]]
+                .concat(),
+            conntrack_overruns: self.joining.overruns(),
             programs: self.datapath.program_runs(),
             flow_entries: (kernel.flow_entries, kernel.flow_capacity),
             map_bytes: kernel.map_bytes,

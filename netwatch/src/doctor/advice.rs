@@ -19,6 +19,7 @@ pub(super) enum Advice {
     EngineAbsent,
     EngineGroup,
     EngineDown,
+    Conntrack,
     Interfaces,
     Netlink,
     Restart,
@@ -59,6 +60,9 @@ impl Advice {
             Self::EngineDown => "start the engine, or name another one with --docker-host",
             Self::Interfaces => {
                 "see the agent's log for 'cannot attach', and whether its --interface and --exclude are those given here"
+            }
+            Self::Conntrack => {
+                "run it as root, on a kernel with CONFIG_NF_CT_NETLINK (module nf_conntrack_netlink)"
             }
             Self::Netlink => {
                 "let netwatch have netlink sockets (RestrictAddressFamilies= of the unit, the container's seccomp profile)"

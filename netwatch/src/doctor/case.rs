@@ -142,6 +142,11 @@ checks! {
         EngineDown "down" Degraded "Nobody listens there, or what answers is no engine"
             "Interfaces and addresses are shown in place of names." [EngineDown];
     }
+    Conntrack "conntrack" "Whether the kernel tells this process of the connections that it tracks: by that, flows are followed through address translation." {
+        ConntrackTold "told" Ok "It does" "" [];
+        ConntrackLacking "lacking" Degraded "It does not"
+            "A connection by a published port is two flows, one to the host and one to the container, where both are seen; a masqueraded client has the address that its packets have." [Conntrack];
+    }
     Interfaces "interfaces" "The interfaces of this host: which are observed, which are not, and why not." {
         InterfacesAttached "attached" Ok "An agent runs and is attached to all that it should observe" "" [];
         InterfacesWaiting "waiting" Ok "No agent runs; those that one would observe are named" "" [];

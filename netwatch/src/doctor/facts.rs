@@ -21,6 +21,8 @@ pub(super) struct Facts {
     /// Whether the kernel has TCX, or why that is not known.
     pub(super) tcx: Result<bool, String>,
     pub(super) bpffs: bool,
+    /// Whether the kernel tells of connections, or why not.
+    pub(super) conntrack: Result<(), String>,
     pub(super) engine: Engine,
     /// The interfaces, or why the kernel does not list them.
     pub(super) links: Result<Vec<Link>, String>,

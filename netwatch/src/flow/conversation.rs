@@ -15,7 +15,7 @@ use super::{
 use crate::model::{
     Direction, DropPlace, DroppedPacket, Echoes, EndReason, EntrySide, FlowDrop, FlowKey,
     Handshake, IcmpError, Instant, Mac, Observation, Protocol, Repairs, Seen, SideReading, Socket,
-    Tally,
+    Tally, Translation, Translator,
 };
 
 /// Where a conversation stands.
@@ -97,12 +97,22 @@ impl Conversation {
 
     /// Takes up what one interface has seen.
     pub(super) fn observe(&mut self, observation: &Observation) {
+        self.observe_leg(observation, false);
+    }
+
+    /// Takes up what one interface has seen on the other side of its translation, under the addresses of this one.
+    pub(super) fn observe_other_leg(&mut self, observation: &Observation) {
+        let by = self.translation().map(|translation| translation.by);
+        self.observe_leg(observation, by == Some(Translator::Proxy));
+    }
+
+    fn observe_leg(&mut self, observation: &Observation, is_other: bool) {
         let local_is_low = observation.local == self.key.low;
         let hook = |side, from_low| Hook { ifindex: observation.ifindex, side, from_low };
-        self.add(hook(EntrySide::Ingress, local_is_low), &observation.ingress);
-        self.add(hook(EntrySide::Egress, !local_is_low), &observation.egress);
+        self.add(hook(EntrySide::Ingress, local_is_low), &observation.ingress, is_other);
+        self.add(hook(EntrySide::Egress, !local_is_low), &observation.egress, is_other);
         if let Some(at) = observation.acknowledged {
-            self.opening.get_or_insert_default().acknowledge(at);
+            self.opening(is_other).acknowledge(at);
         }
         if observation.echoes != Echoes::default() {
             self.oddities.get_or_insert_default().add_echoes(observation.echoes);
@@ -111,7 +121,7 @@ impl Conversation {
         self.source_mac = self.source_mac.or(observation.source_mac.map(|(mac, _)| mac));
     }
 
-    fn add(&mut self, hook: Hook, reading: &SideReading) {
+    fn add(&mut self, hook: Hook, reading: &SideReading, is_other: bool) {
         if reading.new.is_zero() {
             return;
         }
@@ -127,16 +137,30 @@ impl Conversation {
         self.hooks.add(hook, reading.new);
         let opens = self.key.protocol == Protocol::TCP && reading.opened_by & tcp_flags::SYN != 0;
         if let Some(first) = reading.first.filter(|_| opens) {
-            self.opening.get_or_insert_default().passes(hook, first);
+            self.opening(is_other).passes(hook, first);
         }
         if reading.repairs != Repairs::default() {
             self.oddities.get_or_insert_default().add_repairs(hook, reading.repairs);
         }
     }
 
-    /// Takes up that one of its packets was dropped.
-    pub(super) fn observe_drop(&mut self, packet: &DroppedPacket, place: &DropPlace) {
-        let from_low = packet.source == self.key.low;
+    /// How it was set up, or the other one of a proxy's two connections.
+    fn opening(&mut self, is_other: bool) -> &mut Opening {
+        if is_other {
+            &mut self.oddities.get_or_insert_default().other_opening
+        } else {
+            self.opening.get_or_insert_default()
+        }
+    }
+
+    /// Takes up that one of its packets was dropped, which this end had sent.
+    pub(super) fn observe_drop(
+        &mut self,
+        packet: &DroppedPacket,
+        source: Socket,
+        place: &DropPlace,
+    ) {
+        let from_low = source == self.key.low;
         self.oddities.get_or_insert_default().add_drop(packet, place, from_low);
     }
 
@@ -171,12 +195,34 @@ impl Conversation {
         self.low_is_client = Some(self.low_is_client());
     }
 
+    /// Both ends; of a translated connection, those that it has in truth.
     pub(super) fn client_and_server(&self) -> (Socket, Socket) {
-        if self.low_is_client() {
-            (self.key.low, self.key.high)
-        } else {
-            (self.key.high, self.key.low)
+        let FlowKey { low, high, .. } = self.key;
+        let (client, server) = if self.low_is_client() { (low, high) } else { (high, low) };
+        match self.translation() {
+            Some(known) if known.is_client(client) => (known.client, known.server),
+            Some(known) => (known.server, known.client),
+            None => (client, server),
         }
+    }
+
+    /// How it is passed on, if it is.
+    pub(super) fn translation(&self) -> Option<&Arc<Translation>> {
+        self.oddities.as_ref()?.translation.as_ref()
+    }
+
+    /// It is passed on in this way. Its names may be others then. One that has ended stays as it was told.
+    pub(super) fn translate(&mut self, translation: &Arc<Translation>) -> bool {
+        let ended = matches!(self.stage, Stage::Ended(_));
+        if ended || self.translation().is_some() {
+            return false;
+        }
+        if matches!(self.stage, Stage::New) {
+            self.low_is_client = Some(translation.is_client(self.key.low));
+        }
+        self.oddities.get_or_insert_default().translation = Some(Arc::clone(translation));
+        self.provisional = true;
+        true
     }
 
     /// First packet.
@@ -211,9 +257,18 @@ impl Conversation {
         (direction(self.client(), low_is_client), direction(self.server(), !low_is_client))
     }
 
-    /// How the TCP connection was set up.
+    /// How the TCP connection was set up; of a proxy's two, the client's if it was seen.
     pub(super) fn handshake(&self) -> Option<Handshake> {
-        self.opening.as_ref()?.handshake(self.low_is_client())
+        let low_is_client = self.low_is_client();
+        let own = || self.opening.as_ref()?.handshake(low_is_client);
+        let other = || self.oddities.as_ref()?.other_opening.handshake(low_is_client);
+        let has_masked =
+            |known: &Arc<Translation>| [self.key.low, self.key.high].contains(&known.masked);
+        if self.translation().is_some_and(has_masked) {
+            other().or_else(own)
+        } else {
+            own().or_else(other)
+        }
     }
 
     /// ICMP echoes that were timed.

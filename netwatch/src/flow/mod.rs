@@ -16,6 +16,7 @@ mod report;
 mod sum;
 mod table;
 mod tracker;
+mod translations;
 
 pub use edges::Edges;
 pub use fold::{Folded, Folder};

@@ -2,16 +2,19 @@
 
 use std::sync::Arc;
 
-use super::hooks::Hook;
-use crate::model::{DropPlace, DroppedPacket, Echoes, FlowDrop, Repairs};
+use super::{hooks::Hook, opening::Opening};
+use crate::model::{DropPlace, DroppedPacket, Echoes, FlowDrop, Repairs, Translation};
 
-/// What went wrong with a conversation, and ICMP echoes that were timed.
+/// What went wrong with a conversation, ICMP echoes that were timed, and how it was translated.
 #[derive(Debug, Default)]
 pub(super) struct Oddities {
     echoes: Echoes,
     repairs: Vec<(Hook, Repairs)>,
     /// By reason, place and direction (`from_client` stands for "from low" here).
     drops: Vec<FlowDrop>,
+    pub(super) translation: Option<Arc<Translation>>,
+    /// Of a proxy's two connections, how the other one was set up.
+    pub(super) other_opening: Opening,
 }
 
 impl Oddities {

@@ -4,7 +4,7 @@ use super::{
     conversation::{Conversation, Stage},
     names::Names,
 };
-use crate::model::{EndReason, Endpoint, FlowEvent, FlowPhase, FlowRecord, Interfaces};
+use crate::model::{EndReason, Endpoint, FlowEvent, FlowKey, FlowPhase, FlowRecord, Interfaces};
 
 /// Something is to be told of a conversation. Whoever wants to hear it asks for the event; nobody else pays for one.
 #[derive(Debug)]
@@ -46,11 +46,12 @@ impl<'a> Report<'a> {
         let (from_client, from_server) = conversation.directions();
         FlowRecord {
             id: conversation.id,
-            key: conversation.key,
+            key: FlowKey::new(client, server, conversation.key.protocol),
             protocol: conversation.key.protocol,
             client: Endpoint { socket: client, name: names.client.clone() },
             server: Endpoint { socket: server, name: names.server.clone() },
             behind: names.behind.clone(),
+            translation: conversation.translation().map(|known| **known),
             network: names.network.clone(),
             sent,
             received,

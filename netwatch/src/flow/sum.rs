@@ -31,6 +31,7 @@ impl Sum {
             |flow: &FlowRecord| flow.undelivered.as_ref().map(|missing| missing.place.clone());
         let server_port =
             |flow: &FlowRecord| flow.protocol.has_ports().then_some(flow.server.socket.port);
+        let way = |flow: &FlowRecord| flow.translation.map(|known| (known.via(), known.by));
         known.protocol == flow.protocol
             && known.client.address() == flow.client.address()
             && known.server.address() == flow.server.address()
@@ -39,6 +40,7 @@ impl Sum {
             && known.server.name == flow.server.name
             && known.network == flow.network
             && known.behind == flow.behind
+            && way(known) == way(flow)
             && known.error == flow.error
             && known.echo == flow.echo
             && place(known) == place(flow)

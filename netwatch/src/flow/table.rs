@@ -47,6 +47,10 @@ impl Table {
         self.by_key.find(self.hasher.hash_one(key), is_it).copied()
     }
 
+    pub(super) fn get(&self, place: usize) -> Option<&Conversation> {
+        self.conversations.get(place)
+    }
+
     pub(super) fn get_mut(&mut self, place: usize) -> Option<&mut Conversation> {
         self.conversations.get_mut(place)
     }

@@ -1,5 +1,7 @@
 //! All conversations that are going on.
 
+use std::sync::Arc;
+
 use super::{
     conversation::{Conversation, Stage},
     edges::Edges,
@@ -7,10 +9,11 @@ use super::{
     names::{Naming, Unnamed},
     report::Report,
     table::Table,
+    translations::Translations,
 };
 use crate::model::{
-    DropPlace, DroppedPacket, EndReason, FlowKey, FlowPhase, FlowTotals, Instant, Observation,
-    Tally,
+    DropPlace, DroppedPacket, EndReason, FlowKey, FlowPhase, FlowTotals, Instant, Leg, Observation,
+    Tally, Translation,
 };
 
 /// All conversations that are going on.
@@ -19,6 +22,7 @@ use crate::model::{
 #[derive(Debug)]
 pub struct Tracker {
     table: Table,
+    translations: Translations,
     lifecycle: Lifecycle,
     next_id: u64,
     counted: Tally,
@@ -32,6 +36,7 @@ impl Tracker {
     pub fn new(limits: Limits, edges: Edges) -> Self {
         Self {
             table: Table::with_capacity(limits.max_flows),
+            translations: Translations::default(),
             lifecycle: Lifecycle::new(limits, edges),
             next_id: 1,
             counted: Tally::ZERO,
@@ -42,9 +47,46 @@ impl Tracker {
 
     /// Takes up what one interface has seen of a flow.
     pub fn observe(&mut self, observation: &Observation) {
-        let new = observation.ingress.new + observation.egress.new;
         let key = FlowKey::new(observation.local, observation.remote, observation.protocol);
         let known = self.table.find(&key);
+        let goes_on = known.is_some_and(|place| {
+            self.table.get_mut(place).is_some_and(|flow| !flow.is_over_before(observation))
+        });
+        match self.other_leg(&key).filter(|_| !goes_on) {
+            Some((place, leg, translation)) => {
+                let end = |socket| leg.end(&translation, socket);
+                let (local, remote) = (end(observation.local), end(observation.remote));
+                let observation = Observation { local, remote, ..*observation };
+                let key = FlowKey::new(local, remote, observation.protocol);
+                self.take_up(Some(place), key, &observation, true);
+            }
+            None => self.take_up(known, key, observation, false),
+        }
+    }
+
+    /// Whether a connection between the two ends of an observation is known.
+    pub fn knows(&self, observation: &Observation) -> bool {
+        let key = FlowKey::new(observation.local, observation.remote, observation.protocol);
+        self.table.find(&key).is_some() || self.translations.find(&key).is_some()
+    }
+
+    /// The conversation that has another leg of a translated connection, and that leg.
+    fn other_leg(&self, key: &FlowKey) -> Option<(usize, Leg, Arc<Translation>)> {
+        let translation = self.translations.find(key)?;
+        let mut others =
+            translation.legs().zip(translation.keys()).filter(|(_, other)| other != key);
+        let (leg, place) = others.find_map(|(leg, other)| Some((leg, self.table.find(&other)?)))?;
+        Some((place, leg, Arc::clone(translation)))
+    }
+
+    fn take_up(
+        &mut self,
+        known: Option<usize>,
+        key: FlowKey,
+        observation: &Observation,
+        is_other_leg: bool,
+    ) {
+        let new = observation.ingress.new + observation.egress.new;
         // Without a packet: an error message about a flow that this interface and CPU have none of.
         let place = if new.is_zero() { known } else { self.place_for(known, key, observation) };
         let Some(place) = place else {
@@ -59,7 +101,11 @@ impl Tracker {
         }
         let Some(flow) = self.table.get_mut(place) else { return };
         let before = flow.counted();
-        flow.observe(observation);
+        if is_other_leg {
+            flow.observe_other_leg(observation);
+        } else {
+            flow.observe(observation);
+        }
         self.lifecycle.grow(flow, before);
         let deadline = self.lifecycle.deadline(flow);
         if deadline < flow.deadline {
@@ -91,15 +137,55 @@ impl Tracker {
 
     fn begin(&mut self, key: FlowKey, observation: &Observation) -> Conversation {
         self.next_id += 1;
-        Conversation::new(self.next_id - 1, key, observation)
+        let mut flow = Conversation::new(self.next_id - 1, key, observation);
+        if let Some(known) = self.translations.find(&key) {
+            flow.translate(known);
+        }
+        flow
+    }
+
+    /// A connection is passed on in this way from now on, or was so far without our knowing. Where several of its legs are
+    /// going on already, each stays a flow of its own.
+    pub fn translate(&mut self, translation: Translation) {
+        let is_known = |key| self.translations.find(&key).is_some_and(|it| **it == translation);
+        if translation.keys().all(is_known) {
+            return;
+        }
+        let mut known = translation.keys().filter_map(|key| self.going_on(&key));
+        let (first, another) = (known.next(), known.next());
+        if another.is_some() {
+            return;
+        }
+        let translation = Arc::new(translation);
+        if let Some(place) = first
+            && let Some(flow) = self.table.get_mut(place)
+            && flow.translate(&translation)
+        {
+            self.table.set_deadline(place, Instant::default());
+        }
+        self.translations.insert(&translation);
+    }
+
+    /// The kernel passes packets between these two on as they are.
+    pub fn pass_on_as_is(&mut self, key: &FlowKey) {
+        self.translations.remove(key);
+    }
+
+    fn going_on(&self, key: &FlowKey) -> Option<usize> {
+        let place = self.table.find(key)?;
+        let flow = self.table.get(place)?;
+        (!matches!(flow.stage, Stage::Ended(_))).then_some(place)
     }
 
     /// Takes up that a packet of a flow was dropped. One that passed no hook has no flow.
     pub fn observe_drop(&mut self, packet: &DroppedPacket, place: &DropPlace) {
         let key = FlowKey::new(packet.source, packet.destination, packet.protocol);
-        let known = self.table.find(&key);
-        if let Some(flow) = known.and_then(|known| self.table.get_mut(known)) {
-            flow.observe_drop(packet, place);
+        if let Some(flow) = self.table.find(&key).and_then(|known| self.table.get_mut(known)) {
+            flow.observe_drop(packet, packet.source, place);
+        } else if let Some((known, leg, translation)) = self.other_leg(&key)
+            && let Some(flow) = self.table.get_mut(known)
+        {
+            flow.observe_drop(packet, leg.end(&translation, packet.source), place);
         }
     }
 
@@ -201,6 +287,9 @@ impl Tracker {
         &self.lifecycle.edges
     }
 }
+
+#[cfg(test)]
+mod translated;
 
 #[cfg(test)]
 #[path = "tracker_tests.rs"]

@@ -11,7 +11,10 @@ use proptest::{collection::vec, prelude::*};
 use super::*;
 use crate::{
     flow::Names,
-    model::{Echoes, EdgeTraffic, FlowEvent, FlowPhase, Name, Protocol, Seen, SideReading, Socket},
+    model::{
+        Echoes, EdgeTraffic, FlowEvent, FlowPhase, Name, Protocol, Seen, SideReading, Socket,
+        Translator,
+    },
 };
 
 const IDLE: Duration = Duration::from_secs(15);
@@ -48,8 +51,22 @@ struct Passing {
 #[derive(Clone, Copy, Debug)]
 enum Action {
     Observe(Passing),
-    Tick { after_ms: u64 },
-    Gone { ifindex: u32 },
+    Tick {
+        after_ms: u64,
+    },
+    Gone {
+        ifindex: u32,
+    },
+    /// Of client and called host, what they are as server and to the server.
+    Translate {
+        hosts: (u8, u8),
+        others: (u8, u8),
+        protocol: Protocol,
+    },
+    AsIs {
+        hosts: (u8, u8),
+        protocol: Protocol,
+    },
 }
 
 fn side() -> impl Strategy<Value = Side> {
@@ -94,7 +111,13 @@ fn actions() -> impl Strategy<Value = (bool, Vec<Action>)> {
         let other = if has_tcp { Protocol::TCP } else { Protocol::ICMPV6 };
         let protocols = vec![other, Protocol::UDP, Protocol::ICMP, Protocol::ARP];
         let gone = (1..4_u32).prop_map(|ifindex| Action::Gone { ifindex });
-        let action = prop_oneof![12 => observe(protocols), 4 => tick(), 1 => gone];
+        let hosts = || (1..4_u8, 4..7_u8);
+        let translate = (hosts(), hosts(), prop::sample::select(protocols.clone()))
+            .prop_map(|(hosts, others, protocol)| Action::Translate { hosts, others, protocol });
+        let as_is = (hosts(), prop::sample::select(protocols.clone()))
+            .prop_map(|(hosts, protocol)| Action::AsIs { hosts, protocol });
+        let observe = observe(protocols);
+        let action = prop_oneof![12 => observe, 4 => tick(), 1 => gone, 2 => translate, 1 => as_is];
         (Just(has_tcp), vec(action, 1..120))
     })
 }
@@ -140,13 +163,26 @@ impl Run {
             Action::Gone { ifindex } => self.step(|tracker, now, name, report| {
                 tracker.interface_gone(ifindex, now, name, report);
             }),
+            Action::Translate { hosts, others, protocol } if hosts != others => {
+                self.tracker.translate(Translation {
+                    protocol,
+                    client: client(hosts.0),
+                    called: server(hosts.1),
+                    server: server(others.1),
+                    masked: client(others.0),
+                    by: Translator::Kernel,
+                });
+            }
+            Action::Translate { hosts, protocol, .. } | Action::AsIs { hosts, protocol } => {
+                let key = FlowKey::new(client(hosts.0), server(hosts.1), protocol);
+                self.tracker.pass_on_as_is(&key);
+            }
         }
     }
 
     fn observation(&self, passing: &Passing) -> Observation {
         let Passing { ifindex, hosts, protocol, fresh, is_inner, .. } = *passing;
-        let socket = |host, port| Socket { address: [172, 17, 0, host].into(), port };
-        let (client, server) = (socket(hosts.0, 40_000), socket(hosts.1, 80));
+        let (client, server) = (client(hosts.0), server(hosts.1));
         let (local, remote) =
             if passing.server_is_local { (server, client) } else { (client, server) };
         let before = |ms: u64| Instant(self.now.0 - ms * 1_000_000);
@@ -210,6 +246,14 @@ impl Run {
     fn count(&self, wanted: impl Fn(FlowPhase) -> bool) -> u64 {
         self.events.iter().filter(|event| wanted(event.phase)).count() as u64
     }
+}
+
+fn client(host: u8) -> Socket {
+    Socket { address: [172, 17, 0, host].into(), port: 40_000 }
+}
+
+fn server(host: u8) -> Socket {
+    Socket { address: [172, 17, 0, host].into(), port: 80 }
 }
 
 fn is_end(phase: FlowPhase) -> bool {

@@ -14,20 +14,20 @@ use crate::{
 
 const VETH_A: u32 = 4;
 const VETH_B: u32 = 6;
-const MS: u64 = 1_000_000;
-const SECOND: u64 = 1000 * MS;
+pub(super) const MS: u64 = 1_000_000;
+pub(super) const SECOND: u64 = 1000 * MS;
 
-fn socket(host: u8, port: u16) -> Socket {
+pub(super) fn socket(host: u8, port: u16) -> Socket {
     Socket { address: [172, 17, 0, host].into(), port }
 }
 
-fn tracker() -> Tracker {
+pub(super) fn tracker() -> Tracker {
     let limits =
         Limits { idle: Duration::from_secs(15), active: Duration::from_mins(1), max_flows: 4 };
     Tracker::new(limits, Edges::new(100))
 }
 
-fn reading(packets: u64, first: u64, last: u64, tcp_flags: u8) -> SideReading {
+pub(super) fn reading(packets: u64, first: u64, last: u64, tcp_flags: u8) -> SideReading {
     SideReading {
         new: Tally { packets, segments: packets, bytes: packets * 100 },
         first: (packets > 0).then_some(Instant(first)),
@@ -38,7 +38,7 @@ fn reading(packets: u64, first: u64, last: u64, tcp_flags: u8) -> SideReading {
     }
 }
 
-fn observation(
+pub(super) fn observation(
     ifindex: u32,
     local: Socket,
     remote: Socket,
@@ -70,13 +70,13 @@ fn named(_: &Unnamed<'_>) -> Naming {
     })
 }
 
-fn tick(tracker: &mut Tracker, now: u64) -> Vec<FlowEvent> {
+pub(super) fn tick(tracker: &mut Tracker, now: u64) -> Vec<FlowEvent> {
     let mut events = Vec::new();
     tracker.tick(Instant(now), &mut |flow| named(flow), &mut |report| events.push(report.event()));
     events
 }
 
-fn phases(events: &[FlowEvent]) -> Vec<FlowPhase> {
+pub(super) fn phases(events: &[FlowEvent]) -> Vec<FlowPhase> {
     events.iter().map(|event| event.phase).collect()
 }
 

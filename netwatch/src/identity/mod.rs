@@ -9,6 +9,7 @@ mod domains;
 mod host;
 pub mod netlink;
 mod network;
+mod proxies;
 
 pub use chronicle::Chronicle;
 pub use directory::{Directory, EngineState, GRACE, Lookup};
@@ -16,7 +17,8 @@ pub use docker::{DockerWatcher, EngineCounters, EngineEvent, Happening, What, en
 pub use domains::Domains;
 pub use host::HostAddress;
 pub use netlink::{
-    LinkCounters, LinkEvent, LinkMonitor, LinkStats, NetlinkError, named_namespaces,
-    namespace_id_of_path, namespace_id_of_pid, namespace_inode,
+    Connection, Conntrack, LinkCounters, LinkEvent, LinkMonitor, LinkStats, NetlinkError, Tracked,
+    connections_to, named_namespaces, namespace_id_of_path, namespace_id_of_pid, namespace_inode,
 };
 pub use network::Network;
+pub use proxies::Proxies;

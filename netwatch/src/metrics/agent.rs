@@ -18,6 +18,8 @@ pub(super) fn collect(snapshot: &Snapshot, families: &mut Families) {
         families.add(Metric::FeatureAvailable, labels, u64::from(feature.is_available()));
     }
 
+    families.add(Metric::ConntrackOverruns, [], agent.conntrack_overruns);
+
     let attach = &agent.attach;
     families.add(Metric::AttachedInterfaces, [], attach.attached);
     families.histogram(

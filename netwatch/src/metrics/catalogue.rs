@@ -239,7 +239,11 @@ catalogue! {
     FeatureAvailable: Agent Gauge "netwatch_feature_available" ["feature", "lacking"]
         "Whether something is there that netwatch can do without."
         "`lacking` says why it is not. `drops`: dropped packets are counted; `drop_reasons`: the kernel tells why; \
-         `drops_in_containers`: the network namespaces of containers can be looked up.";
+         `drops_in_containers`: the network namespaces of containers can be looked up; `conntrack`: flows are followed \
+         through address translation.";
+    ConntrackOverruns: Agent Counter "netwatch_conntrack_overruns_total" []
+        "Times that the kernel dropped messages about connections, because netwatch was slow to hear them."
+        "All connections are listed again then; a translated one that was short may be told as two flows.";
     AttachedInterfaces: Agent Gauge "netwatch_attached_interfaces" []
         "Interfaces that have the programs attached now."
         "";

@@ -148,6 +148,7 @@ pub(super) fn full() -> Snapshot {
                 Feature::available("drops"),
                 Feature::lacking("drop_reasons", "this kernel tells none"),
             ],
+            conntrack_overruns: 29,
             programs: vec![ProgramRuns {
                 program: "ingress",
                 runs: 50,

@@ -6,7 +6,7 @@ use netwatch_common::outcome::Outcome;
 
 use super::{
     Behind, Echoes, Endpoint, EntrySide, FlowDrop, FlowKey, Handshake, IcmpError, Instant, Mac,
-    Protocol, Repairs, Seen, Tally, Traits, Undelivered,
+    Protocol, Repairs, Seen, Tally, Traits, Translation, Undelivered,
 };
 
 /// Why a flow ended.
@@ -98,6 +98,8 @@ pub struct FlowRecord {
     pub server: Endpoint,
     /// The container that the host's port leads to, where the server is the host and the port a published one.
     pub behind: Option<Behind>,
+    /// How it was passed on to the server, if it was.
+    pub translation: Option<Translation>,
     /// Network (Docker's name for it) that the flow was seen in; `None` where unknown.
     pub network: Option<Arc<str>>,
     /// client → server, counted once, at the hook nearest the client.

@@ -20,6 +20,7 @@ mod published;
 mod sample;
 mod snapshot;
 mod time;
+mod translation;
 
 pub use container::{Attachment, Container, Source};
 pub use counters::{InterfaceCounters, InterfaceTally, Tally};
@@ -47,3 +48,4 @@ pub use snapshot::{
     FlowTotals, InterfaceSnapshot, ProgramRuns, ReaderStatus, Snapshot,
 };
 pub use time::{Clock, Instant, WallTime};
+pub use translation::{Leg, Translation, Translator};

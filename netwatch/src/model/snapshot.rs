@@ -145,6 +145,8 @@ pub struct AgentStatus {
     pub attach: AttachStatus,
     /// What netwatch can do without, and whether it is there.
     pub features: Vec<Feature>,
+    /// Times that messages about connections were lost.
+    pub conntrack_overruns: u64,
     /// The programs.
     pub programs: Vec<ProgramRuns>,
     /// Flow table entries in use, and in all.

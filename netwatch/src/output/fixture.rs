@@ -1,6 +1,7 @@
 //! The events of the golden files.
 
 mod lives;
+mod passed_on;
 
 use std::{net::IpAddr, sync::Arc, time::Duration};
 
@@ -84,6 +85,7 @@ pub(super) fn flow(id: u64, protocol: Protocol, client: Endpoint, server: Endpoi
         client,
         server,
         behind: None,
+        translation: None,
         network: Some("bridge".into()),
         sent: Tally::ZERO,
         received: Tally::ZERO,
@@ -434,6 +436,7 @@ pub(super) fn corners() -> Vec<Line> {
         Err(Outcome::Truncated),
     ));
     lines.extend(lives::shared());
+    lines.extend(passed_on::flows());
     lines
 }
 

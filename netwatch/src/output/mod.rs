@@ -15,6 +15,7 @@ mod human;
 mod json;
 mod life;
 mod lookup;
+mod passed_on;
 mod record;
 mod sample;
 mod schema;

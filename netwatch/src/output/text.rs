@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, fmt::Write as _, sync::Arc};
 
-use super::{Formatter, escape, human, timestamp, wide};
+use super::{Formatter, escape, human, passed_on, timestamp, wide};
 use crate::model::{
     Clock, Container, DropPlace, EndReason, Endpoint, FlowDrop, FlowEvent, FlowPhase, FlowRecord,
     IcmpError, Instant, Loss, Name, Protocol, Tally, Undelivered,
@@ -56,11 +56,12 @@ pub(super) fn flow(formatter: &Formatter, event: &FlowEvent, clock: Clock) -> St
     finish(line)
 }
 
-/// Whom the server's port leads to, and by which network.
+/// Whom the server's port leads to or by which the server was reached, and by which network.
 pub(super) fn network(line: &mut String, flow: &FlowRecord) {
     if let Some(behind) = &flow.behind {
         let _ = write!(line, " behind={}:{}", escape::container(&behind.name), behind.port);
     }
+    passed_on::write_via(line, flow);
     if let Some(network) = &flow.network {
         let _ = write!(line, " net={}", escape::value(network));
     }

@@ -7,10 +7,15 @@ use netwatch_common::outcome::Outcome;
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::{Formatter, fold::Several, timestamp};
+use super::{
+    Formatter,
+    fold::Several,
+    passed_on::{self, BehindView, MasqueradeView, ViaView},
+    timestamp,
+};
 use crate::model::{
-    Clock, Direction, EndReason, Endpoint, EntrySide, FlowEvent, FlowPhase, FlowRecord, Instant,
-    Loss, Name, Protocol, Tally,
+    Clock, Direction, Echoes, EndReason, Endpoint, EntrySide, FlowEvent, FlowPhase, FlowRecord,
+    Instant, Loss, Name, Protocol, Tally,
 };
 
 const LOST: &str = "lost";
@@ -43,6 +48,12 @@ pub(super) struct FlowView<'a> {
     /// whom a published port of the host leads to; left out where it is none
     #[serde(skip_serializing_if = "Option::is_none")]
     behind: Option<BehindView<'a>>,
+    /// where the client called, if not the server itself: a published port of the host
+    #[serde(skip_serializing_if = "Option::is_none")]
+    via: Option<ViaView>,
+    /// as whom the client appears to the server, if not as itself
+    #[serde(skip_serializing_if = "Option::is_none")]
+    masquerade: Option<MasqueradeView>,
     /// Docker network; `null` where unknown
     network: Option<&'a str>,
     /// from the client to the server
@@ -85,18 +96,6 @@ pub(super) struct FlowView<'a> {
     undelivered: Option<UndeliveredView<'a>>,
     #[serde(flatten)]
     several: Option<Several>,
-}
-
-/// The container that a published port of the host leads to.
-#[derive(Serialize, JsonSchema)]
-#[schemars(rename = "Behind")]
-struct BehindView<'a> {
-    /// its name
-    name: &'a str,
-    /// its full identifier
-    container_id: &'a str,
-    /// its port
-    port: u16,
 }
 
 /// Packets on the wire that were sent and did not arrive.
@@ -338,11 +337,9 @@ fn record<'a>(
         protocol: flow.protocol.to_string(),
         client: end(flow.protocol, &flow.client),
         server: end(flow.protocol, &flow.server),
-        behind: flow.behind.as_ref().map(|behind| BehindView {
-            name: &behind.name,
-            container_id: &behind.container_id,
-            port: behind.port,
-        }),
+        behind: passed_on::behind(flow),
+        via: passed_on::via(flow),
+        masquerade: passed_on::masquerade(flow),
         network: flow.network.as_deref(),
         sent: direction(flow.sent, &flow.from_client, is_tcp),
         received: direction(flow.received, &flow.from_server, is_tcp),
@@ -361,10 +358,7 @@ fn record<'a>(
             client_ns: handshake.client.map(nanos),
         }),
         icmp_echo: flow.protocol.is_icmp().then_some(flow.echo),
-        echo: flow
-            .echoes
-            .mean()
-            .map(|mean| EchoView { timed: flow.echoes.timed, mean_ns: nanos(mean) }),
+        echo: echoes(flow.echoes),
         icmp_error: flow.error.map(|error| ErrorView { kind: error.kind, code: error.code }),
         source_mac: flow.source_mac.map(|mac| mac.to_string()),
         seen: flow
@@ -396,6 +390,10 @@ fn record<'a>(
         }),
         several: None,
     }
+}
+
+fn echoes(echoes: Echoes) -> Option<EchoView> {
+    Some(EchoView { timed: echoes.timed, mean_ns: nanos(echoes.mean()?) })
 }
 
 fn direction(tally: Tally, direction: &Direction, is_tcp: bool) -> DirectionView {

@@ -2,13 +2,14 @@
 
 use std::fmt::Write as _;
 
-use super::escape;
+use super::{escape, passed_on};
 use crate::model::FlowRecord;
 
 /// Addresses, Ethernet addresses, images, interfaces and the number of the flow.
 pub(super) fn flow(line: &mut String, flow: &FlowRecord) {
     let (client, server) = (&flow.client, &flow.server);
     let _ = write!(line, " client-addr={} server-addr={}", client.address(), server.address());
+    passed_on::write_masquerade(line, flow);
     for (key, end) in [("client-mac", client), ("server-mac", server)] {
         if let Some(mac) = end.mac() {
             let _ = write!(line, " {key}={mac}");

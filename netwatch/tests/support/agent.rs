@@ -218,7 +218,8 @@ pub fn send(pid: u32, signal: i32) {
 }
 
 #[expect(unsafe_code, reason = "std has no way to set the parent-death signal")]
-fn die_with_us(command: &mut Command) {
+/// It does not outlive the thread that starts it.
+pub fn die_with_us(command: &mut Command) {
     // SAFETY: prctl is async-signal-safe and the closure touches no memory shared with the parent.
     unsafe {
         command.pre_exec(|| match libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGTERM) {

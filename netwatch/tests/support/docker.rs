@@ -1,13 +1,13 @@
 //! Containers and networks of a test's own, by the docker command.
 
-use std::{path::Path, process};
+use std::{cell::RefCell, path::Path, process};
 
 use super::{
-    shell::{attempt, program, run},
+    shell::{attempt, program},
     wait::until,
 };
 
-const IMAGE: &str = "netwatch-test:latest";
+pub const IMAGE: &str = "netwatch-test:latest";
 /// On everything that the tests make; its value is the process that made it.
 const LABEL: &str = "netwatch.test";
 /// Nothing in a container runs for longer than this, whatever becomes of the test.
@@ -15,13 +15,26 @@ const LIFETIME: &str = "1200";
 /// What [`Container::web`] serves at `/big`.
 pub const BIG: u64 = 10 << 20;
 
-/// Runs the docker command. The distribution's own comes first: it fits the distribution's engine.
-pub fn docker(arguments: &[&str]) -> String {
-    run(client(), arguments)
+thread_local! {
+    /// The engine of this thread's own, if it has one.
+    static ENGINE: RefCell<Option<String>> = const { RefCell::new(None) };
 }
 
-fn client() -> &'static str {
-    program(&["/usr/bin/docker", "/usr/local/bin/docker"])
+/// Runs the docker command. The distribution's own comes first: it fits the distribution's engine.
+pub fn docker(arguments: &[&str]) -> String {
+    try_docker(arguments).unwrap_or_else(|complaint| panic!("{complaint}"))
+}
+
+fn try_docker(arguments: &[&str]) -> Result<String, String> {
+    let client = program(&["/usr/bin/docker", "/usr/local/bin/docker"]);
+    let engine = ENGINE.with_borrow(Clone::clone);
+    let at = engine.as_ref().map_or_else(Vec::new, |engine| vec!["-H", engine]);
+    attempt(client, &[&at, arguments].concat())
+}
+
+/// From now on, what this thread asks of an engine it asks of this one.
+pub fn use_engine(host: &str) {
+    ENGINE.set(Some(host.to_owned()));
 }
 
 /// Where the engine's socket is.
@@ -64,7 +77,7 @@ impl Container {
         let label = label();
         let start = ["run", "--detach", "--label", &label, "--name", name];
         // Before it is made: `docker run` may fail after it has made the container.
-        let taken = attempt(client(), &["inspect", "--format", "{{.Id}}", name]);
+        let taken = try_docker(&["inspect", "--format", "{{.Id}}", name]);
         assert!(taken.is_err(), "a container {name} exists and is not ours: remove it");
         let container = Self { name: name.into() };
         docker(&[&start, options, &[IMAGE], command].concat());
@@ -91,7 +104,7 @@ impl Container {
     pub fn until_serving(&self) {
         let listening = "grep -q ':0050 .* 0A ' /proc/net/tcp /proc/net/tcp6";
         until(&format!("{} serves", self.name), || {
-            attempt(client(), &["exec", &self.name, "/bin/sh", "-c", listening]).ok()
+            try_docker(&["exec", &self.name, "/bin/sh", "-c", listening]).ok()
         });
     }
 
@@ -102,7 +115,7 @@ impl Container {
 
     /// The same, where it may fail.
     pub fn try_exec(&self, command: &[&str]) -> Result<String, String> {
-        attempt(client(), &[&["exec", &self.name], command].concat())
+        try_docker(&[&["exec", &self.name], command].concat())
     }
 
     /// Pings an address, 56 bytes each time, fast.
@@ -129,7 +142,8 @@ impl Container {
             .expect("a pid")
     }
 
-    fn endpoint(&self, network: &str, field: &str) -> String {
+    /// What the engine says of its place in a network.
+    pub fn endpoint(&self, network: &str, field: &str) -> String {
         let format = format!("{{{{(index .NetworkSettings.Networks {network:?}).{field}}}}}");
         let value = docker(&["inspect", "--format", &format, &self.name]).trim().to_owned();
         assert!(!value.is_empty(), "{} has no {field} in {network}", self.name);
@@ -139,7 +153,7 @@ impl Container {
 
 impl Drop for Container {
     fn drop(&mut self) {
-        let _ = attempt(client(), &["rm", "--force", "--volumes", &self.name]);
+        let _ = try_docker(&["rm", "--force", "--volumes", &self.name]);
     }
 }
 
@@ -165,7 +179,7 @@ impl Network {
 
 impl Drop for Network {
     fn drop(&mut self) {
-        let _ = attempt(client(), &["network", "rm", &self.name]);
+        let _ = try_docker(&["network", "rm", &self.name]);
     }
 }
 

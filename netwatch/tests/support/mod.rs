@@ -13,6 +13,7 @@ pub mod counters;
 pub mod cpu;
 pub mod dns;
 pub mod docker;
+pub mod engine;
 pub mod events;
 pub mod frames;
 pub mod http;

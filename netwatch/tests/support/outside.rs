@@ -49,6 +49,28 @@ impl Outside {
     }
 }
 
+/// Its addresses of the other family, which are documentation's (RFC 3849): its own and the host's on the way there.
+pub struct Outside6 {
+    pub address: &'static str,
+    pub gateway: &'static str,
+}
+
+impl Outside {
+    /// Gives it IPv6 too.
+    pub fn with_ipv6(&self) -> Outside6 {
+        let inside = ["-n", &self.namespace];
+        for (at, address, device) in [
+            (&[] as &[&str], "2001:db8:51::1/64", "nwt-out0"),
+            (&inside, "2001:db8:51::2/64", "eth0"),
+        ] {
+            run("ip", &[at, &["address", "add", address, "dev", device, "nodad"]].concat());
+        }
+        let route = ["route", "add", "default", "via", "2001:db8:51::1"];
+        run("ip", &[&inside[..], &["-6"], &route].concat());
+        Outside6 { address: "2001:db8:51::2", gateway: "2001:db8:51::1" }
+    }
+}
+
 impl Drop for Outside {
     fn drop(&mut self) {
         // The veth goes with the namespace, a moment later; the next test must not meet it.

@@ -25,7 +25,7 @@ struct Loss {
     remedy: &'static str,
 }
 
-const LOSSES: [Loss; 11] = [
+const LOSSES: [Loss; 12] = [
     Loss {
         metric: Metric::PacketOutcomes,
         label: Some(("outcome", Outcome::FlowTableFull.name())),
@@ -79,6 +79,12 @@ const LOSSES: [Loss; 11] = [
         label: None,
         what: "drops that the kernel did not show",
         remedy: "nothing: it showed another one on that CPU",
+    },
+    Loss {
+        metric: Metric::ConntrackOverruns,
+        label: None,
+        what: "times that connections were not heard of in time",
+        remedy: "nothing: all are listed again; give the agent more CPU",
     },
     Loss {
         metric: Metric::FlowLogLinesLost,

@@ -87,6 +87,13 @@ pub(super) fn bpffs(mounted: bool) -> Finding {
     }
 }
 
+pub(super) fn conntrack(told: &Result<(), String>) -> Finding {
+    match told {
+        Ok(()) => Finding::new(Case::ConntrackTold, "the kernel tells of connections"),
+        Err(lacking) => Finding::new(Case::ConntrackLacking, lacking.as_str()),
+    }
+}
+
 pub(super) fn engine(facts: &Facts) -> Finding {
     let (reason, socket) = match &facts.engine {
         Engine::Up { version, api, endpoint } => {

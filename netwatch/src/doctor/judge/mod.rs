@@ -21,6 +21,7 @@ pub(super) fn judge(facts: &Facts) -> Report {
             Check::Tc => traffic::tc(facts),
             Check::Bpffs => host::bpffs(facts.bpffs),
             Check::Engine => host::engine(facts),
+            Check::Conntrack => host::conntrack(&facts.conntrack),
             Check::Interfaces => traffic::interfaces(facts),
             Check::Agent => agent::agent(&facts.agent),
             Check::Losses => agent::losses(&facts.agent),

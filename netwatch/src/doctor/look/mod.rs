@@ -16,6 +16,7 @@ use super::{
 use crate::{
     agent::config::Config,
     datapath::{self, DatapathError, Trial},
+    identity::Conntrack,
     serve,
 };
 
@@ -40,6 +41,7 @@ pub(super) async fn look(config: &Config) -> Facts {
         attach_mode: config.attach_mode,
         tcx: datapath::knows_tcx().map_err(|error| error.to_string()),
         bpffs: kernel::has_bpffs(),
+        conntrack: Conntrack::attempt(),
         engine,
         links: links::look(&config.selection, networks).await,
         agent,

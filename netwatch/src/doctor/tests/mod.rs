@@ -82,6 +82,7 @@ fn healthy() -> Facts {
         attach_mode: AttachMode::Auto,
         tcx: Ok(true),
         bpffs: true,
+        conntrack: Ok(()),
         engine: Engine::Up {
             version: "20.10.24".into(),
             api: "1.41".into(),

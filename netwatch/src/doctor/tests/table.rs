@@ -12,7 +12,7 @@ fn each_result_has_a_host_that_has_it() {
             Case::ALL.iter().find(|case| **case == finding.case).map_or("", |case| label(*case))
         }));
     };
-    let hosts: [&dyn Fn(&mut Facts); 32] = [
+    let hosts: [&dyn Fn(&mut Facts); 33] = [
         &|_| {},
         &|facts| facts.kernel.release = "5.4.0".into(),
         &|facts| facts.kernel.release = "odd".into(),
@@ -45,6 +45,7 @@ fn each_result_has_a_host_that_has_it() {
                 Ok(vec![(Hook::Ingress, chain), (Hook::Egress, Vec::new())]);
         },
         &|facts| facts.bpffs = false,
+        &|facts| facts.conntrack = Err("no".into()),
         &|facts| down(facts, "no", EngineSocket::Absent),
         &|facts| down(facts, "no", EngineSocket::Forbidden),
         &|facts| down(facts, "no", EngineSocket::Other),

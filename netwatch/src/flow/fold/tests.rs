@@ -32,6 +32,7 @@ fn flow(id: u64, client: u8, server_port: u16) -> FlowRecord {
         client,
         server,
         behind: None,
+        translation: None,
         network: None,
         sent,
         received: tally(id),

@@ -4,8 +4,10 @@
 //! listed again (a new `Snapshot`), and that is counted. Surprising answers are counted and skipped, never fatal.
 //! Works from Linux 4.9 on (`IFLA_NEW_NETNSID`, an improvement only, from 5.4 on).
 
+mod conntrack;
 mod monitor;
 mod namespace;
+mod sockets;
 mod table;
 #[cfg(test)]
 mod tests;
@@ -13,8 +15,10 @@ mod wire;
 
 use std::{io, path::PathBuf, time::Instant};
 
+pub use conntrack::{Connection, Conntrack, Tracked};
 pub use monitor::{LinkCounters, LinkMonitor};
 pub use namespace::{named_namespaces, namespace_id_of_path, namespace_id_of_pid, namespace_inode};
+pub use sockets::connections_to;
 
 use super::HostAddress;
 use crate::model::{Container, Interface, Mac};

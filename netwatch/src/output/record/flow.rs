@@ -1,6 +1,6 @@
 //! A line about a flow.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{collections::BTreeMap, net::IpAddr, time::Duration};
 
 use jiff::Timestamp;
 use serde::Deserialize;
@@ -12,7 +12,7 @@ use super::{
 };
 use crate::model::{
     Answered, Behind, Clock, Echoes, EndReason, FlowEvent, FlowKey, FlowPhase, FlowRecord, Fold,
-    Handshake, IcmpError, Interfaces, Undelivered,
+    Handshake, IcmpError, Interfaces, Protocol, Socket, Translation, Translator, Undelivered,
 };
 
 #[derive(Deserialize)]
@@ -31,6 +31,8 @@ pub(super) struct FlowLine {
     client: EndRecord,
     server: EndRecord,
     behind: Option<BehindRecord>,
+    via: Option<ViaRecord>,
+    masquerade: Option<SocketRecord>,
     network: Option<String>,
     sent: DirectionRecord,
     received: DirectionRecord,
@@ -93,6 +95,20 @@ struct BehindRecord {
 }
 
 #[derive(Deserialize)]
+struct ViaRecord {
+    #[serde(flatten)]
+    socket: SocketRecord,
+    by: String,
+}
+
+#[derive(Deserialize)]
+struct SocketRecord {
+    address: IpAddr,
+    #[serde(default)]
+    port: u16,
+}
+
+#[derive(Deserialize)]
 struct UndeliveredRecord {
     from_client: u64,
     from_server: u64,
@@ -141,6 +157,8 @@ impl FlowLine {
         });
         let (from_client, from_server) =
             (self.sent.direction(&flags.client)?, self.received.direction(&flags.server)?);
+        let ends = (client.socket, server.socket);
+        let translation = translation(protocol, ends, self.via, self.masquerade)?;
         let flow = FlowRecord {
             id: self.flow_id.ok_or("missing field `flow_id`")?,
             key: FlowKey::new(client.socket, server.socket, protocol),
@@ -152,6 +170,7 @@ impl FlowLine {
                 container_id: behind.container_id.into(),
                 port: behind.port,
             }),
+            translation,
             network: self.network.map(Into::into),
             sent: self.sent.tally.into(),
             received: self.received.tally.into(),
@@ -187,6 +206,33 @@ fn zero(first: Timestamp, duration_ns: u64) -> Timestamp {
     let last = first.as_nanosecond() + i128::from(duration_ns);
     let is_usual = first >= Timestamp::UNIX_EPOCH && last <= u64::MAX.into();
     if is_usual { Timestamp::UNIX_EPOCH } else { first }
+}
+
+fn translation(
+    protocol: Protocol,
+    (client, server): (Socket, Socket),
+    via: Option<ViaRecord>,
+    masquerade: Option<SocketRecord>,
+) -> Result<Option<Translation>, String> {
+    if via.is_none() && masquerade.is_none() {
+        return Ok(None);
+    }
+    let by = match via.as_ref().map(|via| via.by.as_str()) {
+        Some("nat") | None => Translator::Kernel,
+        Some("proxy") => Translator::Proxy,
+        Some(word) => {
+            return Err(format!("'{}' is nobody known to pass it on", word.escape_debug()));
+        }
+    };
+    let socket = |SocketRecord { address, port }| Socket { address, port };
+    Ok(Some(Translation {
+        protocol,
+        client,
+        called: via.map_or(server, |via| socket(via.socket)),
+        server,
+        masked: masquerade.map_or(client, socket),
+        by,
+    }))
 }
 
 fn end_reason(word: Option<&str>) -> Result<EndReason, String> {

@@ -8,7 +8,7 @@ use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
 use super::renamed::Role;
-use crate::model::{self, Attachment, Container, Endpoint, Name, Protocol, WallTime};
+use crate::model::{self, Attachment, Container, Endpoint, Name, Protocol, Socket, WallTime};
 
 /// What an event is about.
 #[derive(Clone, Copy, Debug)]
@@ -21,6 +21,8 @@ pub struct Facts<'a> {
     pub protocol: Option<Protocol>,
     /// Who began, and with whom.
     pub ends: Option<(&'a Endpoint, &'a Endpoint)>,
+    /// Where the client called, if not the server itself.
+    pub via: Option<Socket>,
     /// The containers of an event that is not about packets.
     pub containers: [Option<&'a Container>; 2],
     /// The network's name.
@@ -151,9 +153,9 @@ pub enum Criterion {
     Service(Pattern),
     /// The protocol's number.
     Protocol(u16),
-    /// A port of either end; with a protocol's number, only of that one.
+    /// A port of either end, or the one that the client called; with a protocol's number, only of that one.
     Port(Option<u16>, u16),
-    /// An address of either end.
+    /// An address of either end, or the one that the client called.
     Ip(IpNet),
     /// The kind of the event.
     Events(Vec<Kind>),
@@ -203,11 +205,13 @@ impl Criterion {
             Self::Port(of, port) => facts.protocol.is_some_and(|protocol| {
                 protocol.has_ports()
                     && of.is_none_or(|number| protocol == Protocol(number))
-                    && either(&|end| end.socket.port == *port)
+                    && (either(&|end| end.socket.port == *port)
+                        || facts.via.is_some_and(|via| via.port == *port))
             }),
             Self::Ip(network) => {
                 facts.places().any(|place| place.addresses.iter().any(|one| network.contains(one)))
                     || either(&|end| network.contains(&end.address()))
+                    || facts.via.is_some_and(|via| network.contains(&via.address))
             }
             Self::Renamed(role, id) => {
                 let is_it = |end: &Endpoint| end.container().is_some_and(|one| one.id == *id);

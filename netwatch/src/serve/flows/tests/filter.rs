@@ -43,6 +43,7 @@ fn admits(terms: Value) -> bool {
         time: WallTime(0),
         protocol: Some(Protocol::TCP),
         ends: Some((&ends[0], &ends[1])),
+        via: None,
         containers: [None; 2],
         network: Some("shop"),
         drops: true,
@@ -123,6 +124,7 @@ fn what_an_event_has_not_fits_nothing() {
         time: WallTime(0),
         protocol: None,
         ends: None,
+        via: None,
         containers: [None; 2],
         network: None,
         drops: false,
@@ -146,6 +148,7 @@ fn what_an_event_has_not_fits_nothing() {
         kind: Kind::Start,
         protocol: Some(Protocol::ICMP),
         ends: Some((&echo[0], &echo[1])),
+        via: None,
         ..lost
     };
     assert!(
@@ -182,6 +185,7 @@ fn an_event_of_containers_fits_by_either_name_its_networks_and_addresses() {
         time: WallTime(0),
         protocol: None,
         ends: None,
+        via: None,
         containers: [Some(&now), Some(&before)],
         network: None,
         drops: false,
@@ -248,6 +252,7 @@ fn a_renamed_container_is_still_the_one_that_was_meant() {
                 protocol: None,
                 ends: None,
                 containers: [Some(now), Some(before)],
+                via: None,
                 network: None,
                 drops: false,
             };

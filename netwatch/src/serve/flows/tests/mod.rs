@@ -34,6 +34,7 @@ impl Event for Number {
             time: WallTime(self.0.into()),
             protocol: None,
             ends: None,
+            via: None,
             containers: [None; 2],
             network: None,
             drops: false,

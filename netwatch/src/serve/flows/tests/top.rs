@@ -53,6 +53,7 @@ impl Event for Flow {
             time,
             protocol: None,
             ends: None,
+            via: None,
             containers: [None; 2],
             network: None,
             drops: false,

@@ -1,0 +1,326 @@
+//! What the kernel tells of connections that it tracks, which it may give other addresses (ctnetlink).
+//!
+//! Promises: never blocks. A connection is told before any packet of it leaves the host's stack, so whoever has seen one
+//! there and then asks here has heard of it. After lost messages everything is listed again; between listing and following
+//! nothing falls. Only the network namespace that the agent is in. Works from Linux 2.6.14 on, with `CAP_NET_ADMIN`.
+
+use std::{io, net::IpAddr, os::fd::AsFd as _, time::Duration};
+
+use netlink_sys::{Socket as Netlink, SocketAddr, protocols::NETLINK_NETFILTER};
+
+use super::wire::{self, Message};
+use crate::model::{Instant, Protocol, Socket, Translation, Translator};
+
+/// `NFNLGRP_CONNTRACK_NEW`.
+const GROUP_NEW: u32 = 1;
+/// `NFNL_SUBSYS_CTNETLINK` with `IPCTNL_MSG_CT_NEW` and `IPCTNL_MSG_CT_GET`.
+const CT_NEW: u16 = 0x100;
+const CT_GET: u16 = 0x101;
+/// `NLM_F_REQUEST`, `NLM_F_DUMP`.
+const LIST: u16 = 0x301;
+const NLMSG_ERROR: u16 = 2;
+const NLMSG_DONE: u16 = 3;
+/// `struct nfgenmsg`.
+const HEADER: usize = 4;
+
+const CTA_TUPLE_ORIG: u16 = 1;
+const CTA_TUPLE_REPLY: u16 = 2;
+const CTA_TUPLE_IP: u16 = 1;
+const CTA_TUPLE_PROTO: u16 = 2;
+/// `CTA_IP_V4_SRC` and `CTA_IP_V6_SRC`, the destinations.
+const SOURCES: [u16; 2] = [1, 3];
+const DESTINATIONS: [u16; 2] = [2, 4];
+const CTA_PROTO_NUM: u16 = 1;
+const CTA_PROTO_SRC_PORT: u16 = 2;
+const CTA_PROTO_DST_PORT: u16 = 3;
+/// `CTA_PROTO_ICMP_ID` and `CTA_PROTO_ICMPV6_ID`.
+const IDENTIFIERS: [u16; 2] = [4, 7];
+
+/// Room for what comes until the next reading.
+const RECEIVE_BUFFER: usize = 4 << 20;
+/// The kernel never writes a larger datagram.
+const DATAGRAM: usize = 64 << 10;
+/// Of a long listing no more than this many datagrams are read at a time.
+const AT_A_TIME: usize = 4_096;
+/// All connections are not listed more often than this, however often messages are lost.
+const LISTING_INTERVAL: Duration = Duration::from_secs(5);
+
+/// A connection that the kernel tracks: who called whom, and who answers whom.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Connection {
+    /// Transport protocol.
+    pub protocol: Protocol,
+    /// Source and destination of the first packet, as it was sent.
+    pub original: (Socket, Socket),
+    /// The same of an answer.
+    pub reply: (Socket, Socket),
+}
+
+/// What is heard of connections.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Tracked {
+    /// It has begun just now, after all that was told before.
+    New(Connection),
+    /// It was there before.
+    Known(Connection),
+    /// Messages were lost. All that is there is told again.
+    Lost,
+}
+
+impl Connection {
+    /// The kernel's translation of it, if there is one.
+    pub fn translation(&self) -> Option<Translation> {
+        let (client, called) = self.original;
+        let (server, masked) = self.reply;
+        let by = Translator::Kernel;
+        let found = Translation { protocol: self.protocol, client, called, server, masked, by };
+        (called != server || client != masked).then_some(found)
+    }
+}
+
+/// Follows the connections that the kernel tracks.
+#[derive(Debug)]
+pub struct Conntrack {
+    socket: Netlink,
+    port: u32,
+    sequence: u32,
+    datagram: Vec<u8>,
+    /// A listing runs.
+    listing: bool,
+    /// All are to be listed, and not before this time.
+    due: Option<Instant>,
+    lacking: Option<String>,
+}
+
+impl Conntrack {
+    /// Subscribes. The error says what is lacking.
+    pub fn open() -> Result<Self, String> {
+        let failed = |error: io::Error| match error.raw_os_error() {
+            Some(libc::EPROTONOSUPPORT) => "the kernel has no netfilter".to_owned(),
+            _ => format!("conntrack over netlink: {error}"),
+        };
+        let mut socket = Netlink::new(NETLINK_NETFILTER).map_err(failed)?;
+        socket.set_non_blocking(true).map_err(failed)?;
+        // Without the right to it the usual buffer has to do: messages are lost sooner.
+        if rustix::net::sockopt::set_socket_recv_buffer_size_force(socket.as_fd(), RECEIVE_BUFFER)
+            .is_err()
+        {
+            socket.set_rx_buf_sz(RECEIVE_BUFFER).map_err(failed)?;
+        }
+        let port = socket.bind_auto().map_err(failed)?.port_number();
+        socket.add_membership(GROUP_NEW).map_err(failed)?;
+        let mut conntrack = Self {
+            socket,
+            port,
+            sequence: 0,
+            datagram: Vec::with_capacity(DATAGRAM),
+            listing: false,
+            due: None,
+            lacking: None,
+        };
+        conntrack.list().map_err(failed)?;
+        Ok(conntrack)
+    }
+
+    /// Whether it would work. The error says what is lacking.
+    pub fn attempt() -> Result<(), String> {
+        let mut conntrack = Self::open()?;
+        conntrack.read(Instant::default(), |_| {});
+        conntrack.lacking.map_or(Ok(()), Err)
+    }
+
+    /// Why the kernel does not tell of connections, if it does not.
+    pub fn lacking(&self) -> Option<&str> {
+        self.lacking.as_deref()
+    }
+
+    /// Hands out what has been heard since the last time.
+    pub fn read(&mut self, now: Instant, mut hear: impl FnMut(Tracked)) {
+        if self.due.is_some_and(|due| now >= due) && !self.listing {
+            self.due = Some(now.after(LISTING_INTERVAL));
+            if self.list().is_ok() {
+                self.due = None;
+            }
+        }
+        for _ in 0..AT_A_TIME {
+            self.datagram.clear();
+            match self.socket.recv_from(&mut self.datagram, 0) {
+                // Another process wrote to us: nothing that we have to believe.
+                Ok((_, sender)) if sender.port_number() != 0 => {}
+                Ok(_) => {
+                    let datagram = std::mem::take(&mut self.datagram);
+                    for message in wire::messages(&datagram) {
+                        self.take_up(&message, &mut hear);
+                    }
+                    self.datagram = datagram;
+                }
+                Err(error) if error.raw_os_error() == Some(libc::ENOBUFS) => {
+                    tracing::debug!("the kernel dropped messages about connections");
+                    hear(Tracked::Lost);
+                    self.due = self.due.or(Some(now.after(LISTING_INTERVAL)));
+                }
+                Err(_) => return,
+            }
+        }
+    }
+
+    fn take_up(&mut self, message: &Message<'_>, hear: &mut impl FnMut(Tracked)) {
+        let is_answer = message.port == self.port && message.sequence == self.sequence;
+        match message.kind {
+            CT_NEW => {
+                if let Some(connection) = connection(message.payload) {
+                    hear(if is_answer {
+                        Tracked::Known(connection)
+                    } else {
+                        Tracked::New(connection)
+                    });
+                }
+            }
+            NLMSG_DONE if is_answer => self.listing = false,
+            NLMSG_ERROR if is_answer => {
+                self.listing = false;
+                let code = wire::i32_at(message.payload).unwrap_or_default();
+                if code != 0 {
+                    let error = io::Error::from_raw_os_error(-code);
+                    tracing::warn!(%error, "the kernel does not list connections");
+                    self.lacking = Some(format!("the kernel does not list connections: {error}"));
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn list(&mut self) -> io::Result<()> {
+        self.sequence = self.sequence.checked_add(1).unwrap_or(1);
+        let request = wire::request(CT_GET, LIST, self.sequence, &[0; HEADER]);
+        self.socket.send_to(&request, &SocketAddr::new(0, 0), 0)?;
+        self.listing = true;
+        Ok(())
+    }
+}
+
+/// Reads the payload of a message about a connection.
+fn connection(payload: &[u8]) -> Option<Connection> {
+    let (mut original, mut reply) = (None, None);
+    for (kind, value) in wire::attributes(payload.get(HEADER..)?) {
+        match kind {
+            CTA_TUPLE_ORIG => original = tuple(value),
+            CTA_TUPLE_REPLY => reply = tuple(value),
+            _ => {}
+        }
+    }
+    let ((protocol, original), (_, reply)) = (original?, reply?);
+    Some(Connection { protocol, original, reply })
+}
+
+fn tuple(bytes: &[u8]) -> Option<(Protocol, (Socket, Socket))> {
+    let (mut source, mut destination) = (None, None);
+    let (mut number, mut source_port, mut destination_port) = (None, 0, 0);
+    for (kind, value) in wire::attributes(bytes) {
+        for (part, value) in wire::attributes(value) {
+            match (kind, part) {
+                (CTA_TUPLE_IP, part) if SOURCES.contains(&part) => source = wire::ip(value),
+                (CTA_TUPLE_IP, part) if DESTINATIONS.contains(&part) => {
+                    destination = wire::ip(value);
+                }
+                (CTA_TUPLE_PROTO, CTA_PROTO_NUM) => number = value.first().copied(),
+                (CTA_TUPLE_PROTO, CTA_PROTO_SRC_PORT) => source_port = port(value)?,
+                (CTA_TUPLE_PROTO, CTA_PROTO_DST_PORT) => destination_port = port(value)?,
+                // Flows have the identifier at both ends.
+                (CTA_TUPLE_PROTO, part) if IDENTIFIERS.contains(&part) => {
+                    source_port = port(value)?;
+                    destination_port = source_port;
+                }
+                _ => {}
+            }
+        }
+    }
+    let socket = |address: IpAddr, port| Socket { address, port };
+    let ends = (socket(source?, source_port), socket(destination?, destination_port));
+    Some((Protocol(number?.into()), ends))
+}
+
+/// In network order, as all numbers of this family.
+fn port(bytes: &[u8]) -> Option<u16> {
+    Some(u16::from_be_bytes(*bytes.first_chunk()?))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn attribute(kind: u16, value: &[u8]) -> Vec<u8> {
+        let mut bytes = u16::try_from(4 + value.len()).unwrap().to_ne_bytes().to_vec();
+        bytes.extend_from_slice(&kind.to_ne_bytes());
+        bytes.extend_from_slice(value);
+        bytes.resize(bytes.len().next_multiple_of(4), 0);
+        bytes
+    }
+
+    fn written((source, destination): (Socket, Socket)) -> Vec<u8> {
+        let address = |kinds: [u16; 2], address: IpAddr| match address {
+            IpAddr::V4(address) => attribute(kinds[0], &address.octets()),
+            IpAddr::V6(address) => attribute(kinds[1], &address.octets()),
+        };
+        let ip = [address(SOURCES, source.address), address(DESTINATIONS, destination.address)];
+        let protocol = [
+            attribute(CTA_PROTO_NUM, &[6]),
+            attribute(CTA_PROTO_SRC_PORT, &source.port.to_be_bytes()),
+            attribute(CTA_PROTO_DST_PORT, &destination.port.to_be_bytes()),
+        ];
+        let parts = [attribute(CTA_TUPLE_IP | 0x8000, &ip.concat())];
+        [parts.concat(), attribute(CTA_TUPLE_PROTO | 0x8000, &protocol.concat())].concat()
+    }
+
+    fn payload(connection: &Connection) -> Vec<u8> {
+        [
+            vec![2, 0, 0, 0],
+            attribute(CTA_TUPLE_ORIG | 0x8000, &written(connection.original)),
+            attribute(CTA_TUPLE_REPLY | 0x8000, &written(connection.reply)),
+            attribute(0x3ffe, b"from a kernel to come"),
+        ]
+        .concat()
+    }
+
+    fn socket() -> impl Strategy<Value = Socket> {
+        (any::<IpAddr>(), any::<u16>()).prop_map(|(address, port)| Socket { address, port })
+    }
+
+    proptest! {
+        #[test]
+        fn what_was_written_is_read_and_what_is_cut_off_is_no_panic(
+            original in (socket(), socket()),
+            reply in (socket(), socket()),
+        ) {
+            let known = Connection { protocol: Protocol::TCP, original, reply };
+            let bytes = payload(&known);
+            prop_assert_eq!(connection(&bytes), Some(known));
+            for end in 0..bytes.len() {
+                let _ = connection(&bytes[..end]);
+            }
+        }
+
+        #[test]
+        fn any_bytes_are_no_panic(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+            let _ = connection(&bytes);
+        }
+    }
+
+    #[test]
+    fn only_what_differs_is_a_translation() {
+        let socket = |text: &str, port| Socket { address: text.parse().unwrap(), port };
+        let (client, web) = (socket("172.17.0.3", 40_000), socket("172.17.0.2", 80));
+        let plain =
+            Connection { protocol: Protocol::TCP, original: (client, web), reply: (web, client) };
+        assert_eq!(plain.translation(), None);
+        let host = socket("172.17.0.1", 8080);
+        let published = Connection { original: (client, host), ..plain };
+        let found = published.translation().unwrap();
+        assert_eq!(
+            (found.client, found.via(), found.server, found.mask()),
+            (client, Some(host), web, None)
+        );
+    }
+}
