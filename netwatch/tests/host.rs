@@ -40,6 +40,8 @@ mod refusals;
 mod socket;
 #[path = "host/stopping.rs"]
 mod stopping;
+#[path = "host/web.rs"]
+mod web;
 
 /// ICMP echo over Ethernet with 56 bytes of data.
 const PING_BYTES: u64 = 14 + 20 + 8 + 56;

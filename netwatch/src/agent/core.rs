@@ -29,7 +29,7 @@ use crate::{
     flow::{Edges, Limits, Tracker},
     identity::{Chronicle, Directory, Domains, EngineEvent, EngineState, LinkEvent},
     model::{Clock, Instant, Snapshot, Tally},
-    serve::{Readiness, flows::Counts},
+    serve::{self, Readiness, flows::Counts},
 };
 
 /// How often the flows are read. A line of the flow log is at most this late, plus what it waits for names.
@@ -65,6 +65,7 @@ pub(super) struct Core {
     pub(super) delivery: Delivery,
     pub(super) crossed: Crossed,
     pub(super) readers: Arc<Counts>,
+    pub(super) web: Arc<serve::Counts>,
     /// Whether each sample is a line of the flow log.
     pub(super) log_samples: bool,
     pub(super) clock: Clock,
@@ -83,7 +84,7 @@ impl Core {
         config: &Config,
         datapath: Datapath,
         flow_log: FlowLog,
-        readers: Arc<Counts>,
+        (readers, web): (Arc<Counts>, Arc<serve::Counts>),
         readiness: watch::Sender<Readiness>,
     ) -> Self {
         let limits = Limits {
@@ -107,6 +108,7 @@ impl Core {
             delivery: Delivery::default(),
             crossed: Crossed::default(),
             readers,
+            web,
             log_samples: config.log_samples,
             clock: clock(),
             selection: config.selection.clone(),

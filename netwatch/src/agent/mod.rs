@@ -50,7 +50,7 @@ use crate::{
     metrics,
     model::Snapshot,
     serve::{
-        self, Limits, Readiness, Site,
+        self, Door, Limits, Listener, Live, Readiness, ServeError, Site,
         flows::{self, Counts, History, Source},
     },
 };
@@ -86,7 +86,12 @@ async fn start(config: Config, own: Option<Own>) -> Result<(), AgentError> {
     let signals = Signals::new()?;
     let (stop, stopped) = watch::channel(false);
     let stop = Arc::new(stop);
+    let web = Arc::new(serve::Counts::default());
+    let live =
+        Live::open(config.web_config.as_deref(), Arc::clone(&web)).map_err(ServeError::from)?;
+    let door = Door::new(live, Arc::clone(&web));
     let listeners = serve::bind(&config.listen).await?;
+    let places: Vec<String> = listeners.iter().map(Listener::name).collect();
     // Without a reader or a socket nobody could ask for it.
     let is_asked = config.socket.is_some() || own.is_some();
     let history = is_asked.then(|| Arc::new(History::new(HISTORY)));
@@ -106,9 +111,10 @@ async fn start(config: Config, own: Option<Own>) -> Result<(), AgentError> {
 
     let mut servers = Vec::new();
     for listener in listeners {
-        let limits = Limits::default();
+        let limits = Limits { requests: config.max_requests, ..Limits::default() };
         let router = serve::router(site(&config, scrape.clone(), ready.clone()), limits)?;
-        servers.push(tokio::spawn(serve::serve(listener, router, limits, stopped.clone())));
+        let server = serve::serve(listener, router, door.clone(), limits, stopped.clone());
+        servers.push(tokio::spawn(server));
     }
     let (running, questions) = running::channel();
     let readers = Arc::new(Counts::default());
@@ -129,12 +135,12 @@ async fn start(config: Config, own: Option<Own>) -> Result<(), AgentError> {
     info!(
         version = env!("CARGO_PKG_VERSION"),
         revision = option_env!("NETWATCH_REVISION").unwrap_or("unknown"),
-        listen = ?config.listen,
+        listen = places.join(", "),
         socket = %config.socket.as_ref().map_or(Path::new("none"), |socket| &socket.path).display(),
         "netwatch started"
     );
 
-    let core = Core::new(&config, datapath, flow_log, readers, readiness);
+    let core = Core::new(&config, datapath, flow_log, (readers, web), readiness);
     let stopping = Arc::clone(&stop);
     let has_file = matches!(config.flow_log, Some(FlowLogTarget::File(_)));
     tokio::spawn(async move {

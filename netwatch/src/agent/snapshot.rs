@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::core::{Core, engine_up};
-use crate::model::{AgentStatus, InterfaceSnapshot, ReaderStatus, Snapshot};
+use crate::model::{AgentStatus, InterfaceSnapshot, ReaderStatus, Snapshot, WebStatus};
 
 impl Core {
     /// Reads everything that counts, flows included, so that a scrape shows what has passed until now.
@@ -63,6 +63,16 @@ impl Core {
         }
     }
 
+    fn web(&self) -> WebStatus {
+        WebStatus {
+            requests: self.web.requests().collect(),
+            displaced: self.web.displaced(),
+            handshakes_failed: self.web.handshakes_failed(),
+            settings_failed: self.web.settings_failed(),
+            settings_good: self.web.settings_are_good(),
+        }
+    }
+
     fn status(&self, attached: u64) -> AgentStatus {
         let kernel = self.datapath.status();
         let drops = self.datapath.drop_status();
@@ -90,6 +100,7 @@ impl Core {
             log_lines_lost: log.lost,
             log_rotations: log.rotations,
             readers: self.readers(),
+            web: self.web(),
         }
     }
 }

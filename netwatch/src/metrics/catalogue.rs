@@ -300,4 +300,19 @@ catalogue! {
     FlowReaderLinesLost: Agent Counter "netwatch_flow_reader_lines_lost_total" []
         "Flow events that were gone before a slow reader came to them."
         "Each reader is told of its own. Counted before its filter: which of them it had wanted is not known.";
+    WebRequests: Agent Counter "netwatch_web_requests_total" ["code"]
+        "HTTP requests answered, by status code."
+        "200, 401, 404, 405, 413, 429, 500, 503, or `other`. A scrape does not count itself.";
+    WebConnectionsDisplaced: Agent Counter "netwatch_web_connections_displaced_total" []
+        "HTTP connections that were closed to make room for another one."
+        "64 may be open at each address. The one that has asked for nothing for the longest time goes first.";
+    WebHandshakesFailed: Agent Counter "netwatch_web_tls_handshakes_failed_total" []
+        "Connections that ended before TLS was agreed upon."
+        "Plain HTTP, no certificate or one that is not accepted, versions or ciphers that do not meet.";
+    WebConfigUp: Agent Gauge "netwatch_web_config_up" []
+        "1 if the web configuration is in force as it is on disk, 0 if it is broken and the one before it is in force."
+        "Absent without `--web.config.file`. It is looked at when a connection comes.";
+    WebConfigFailures: Agent Counter "netwatch_web_config_failures_total" []
+        "Changes of the web configuration, or of its certificates, that could not be put in force."
+        "Absent without `--web.config.file`.";
 }

@@ -10,7 +10,7 @@ use crate::model::{
     AgentStatus, AttachStatus, Attachment, Container, ContainerSizes, ContainerTraffic, DnsCounts,
     DropTotal, Edge, EdgeTraffic, EndReason, EntrySide, Feature, FlowTotals, Instant, Interface,
     InterfaceCounters, InterfaceKind, InterfaceSnapshot, InterfaceTally, OutOfSight, ProgramRuns,
-    Protocol, ReaderStatus, Sample, SizeHistogram, Snapshot, Source, Tally, Unseen,
+    Protocol, ReaderStatus, Sample, SizeHistogram, Snapshot, Source, Tally, Unseen, WebStatus,
 };
 
 pub(super) fn tally(packets: u64, segments: u64, bytes: u64) -> Tally {
@@ -167,6 +167,13 @@ pub(super) fn full() -> Snapshot {
             log_lines_lost: 25,
             log_rotations: 26,
             readers: ReaderStatus { connected: 2, refused: 3, lines: 1_000, lost: 4 },
+            web: WebStatus {
+                requests: vec![(200, 40), (401, 2), (0, 1)],
+                displaced: 3,
+                handshakes_failed: 4,
+                settings_failed: 5,
+                settings_good: Some(true),
+            },
         },
     }
 }

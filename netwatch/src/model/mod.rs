@@ -44,6 +44,6 @@ pub use published::{Behind, PublishedPort};
 pub use sample::{Ends, Sample, SampleEvent, SampledPacket};
 pub use snapshot::{
     AgentStatus, AttachStatus, ContainerSizes, ContainerTraffic, DnsCounts, Edge, EdgeTraffic,
-    FlowTotals, InterfaceSnapshot, ProgramRuns, ReaderStatus, Snapshot,
+    FlowTotals, InterfaceSnapshot, ProgramRuns, ReaderStatus, Snapshot, WebStatus,
 };
 pub use time::{Clock, Instant, WallTime};

@@ -136,6 +136,21 @@ pub struct ReaderStatus {
     pub lost: u64,
 }
 
+/// The HTTP side since the start.
+#[derive(Clone, Debug, Default)]
+pub struct WebStatus {
+    /// Answers by status code; 0 stands for all others.
+    pub requests: Vec<(u16, u64)>,
+    /// Connections that made room for others.
+    pub displaced: u64,
+    /// Connections without a TLS handshake.
+    pub handshakes_failed: u64,
+    /// Changes of the web configuration that are not in force.
+    pub settings_failed: u64,
+    /// Whether the web configuration is in force as it is; `None`: there is none.
+    pub settings_good: Option<bool>,
+}
+
 /// The agent about itself.
 #[derive(Clone, Debug, Default)]
 pub struct AgentStatus {
@@ -175,6 +190,8 @@ pub struct AgentStatus {
     pub log_rotations: u64,
     /// Readers of flow events.
     pub readers: ReaderStatus,
+    /// The HTTP side.
+    pub web: WebStatus,
 }
 
 /// Everything at one moment.

@@ -6,6 +6,8 @@ use std::{
     process::{Command, Stdio},
 };
 
+use serde_json::Value;
+
 use super::support::{
     agent::Agent,
     docker::{Container, unique},
@@ -32,29 +34,28 @@ fn a_real_prometheus_answers_by_container_name() {
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     assert!(output.stdout.is_empty() && output.stderr.is_empty(), "{output:?}");
     let server = Prometheus::start(folder.path(), &agent.address.to_string());
-    let query = format!(
-        "/api/v1/query?query=netwatch_container_receive_bytes_total%7Bcontainer%3D%22{}%22%7D",
-        container.name
-    );
-    until("an answer by name", || {
-        let answer = http::get(server.address, &query).ok()?;
-        let answer: serde_json::Value = serde_json::from_str(&answer.body).ok()?;
-        let value: f64 = answer["data"]["result"][0]["value"][1].as_str()?.parse().ok()?;
-        (value >= 2.0 * 98.0).then_some(())
-    });
+    let query =
+        format!("netwatch_container_receive_bytes_total{{container=\"{}\"}}", container.name);
+    until("an answer by name", || (server.value(&query)? >= 2.0 * 98.0).then_some(()));
 }
 
-struct Prometheus {
+/// A Prometheus with one target. Dropping it ends it.
+pub(crate) struct Prometheus {
     child: std::process::Child,
-    address: std::net::SocketAddr,
+    pub(crate) address: std::net::SocketAddr,
 }
 
 impl Prometheus {
-    fn start(folder: &Path, target: &str) -> Self {
+    pub(crate) fn start(folder: &Path, target: &str) -> Self {
+        Self::start_with(folder, target, "")
+    }
+
+    /// With lines about how to ask.
+    pub(crate) fn start_with(folder: &Path, target: &str, how: &str) -> Self {
         let address = http::free_address();
         let config = folder.join("prometheus.yml");
         let text = format!(
-            "scrape_configs:\n- job_name: netwatch\n  scrape_interval: 1s\n  static_configs:\n  - targets: ['{target}']\n"
+            "scrape_configs:\n- job_name: netwatch\n  scrape_interval: 1s\n{how}  static_configs:\n  - targets: ['{target}']\n"
         );
         fs::write(&config, text).unwrap();
         let child = Command::new("prometheus")
@@ -68,6 +69,37 @@ impl Prometheus {
             .unwrap();
         Self { child, address }
     }
+
+    /// The answer of its API, if it is one.
+    pub(crate) fn api(&self, path: &str) -> Option<Value> {
+        let answer = http::get(self.address, &format!("/api/v1/{path}")).ok()?;
+        serde_json::from_str(&answer.body).ok()
+    }
+
+    /// The first value of a query.
+    pub(crate) fn value(&self, query: &str) -> Option<f64> {
+        let answer = self.api(&format!("query?query={}", percent(query)))?;
+        answer["data"]["result"][0]["value"][1].as_str()?.parse().ok()
+    }
+
+    pub(crate) fn until_value(&self, query: &str) -> f64 {
+        until(query, || self.value(query))
+    }
+
+    /// Waits until its target is in this state, for a reason with these words.
+    pub(crate) fn until_target(&self, health: &str, why: &str) {
+        until(&format!("the target is {health}: {why}"), || {
+            let answer = self.api("targets")?;
+            let target = &answer["data"]["activeTargets"][0];
+            let is_so = target["health"] == health && target["lastError"].as_str()?.contains(why);
+            is_so.then_some(())
+        });
+    }
+}
+
+/// A query as it may stand in a URL.
+fn percent(text: &str) -> String {
+    text.bytes().map(|byte| format!("%{byte:02X}")).collect()
 }
 
 impl Drop for Prometheus {
