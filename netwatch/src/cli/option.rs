@@ -395,7 +395,7 @@ pub(super) const OPTIONS: &[Spec] = &[
         without: "plain HTTP for everybody",
         list: ONE,
         help: "Read TLS, users and headers from a file in the format of Prometheus's exporters",
-        more: "See web.md. A change of it, or of a certificate, is in force with the next connection.",
+        more: "See web.md. A change of it, or of a certificate, is in force with the next request.",
     },
     Spec {
         key: Key::TelemetryPath,

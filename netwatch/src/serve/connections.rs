@@ -3,7 +3,13 @@
 use std::{convert::Infallible, io, sync::Arc, time::Duration};
 
 use axum::{Router, body::Body};
-use hyper::{Request, body::Incoming, server::conn::http1, service::service_fn};
+use hyper::{
+    Request,
+    body::Incoming,
+    header::{CONNECTION, HeaderValue},
+    server::conn::http1,
+    service::service_fn,
+};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
@@ -121,7 +127,13 @@ impl Visit {
             let busy = slot.begin();
             async move {
                 let request = request.map(Body::new);
-                Ok::<_, Infallible>(door.answer(request, source, &settings, router, busy).await)
+                let now = door.live.current().await;
+                let mut answer = door.answer(request, source, &now, router, busy).await;
+                // What it was begun with is no longer in force: the next connection is another one.
+                if !Arc::ptr_eq(&now, &settings) {
+                    answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+                }
+                Ok::<_, Infallible>(answer)
             }
         });
         let connection = http1::Builder::new()

@@ -1,4 +1,4 @@
-//! The settings in force: looked after at each connection.
+//! The settings in force: looked after at each connection and request.
 
 use std::{
     path::{Path, PathBuf},
@@ -42,7 +42,7 @@ impl Live {
         Ok(Self(Arc::new(Inner { path: path.map(Path::to_owned), counts, state })))
     }
 
-    /// What a connection that begins now has to keep to.
+    /// What a connection or request that begins now has to keep to.
     pub(in crate::serve) async fn current(&self) -> Arc<Settings> {
         let inner = Arc::clone(&self.0);
         if inner.path.is_none() {

@@ -1,7 +1,7 @@
 //! `--web.config.file`: TLS, users, headers and a rate, in the format of Prometheus's exporter-toolkit
 //! (<https://github.com/prometheus/exporter-toolkit>, docs/web-configuration.md).
 //!
-//! Promises: an unknown key is an error with its line; a change is in force with the next connection; a change that makes
+//! Promises: an unknown key is an error with its line; a change is in force with the next request; a change that makes
 //! no sense, or would take protection away, leaves what was in force.
 
 mod client;

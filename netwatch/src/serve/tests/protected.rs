@@ -223,6 +223,31 @@ async fn a_certificate_is_replaced_and_a_broken_one_is_not_taken() {
     }
 }
 
+#[tokio::test]
+async fn a_connection_from_before_a_change_ends_with_its_next_answer() {
+    let folder = Folder::new(SERVER);
+    let server = folder.serve().await;
+    // Now, because an idle connection does not wait for it.
+    let changed = format!("{SERVER}{}", users("right"));
+    let mut stream = server.secure(folder.client(None)).await.unwrap();
+    let request = b"GET /-/healthy HTTP/1.1\r\nHost: x\r\n\r\n";
+    stream.write_all(request).await.unwrap();
+    let mut answer = Vec::new();
+    while !answer.ends_with(b"netwatch is healthy\n") {
+        assert!(stream.read_buf(&mut answer).await.unwrap() > 0, "it stays open");
+    }
+    folder.write(&changed);
+    stream.write_all(request).await.unwrap();
+    answer.clear();
+    let _ = timeout(Duration::from_secs(5), stream.read_to_end(&mut answer)).await.expect("an end");
+    let answer = String::from_utf8(answer).unwrap();
+    assert!(
+        answer.starts_with("HTTP/1.1 401")
+            && answer.to_ascii_lowercase().contains("connection: close"),
+        "{answer}"
+    );
+}
+
 fn users(password: &str) -> String {
     format!("basic_auth_users:\n  me: {}\n", bcrypt::hash(password, 4).unwrap())
 }
