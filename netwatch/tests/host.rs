@@ -8,6 +8,8 @@
 
 mod support;
 
+#[path = "host/dashboards.rs"]
+mod dashboards;
 #[path = "host/debugging.rs"]
 mod debugging;
 #[path = "host/dns.rs"]

@@ -22,6 +22,7 @@ use super::{
     flow_log::FlowLog,
     running::{QUESTIONS, Question},
     sizes::Sizes,
+    times::Timing,
 };
 use crate::{
     datapath::{Datapath, monotonic_now},
@@ -47,7 +48,7 @@ const MANY_EVENTS: usize = 2_000;
 /// taken out of their ring, which has room for those of a CPU that does nothing but begin flows.
 const CLOCK_INTERVAL: Duration = Duration::from_millis(10);
 /// Packets and bytes each way, and connections: what an edge takes of `--metrics.max-series`.
-const SERIES_PER_EDGE: usize = 5;
+const SERIES_PER_EDGE: usize = 6;
 
 pub(super) struct Core {
     pub(super) datapath: Datapath,
@@ -63,6 +64,9 @@ pub(super) struct Core {
     pub(super) domains: Domains,
     pub(super) chronicle: Chronicle,
     pub(super) delivery: Delivery,
+    pub(super) timing: Timing,
+    /// Scrapes, and how long they took.
+    pub(super) scrapes: (u64, Duration),
     pub(super) crossed: Crossed,
     pub(super) readers: Arc<Counts>,
     pub(super) web: Arc<serve::Counts>,
@@ -106,6 +110,8 @@ impl Core {
             domains: Domains::default(),
             chronicle: Chronicle::default(),
             delivery: Delivery::default(),
+            timing: Timing::default(),
+            scrapes: (0, Duration::ZERO),
             crossed: Crossed::default(),
             readers,
             web,

@@ -19,11 +19,13 @@ pub mod kept;
 mod links;
 mod lives;
 mod naming;
+mod process;
 mod rings;
 mod running;
 mod sizes;
 mod snapshot;
 mod telling;
+mod times;
 mod told;
 
 use std::{path::Path, sync::Arc, time::Duration};
@@ -169,13 +171,17 @@ fn site(
     Site {
         telemetry_path: config.telemetry_path.clone(),
         version: env!("CARGO_PKG_VERSION").into(),
-        metrics: Arc::new(move || {
+        metrics: Arc::new(move |form| {
             let scrape = scrape.clone();
             Box::pin(async move {
                 let (reply, snapshot) = oneshot::channel();
                 scrape.send(reply).await.map_err(|_| "the agent is stopping")?;
                 let snapshot = snapshot.await.map_err(|_| "the agent is stopping")?;
-                metrics::render(&snapshot).map_err(|error| error.to_string())
+                let form = match form {
+                    serve::Form::Text => metrics::Form::Text,
+                    serve::Form::OpenMetrics => metrics::Form::OpenMetrics,
+                };
+                Ok(metrics::render(&snapshot, form))
             })
         }),
         readiness,

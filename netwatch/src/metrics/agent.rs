@@ -52,6 +52,17 @@ pub(super) fn collect(snapshot: &Snapshot, families: &mut Families) {
     }
 
     web(&agent.web, families);
+    families.add_real(Metric::UpToDateSeconds, [], agent.scrape.age.as_secs_f64());
+    families.add(Metric::Scrapes, [], agent.scrape.scrapes);
+    families.add_real(Metric::ScrapeSeconds, [], agent.scrape.time.as_secs_f64());
+    if let Some(process) = &agent.process {
+        families.add_real(Metric::ProcessCpuSeconds, [], process.cpu_seconds);
+        families.add_real(Metric::ProcessStartTime, [], process.started);
+        families.add(Metric::ProcessVirtualMemory, [], process.virtual_bytes);
+        families.add(Metric::ProcessResidentMemory, [], process.resident_bytes);
+        families.add(Metric::ProcessOpenFds, [], process.open_fds);
+        families.add(Metric::ProcessMaxFds, [], process.max_fds);
+    }
 
     let readers = &agent.readers;
     families.add(Metric::FlowReaders, [], readers.connected);

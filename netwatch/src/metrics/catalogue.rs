@@ -174,6 +174,9 @@ catalogue! {
     EdgeConnections: Edges Counter "netwatch_edge_connections_total" ["client", "server", "protocol", "port"]
         "Flows that the client opened to the server."
         "";
+    EdgeRetransmitted: Edges Counter "netwatch_edge_retransmitted_segments_total" ["client", "server", "protocol", "port"]
+        "TCP segments between a client and a server that were sent again."
+        "In both directions, at the hook that saw the most: see `retrans=` in [the flow log](flow-log.md).";
     EdgesFolded: Edges Counter "netwatch_edges_folded_total" []
         "Flows counted in the edge \"other\" because the series budget was used up."
         "While it is 0 every edge has its names. See `--metrics.max-series`.";
@@ -184,6 +187,9 @@ catalogue! {
     DnsResponses: Dns Counter "netwatch_dns_responses_total" ["container", "rcode"]
         "DNS responses, by who asked and by response code."
         "`rcode` is the IANA mnemonic: `NOERROR`, `NXDOMAIN`, `SERVFAIL`, …; `other` for a code that has none.";
+    DnsLookupSeconds: Dns Histogram "netwatch_dns_lookup_seconds" ["container"]
+        "How long DNS look-ups took, from the first query to the answer, by who asked."
+        "Those that had an answer. `container` is `other` beyond 1,000 names.";
     DnsMessages: Dns Counter "netwatch_dns_messages_total" []
         "Packets with a DNS message that were read, at each hook by itself."
         "";
@@ -201,6 +207,14 @@ catalogue! {
     FlowsEnded: Flows Counter "netwatch_flows_ended_total" ["reason"]
         "Flows that ended, by reason."
         "The reasons are the words of `end=` in the flow log, see flow-log.md.";
+
+    HandshakeSeconds: Flows Histogram "netwatch_tcp_handshake_seconds" ["server"]
+        "How long clients waited for the answer to their SYN, by who was asked."
+        "Of TCP connections that have ended, at the hook nearest the client. `server` is a container, `host`, `external` or an \
+         interface; `other` beyond 1,000 names.";
+    EchoSeconds: Flows Histogram "netwatch_echo_seconds" ["server"]
+        "How long ICMP echoes took, by who was asked: the mean of each flow."
+        "Of flows that have ended. `server` as above.";
 
     PacketsSeen: Ledger Counter "netwatch_packets_seen_total" []
         "Packets on the wire seen at the hooks, each hook by itself."
@@ -311,8 +325,35 @@ catalogue! {
         "Plain HTTP, no certificate or one that is not accepted, versions or ciphers that do not meet.";
     WebConfigUp: Agent Gauge "netwatch_web_config_up" []
         "1 if the web configuration is in force as it is on disk, 0 if it is broken and the one before it is in force."
-        "Absent without `--web.config.file`. It is looked at when a connection comes.";
+        "Absent without `--web.config.file`. It is looked at with each request.";
     WebConfigFailures: Agent Counter "netwatch_web_config_failures_total" []
         "Changes of the web configuration, or of its certificates, that could not be put in force."
         "Absent without `--web.config.file`.";
+    UpToDateSeconds: Agent Gauge "netwatch_up_to_date_seconds" []
+        "Age of the oldest figure of this scrape."
+        "All are read when a scrape comes: this is how long that took. DNS messages wait 300 ms more.";
+    Scrapes: Agent Counter "netwatch_scrapes_total" []
+        "Scrapes whose figures were collected, this one included."
+        "";
+    ScrapeSeconds: Agent Counter "netwatch_scrape_seconds_total" []
+        "Time that collecting the figures of scrapes took."
+        "";
+    ProcessCpuSeconds: Agent Counter "process_cpu_seconds_total" []
+        "Time that the agent has spent on CPUs, in user space and in the kernel."
+        "What its programs in the kernel take is in netwatch_bpf_program_run_seconds_total.";
+    ProcessStartTime: Agent Gauge "process_start_time_seconds" []
+        "When the agent was started, in seconds since the Unix epoch."
+        "";
+    ProcessVirtualMemory: Agent Gauge "process_virtual_memory_bytes" []
+        "Address space of the agent."
+        "";
+    ProcessResidentMemory: Agent Gauge "process_resident_memory_bytes" []
+        "Memory of the agent."
+        "What the kernel keeps for it is in netwatch_map_memory_bytes.";
+    ProcessOpenFds: Agent Gauge "process_open_fds" []
+        "Open file descriptors of the agent."
+        "";
+    ProcessMaxFds: Agent Gauge "process_max_fds" []
+        "As many file descriptors as the agent may have."
+        "";
 }

@@ -20,6 +20,7 @@ mod published;
 mod sample;
 mod snapshot;
 mod time;
+mod times;
 
 pub use container::{Attachment, Container, Source};
 pub use counters::{InterfaceCounters, InterfaceTally, Tally};
@@ -44,6 +45,8 @@ pub use published::{Behind, PublishedPort};
 pub use sample::{Ends, Sample, SampleEvent, SampledPacket};
 pub use snapshot::{
     AgentStatus, AttachStatus, ContainerSizes, ContainerTraffic, DnsCounts, Edge, EdgeTraffic,
-    FlowTotals, InterfaceSnapshot, ProgramRuns, ReaderStatus, Snapshot, WebStatus,
+    FlowTotals, InterfaceSnapshot, ProcessStatus, ProgramRuns, ReaderStatus, ScrapeStatus,
+    Snapshot, Times, UndeliveredTotal, WebStatus,
 };
 pub use time::{Clock, Instant, WallTime};
+pub use times::{Exemplar, TimeHistogram};

@@ -17,10 +17,10 @@ use tokio::{
     time::timeout,
 };
 
-use super::{Limits, ServeError, gzip, page};
+use super::{Form, Limits, ServeError, gzip, page};
 
 /// Makes the text of the metrics, or says in one line why it cannot.
-pub type Provider = Arc<dyn Fn() -> BoxFuture<'static, Result<String, String>> + Send + Sync>;
+pub type Provider = Arc<dyn Fn(Form) -> BoxFuture<'static, Result<String, String>> + Send + Sync>;
 
 /// Whether the agent does what it is there for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -54,7 +54,6 @@ struct Shared {
 
 const HEALTHY: &str = "/-/healthy";
 const READY: &str = "/-/ready";
-const METRICS_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 const GZIP: (header::HeaderName, &str) = (header::CONTENT_ENCODING, "gzip");
 const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; \
                       frame-ancestors 'none'";
@@ -104,7 +103,8 @@ async fn metrics(State(shared): State<Arc<Shared>>, headers: HeaderMap) -> Respo
             shared.most
         ));
     };
-    let text = (shared.site.metrics)();
+    let form = Form::wanted(&headers);
+    let text = (shared.site.metrics)(form);
     let in_gzip = gzip::is_accepted(&headers);
     // In a task of its own: a provider that panics costs its answer, not the connection.
     let task = tokio::spawn(async move {
@@ -118,7 +118,10 @@ async fn metrics(State(shared): State<Arc<Shared>>, headers: HeaderMap) -> Respo
     let _abort = AbortOnDrop(task.abort_handle());
     let reason = match timeout(shared.provider_timeout, task).await {
         Ok(Ok(Ok((coding, body)))) => {
-            let fixed = [(header::CONTENT_TYPE, METRICS_TYPE), (header::VARY, "Accept-Encoding")];
+            let fixed = [
+                (header::CONTENT_TYPE, form.content_type()),
+                (header::VARY, "Accept, Accept-Encoding"),
+            ];
             return (fixed, coding.map(|coding| [coding]), body).into_response();
         }
         Ok(Ok(Err(reason))) => reason,
@@ -195,7 +198,7 @@ mod tests {
 
     fn site(path: &str) -> Site {
         let (_, readiness) = watch::channel(Readiness::Ready);
-        let metrics: Provider = Arc::new(|| Box::pin(async { Ok(String::new()) }));
+        let metrics: Provider = Arc::new(|_| Box::pin(async { Ok(String::new()) }));
         Site { telemetry_path: path.to_owned(), version: String::new(), metrics, readiness }
     }
 

@@ -100,11 +100,11 @@ async fn rest(stream: &mut TcpStream) -> String {
 }
 
 fn answering(answer: Result<&'static str, &'static str>) -> Provider {
-    Arc::new(move || Box::pin(async move { answer.map(str::to_owned).map_err(str::to_owned) }))
+    Arc::new(move |_| Box::pin(async move { answer.map(str::to_owned).map_err(str::to_owned) }))
 }
 
 fn hanging() -> Provider {
-    Arc::new(|| Box::pin(std::future::pending()))
+    Arc::new(|_| Box::pin(std::future::pending()))
 }
 
 #[track_caller]
@@ -165,7 +165,8 @@ async fn a_provider_that_hangs_is_503_in_time() {
 
 #[tokio::test]
 async fn a_provider_that_panics_is_503() {
-    let server = Server::start(LIMITS, Arc::new(|| Box::pin(async { panic!("on purpose") }))).await;
+    let server =
+        Server::start(LIMITS, Arc::new(|_| Box::pin(async { panic!("on purpose") }))).await;
     let answer = server.ask("GET", "/metrics").await;
     check(
         &answer,
@@ -230,7 +231,7 @@ async fn a_client_that_never_finishes_its_headers_is_closed() {
 #[tokio::test]
 async fn a_client_that_never_reads_is_cut_off() {
     let limits = Limits { connections: 1, lifetime: Duration::from_millis(300), ..LIMITS };
-    let large: Provider = Arc::new(|| Box::pin(async { Ok("x".repeat(64 << 20)) }));
+    let large: Provider = Arc::new(|_| Box::pin(async { Ok("x".repeat(64 << 20)) }));
     let server = Server::start(limits, large).await;
     let mut silent = server.connect().await;
     send(&mut silent, "GET", "/metrics", "").await;
@@ -281,7 +282,7 @@ async fn stopping_ends_everything_in_time() {
 async fn a_request_that_is_under_way_is_answered_before_the_stop() {
     let (stopping, stop_seen) = watch::channel(false);
     let (asked, mut was_asked) = watch::channel(false);
-    let slow: Provider = Arc::new(move || {
+    let slow: Provider = Arc::new(move |_| {
         let (asked, mut stop_seen) = (asked.clone(), stop_seen.clone());
         Box::pin(async move {
             asked.send(true).unwrap();

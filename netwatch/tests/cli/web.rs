@@ -44,6 +44,16 @@ fn the_examples_of_the_page_are_valid() {
         assert!(output.status.success(), "{example}\n{}", stderr(&output));
         let line = format!("file = \"{}\"", path.display());
         assert!(stdout(&output).contains(&line), "{}", stdout(&output));
+    }
+}
+
+#[test]
+#[ignore = "needs promtool: cargo xtask test"]
+fn prometheus_takes_the_examples_too() {
+    let folder = folder();
+    let path = folder.path().join("web.yml");
+    for example in examples() {
+        fs::write(&path, &example).expect("written");
         let promtool = Command::new("promtool").args(["check", "web-config"]).arg(&path).output();
         let promtool = promtool.expect("Debian's prometheus");
         assert!(promtool.status.success(), "{example}\n{}", stderr(&promtool));

@@ -52,10 +52,21 @@ impl Prometheus {
 
     /// With lines about how to ask.
     pub(crate) fn start_with(folder: &Path, target: &str, how: &str) -> Self {
+        Self::start_as(folder, target, how, "")
+    }
+
+    /// With a file of rules.
+    pub(crate) fn start_with_rules(folder: &Path, target: &str, rules: &Path) -> Self {
+        let rules =
+            format!("global: {{evaluation_interval: 1s}}\nrule_files: ['{}']\n", rules.display());
+        Self::start_as(folder, target, "", &rules)
+    }
+
+    fn start_as(folder: &Path, target: &str, how: &str, more: &str) -> Self {
         let address = http::free_address();
         let config = folder.join("prometheus.yml");
         let text = format!(
-            "scrape_configs:\n- job_name: netwatch\n  scrape_interval: 1s\n{how}  static_configs:\n  - targets: ['{target}']\n"
+            "{more}scrape_configs:\n- job_name: netwatch\n  scrape_interval: 1s\n{how}  static_configs:\n  - targets: ['{target}']\n"
         );
         fs::write(&config, text).unwrap();
         let child = Command::new("prometheus")
@@ -98,7 +109,7 @@ impl Prometheus {
 }
 
 /// A query as it may stand in a URL.
-fn percent(text: &str) -> String {
+pub(crate) fn percent(text: &str) -> String {
     text.bytes().map(|byte| format!("%{byte:02X}")).collect()
 }
 

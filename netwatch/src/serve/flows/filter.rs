@@ -26,6 +26,8 @@ pub struct Facts<'a> {
     pub network: Option<&'a str>,
     /// Whether it tells of packets that were dropped or did not arrive.
     pub drops: bool,
+    /// The number of the flow that it is about.
+    pub flow: Option<u64>,
 }
 
 impl<'a> Facts<'a> {
@@ -156,6 +158,8 @@ pub enum Criterion {
     Ip(IpNet),
     /// The kind of the event.
     Events(Vec<Kind>),
+    /// The number of the flow.
+    Flow(u64),
 }
 
 impl Criterion {
@@ -171,6 +175,7 @@ impl Criterion {
             Self::Port(..) => 6,
             Self::Ip(_) => 7,
             Self::Events(_) => 8,
+            Self::Flow(_) => 9,
         }
     }
 
@@ -205,6 +210,7 @@ impl Criterion {
                 facts.places().any(|place| place.addresses.iter().any(|one| network.contains(one)))
                     || either(&|end| network.contains(&end.address()))
             }
+            Self::Flow(number) => facts.flow == Some(*number),
             Self::Events(kinds) => {
                 kinds.iter().any(|kind| kind.includes(facts.kind))
                     || facts.drops && kinds.contains(&Kind::Drop)

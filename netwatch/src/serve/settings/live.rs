@@ -69,7 +69,12 @@ impl Inner {
             && !state.reading.as_ref().is_some_and(Reading::is_current)
         {
             let (settings, reading) = load(path);
+            let same = state.reading.as_ref().is_some_and(|last| last.found_the_same(&reading));
             state.reading = Some(reading);
+            // What may not have settled is read again, and connections go on.
+            if same {
+                return Arc::clone(&state.settings);
+            }
             match settings.and_then(|settings| keeps(&state.settings, settings, path)) {
                 Ok(settings) => self.put(&mut state, settings),
                 Err(error) => self.refuse(&mut state, error),

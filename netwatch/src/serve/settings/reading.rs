@@ -9,6 +9,8 @@ use std::{
     time::{Duration, SystemTime},
 };
 
+use ring::digest::{Context, SHA256};
+
 use super::file::Spanned;
 
 /// A file that changed so lately may change again within the same tick of the kernel's clock, and look the same.
@@ -40,13 +42,14 @@ pub(super) struct Reading {
     folder: PathBuf,
     seen: Vec<(PathBuf, Stamp)>,
     settled: bool,
+    content: Context,
 }
 
 impl Reading {
     /// Of a file, and what it will name.
     pub(super) fn new(path: &Path) -> Self {
         let folder = path.parent().map(Path::to_owned).unwrap_or_default();
-        Self { folder, seen: Vec::new(), settled: true }
+        Self { folder, seen: Vec::new(), settled: true, content: Context::new(&SHA256) }
     }
 
     /// The content of a file, and where it was.
@@ -58,7 +61,16 @@ impl Reading {
         self.seen.push((path.clone(), metadata.as_ref().map(stamp)));
         let content = fs::read(&path)
             .map_err(|error| Problem::new(format!("cannot read {}: {error}", path.display())))?;
+        self.content.update(&(content.len() as u64).to_be_bytes());
+        self.content.update(&content);
         Ok((path, content))
+    }
+
+    /// Whether all that was read is the same.
+    pub(super) fn found_the_same(&self, other: &Self) -> bool {
+        let paths = |of: &Self| of.seen.iter().map(|(path, _)| path.clone()).collect::<Vec<_>>();
+        paths(self) == paths(other)
+            && self.content.clone().finish().as_ref() == other.content.clone().finish().as_ref()
     }
 
     /// Whether another reading would find the same.

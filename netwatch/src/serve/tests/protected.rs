@@ -55,7 +55,7 @@ impl Folder {
 
     async fn serve(&self) -> Server {
         let metrics = answering(Ok("netwatch_x 1\n"));
-        let limits = Limits { connections: 10, ..LIMITS };
+        let limits = Limits { connections: 10, header_timeout: Duration::from_mins(1), ..LIMITS };
         Server::start_with("/metrics", limits, metrics, Some(&self.path("web.yml"))).await
     }
 

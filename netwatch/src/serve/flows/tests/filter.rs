@@ -46,6 +46,7 @@ fn admits(terms: Value) -> bool {
         containers: [None; 2],
         network: Some("shop"),
         drops: true,
+        flow: None,
     };
     filter(terms).admits(&facts)
 }
@@ -126,6 +127,7 @@ fn what_an_event_has_not_fits_nothing() {
         containers: [None; 2],
         network: None,
         drops: false,
+        flow: None,
     };
     for criterion in [
         json!({"container": "*"}),
@@ -185,6 +187,7 @@ fn an_event_of_containers_fits_by_either_name_its_networks_and_addresses() {
         containers: [Some(&now), Some(&before)],
         network: None,
         drops: false,
+        flow: None,
     };
     for (criterion, fits) in [
         (json!({"container": "web"}), true),

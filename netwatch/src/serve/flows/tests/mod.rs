@@ -31,6 +31,7 @@ impl Event for Number {
             containers: [None; 2],
             network: None,
             drops: false,
+            flow: None,
         }
     }
 

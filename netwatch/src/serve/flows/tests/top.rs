@@ -54,6 +54,7 @@ impl Event for Flow {
             containers: [None; 2],
             network: None,
             drops: false,
+            flow: None,
         }
     }
 
