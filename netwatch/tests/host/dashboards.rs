@@ -65,7 +65,7 @@ fn every_query_of_the_dashboards_has_an_answer() {
     // Rates need two figures that differ, so it goes on until they have been seen.
     let traffic = || {
         client.ping(&address, 1);
-        client.exec(&["wget", "-qO", "/dev/null", &format!("http://{address}/")]);
+        client.exec(&["wget", "-qO", "/dev/null", &format!("http://{address}/big")]);
     };
     traffic();
     for query in queries(&server.name) {

@@ -1,6 +1,7 @@
 //! A real Prometheus, Debian's.
 
 use std::{
+    fmt::Write as _,
     fs,
     path::Path,
     process::{Command, Stdio},
@@ -8,13 +9,16 @@ use std::{
 
 use serde_json::Value;
 
-use super::support::{
-    agent::Agent,
-    docker::{Container, unique},
-    http,
-    serial::host,
-    shell::output,
-    wait::until,
+use super::{
+    QUICK,
+    support::{
+        agent::Agent,
+        docker::{Container, unique},
+        http,
+        serial::host,
+        shell::{output, run},
+        wait::until,
+    },
 };
 
 #[test]
@@ -37,6 +41,41 @@ fn a_real_prometheus_answers_by_container_name() {
     let query =
         format!("netwatch_container_receive_bytes_total{{container=\"{}\"}}", container.name);
     until("an answer by name", || (server.value(&query)? >= 2.0 * 98.0).then_some(()));
+}
+
+#[test]
+#[ignore = "needs root and Docker: cargo xtask test"]
+fn an_exemplar_leads_to_its_flow() {
+    let _host = host();
+    let server = Container::web(&unique("answers"), &[]);
+    server.until_serving();
+    let client = Container::idle(&unique("asks"), &[]);
+    let agent = Agent::start(&QUICK);
+    agent.until_named(&server.name);
+    agent.until_named(&client.name);
+    let folder = tempfile::tempdir().unwrap();
+    let prometheus = Prometheus::start(folder.path(), &agent.address.to_string());
+    client.exec(&["wget", "-qO", "/dev/null", &format!("http://{}/big", server.address("bridge"))]);
+    let query = format!("netwatch_tcp_handshake_seconds_bucket{{server=\"{}\"}}", server.name);
+    let number = until("an exemplar", || {
+        let path = format!("query_exemplars?query={}&start=0&end=4000000000", percent(&query));
+        let answer = prometheus.api(&path)?;
+        let exemplar = &answer["data"][0]["exemplars"][0];
+        Some(exemplar["labels"]["flow_id"].as_str()?.to_owned())
+    });
+    let socket = agent.socket();
+    let lines = run(
+        env!("CARGO_BIN_EXE_netwatch"),
+        &["flows", "--socket", socket.to_str().unwrap(), "--id", &number, "-o", "json"],
+    );
+    let events: Vec<Value> =
+        lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert!(events.iter().any(|event| event["event"] == "end"), "{lines}");
+    for event in events {
+        assert_eq!(event["flow_id"].to_string(), number);
+        assert_eq!(event["client"]["name"], client.name.as_str());
+        assert_eq!(event["server"]["name"], server.name.as_str());
+    }
 }
 
 /// A Prometheus with one target. Dropping it ends it.
@@ -73,6 +112,7 @@ impl Prometheus {
             .arg(format!("--config.file={}", config.display()))
             .arg(format!("--storage.tsdb.path={}", folder.join("data").display()))
             .arg(format!("--web.listen-address={address}"))
+            .arg("--enable-feature=exemplar-storage")
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::null())
@@ -110,7 +150,10 @@ impl Prometheus {
 
 /// A query as it may stand in a URL.
 pub(crate) fn percent(text: &str) -> String {
-    text.bytes().map(|byte| format!("%{byte:02X}")).collect()
+    text.bytes().fold(String::new(), |mut all, byte| {
+        let _ = write!(all, "%{byte:02X}");
+        all
+    })
 }
 
 impl Drop for Prometheus {

@@ -128,9 +128,9 @@ fn a_crowd_that_says_nothing_keeps_nobody_out() {
     let least = u64::try_from(CROWD - 64).unwrap();
     assert!(displaced >= least, "{displaced} of {CROWD} had to go");
     // In the order in which they came: the first has gone, the last has not.
-    let mut rest = Vec::new();
-    let _ = crowd[1].read_to_end(&mut rest);
-    assert!(rest.is_empty());
+    let mut nothing = Vec::new();
+    let _ = crowd[1].read_to_end(&mut nothing);
+    assert!(nothing.is_empty());
     let last = crowd.last_mut().unwrap();
     last.write_all(b"GET /-/healthy HTTP/1.0\r\n\r\n").unwrap();
     let mut answer = String::new();

@@ -15,6 +15,7 @@ mod tls;
 
 use std::{
     collections::BTreeMap,
+    fmt::Display,
     path::{Path, PathBuf},
     sync::Arc,
     time::Duration,
@@ -98,7 +99,7 @@ fn read(path: &Path, reading: &mut Reading) -> Result<Settings, Problem> {
         tls: tls.map(|section| tls::server_config(section, reading)).transpose()?.flatten(),
         users: users(file.basic_auth_users.unwrap_or_default())?,
         headers: headers(
-            file.http_server_config.and_then(|http| http.headers).unwrap_or_default(),
+            &file.http_server_config.and_then(|http| http.headers).unwrap_or_default(),
         )?,
         rate: rate.map(|rate| Rate { burst: rate.burst, interval: rate.interval }),
     })
@@ -128,27 +129,26 @@ fn users(given: BTreeMap<String, Spanned<String>>) -> Result<BTreeMap<String, St
     Ok(users)
 }
 
-fn headers(given: Headers) -> Result<Vec<(HeaderName, HeaderValue)>, Problem> {
+fn headers(given: &Headers) -> Result<Vec<(HeaderName, HeaderValue)>, Problem> {
+    let given = [
+        (header::CONTENT_SECURITY_POLICY, shown(given.content_security_policy.as_ref())),
+        (header::X_FRAME_OPTIONS, shown(given.x_frame_options.as_ref())),
+        (header::X_CONTENT_TYPE_OPTIONS, shown(given.x_content_type_options.as_ref())),
+        (header::X_XSS_PROTECTION, shown(given.x_xss_protection.as_ref())),
+        (header::STRICT_TRANSPORT_SECURITY, shown(given.strict_transport_security.as_ref())),
+    ];
     let mut headers = Vec::new();
-    let mut add = |name, value: Option<(&dyn std::fmt::Display, u64)>| {
-        let Some((value, line)) = value else { return Ok(()) };
-        let text = value.to_string();
-        if !text.is_empty() {
-            let value = HeaderValue::from_str(&text)
-                .map_err(|error| Problem { line: Some(line), cause: format!("{name}: {error}") })?;
-            headers.push((name, value));
-        }
-        Ok(())
-    };
-    fn shown<T: std::fmt::Display>(
-        of: &Option<Spanned<T>>,
-    ) -> Option<(&dyn std::fmt::Display, u64)> {
-        of.as_ref().map(|of| (&of.value as _, of.referenced.line()))
+    for (name, value) in given {
+        // As in the toolkit an empty one is none.
+        let Some((text, line)) = value.filter(|(text, _)| !text.is_empty()) else { continue };
+        let value = HeaderValue::from_str(&text)
+            .map_err(|error| Problem { line: Some(line), cause: format!("{name}: {error}") })?;
+        headers.push((name, value));
     }
-    add(header::CONTENT_SECURITY_POLICY, shown(&given.content_security_policy))?;
-    add(header::X_FRAME_OPTIONS, shown(&given.x_frame_options))?;
-    add(header::X_CONTENT_TYPE_OPTIONS, shown(&given.x_content_type_options))?;
-    add(header::X_XSS_PROTECTION, shown(&given.x_xss_protection))?;
-    add(header::STRICT_TRANSPORT_SECURITY, shown(&given.strict_transport_security))?;
     Ok(headers)
+}
+
+/// A value and its line.
+fn shown<T: Display>(value: Option<&Spanned<T>>) -> Option<(String, u64)> {
+    value.map(|value| (value.value.to_string(), value.referenced.line()))
 }

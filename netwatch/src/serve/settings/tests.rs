@@ -58,7 +58,7 @@ fn certificates_may_stand_in_the_file() {
     let folder = folder();
     let read = |name| {
         let text = fs::read_to_string(folder.path().join(name)).unwrap();
-        text.lines().map(|line| format!("    {line}\n")).collect::<String>()
+        text.lines().fold(String::new(), |all, line| all + "    " + line + "\n")
     };
     let text =
         format!("tls_server_config:\n  cert: |\n{}  key: |\n{}", read("c.pem"), read("k.pem"));

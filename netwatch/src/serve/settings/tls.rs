@@ -216,5 +216,7 @@ fn verified(
     }
     let builder = WebPkiClientVerifier::builder_with_provider(roots.into(), Arc::clone(provider));
     let builder = if is_optional { builder.allow_unauthenticated() } else { builder };
-    Ok(builder.build().map_err(|error| authority.wrong(error))?)
+    let verifier: Arc<dyn ClientCertVerifier> =
+        builder.build().map_err(|error| authority.wrong(error))?;
+    Ok(verifier)
 }
