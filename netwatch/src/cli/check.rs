@@ -184,6 +184,8 @@ fn web_config(values: &Values<'_>) -> Result<Option<PathBuf>, Failure> {
     let Some(path) = values.one(Key::WebConfig, value::file)? else { return Ok(None) };
     match serve::settings::check(&path) {
         Ok(()) => Ok(Some(path)),
+        Err(error) if error.is_unreadable() => Err(Failure::new(Exit::Failed, error.to_string())
+            .hint("check the path and the permissions, or leave out --web.config.file")),
         Err(error) => Err(Failure::usage(error.to_string())
             .hint("see docs/web.md for what may stand in it, or leave out --web.config.file")),
     }

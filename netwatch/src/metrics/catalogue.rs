@@ -77,6 +77,59 @@ pub struct Entry {
     pub docs: &'static str,
 }
 
+/// How many series a metric can have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Budget {
+    /// One.
+    One,
+    /// One for each word of a list that is netwatch's own, or the kernel's.
+    Words,
+    /// Some for each container, network or interface that there has been.
+    Host,
+    /// As many as `--metrics.max-series` allows for all such metrics together.
+    Edges,
+}
+
+impl Budget {
+    /// In the docs.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::One => "1",
+            Self::Words => "few",
+            Self::Host => "by container or interface",
+            Self::Edges => "`--metrics.max-series`",
+        }
+    }
+
+    /// What a label costs; `None` for one that nobody has thought about.
+    fn of_label(label: &str) -> Option<Self> {
+        Some(match label {
+            "client" => Self::Edges,
+            "container" | "server" | "interface" | "id" | "image" | "project" | "service"
+            | "network" | "address" | "place" => Self::Host,
+            "version" | "revision" | "abi" | "reason" | "kind" | "direction" | "protocol"
+            | "port" | "rcode" | "outcome" | "feature" | "lacking" | "program" | "map" | "code" => {
+                Self::Words
+            }
+            _ => return None,
+        })
+    }
+}
+
+impl Entry {
+    /// The unit, which the name ends in: before `_total`, in a counter.
+    pub fn unit(&self) -> Option<&'static str> {
+        let name = self.name.trim_end_matches("_total");
+        ["seconds", "bytes"].into_iter().find(|unit| name.ends_with(unit))
+    }
+
+    /// That of its dearest label.
+    pub fn budget(&self) -> Budget {
+        let labels = self.labels.iter().filter_map(|label| Budget::of_label(label));
+        labels.max().unwrap_or(Budget::One)
+    }
+}
+
 macro_rules! catalogue {
     ($($variant:ident: $group:ident $kind:ident $name:literal [$($label:literal),*] $help:literal $docs:literal;)+) => {
         /// A metric of the catalogue.
@@ -356,4 +409,22 @@ catalogue! {
     ProcessMaxFds: Agent Gauge "process_max_fds" []
         "As many file descriptors as the agent may have."
         "";
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_label_has_a_price() {
+        for entry in Metric::ALL.iter().map(|metric| metric.entry()) {
+            for label in entry.labels {
+                assert!(Budget::of_label(label).is_some(), "{}: {label}", entry.name);
+            }
+        }
+        assert_eq!(Metric::FlowsActive.entry().budget(), Budget::One);
+        assert_eq!(Metric::FlowsEnded.entry().budget(), Budget::Words);
+        assert_eq!(Metric::HandshakeSeconds.entry().budget(), Budget::Host);
+        assert_eq!(Metric::EdgeBytes.entry().budget(), Budget::Edges);
+    }
 }

@@ -20,8 +20,6 @@ pub enum Form {
 
 /// What a counter's samples end in, and in OpenMetrics not its family.
 const TOTAL: &str = "_total";
-/// Units, as names of families end in them.
-const UNITS: [&str; 2] = ["seconds", "bytes"];
 
 /// All families as text.
 pub(super) fn text(families: &[Family], form: Form) -> String {
@@ -51,8 +49,7 @@ impl Writer<'_> {
         self.push(&["# HELP ", of, " "]);
         self.escape(self.entry.help, open);
         self.push(&["\n# TYPE ", of, " ", kind.name(), "\n"]);
-        let unit = UNITS.iter().find(|unit| of.ends_with(*unit));
-        if let (true, Some(unit)) = (open, unit) {
+        if let (true, Some(unit)) = (open, self.entry.unit()) {
             self.push(&["# UNIT ", of, " ", unit, "\n"]);
         }
         for (labels, value) in &family.series {

@@ -83,5 +83,5 @@ fn a_broken_web_configuration_is_a_usage_error_with_its_line() {
     );
     assert!(said.lines().nth(1).is_some_and(|hint| hint.starts_with("hint: ")), "{said}");
     let missing = check(&folder.path().join("none.yml"));
-    assert_eq!(missing.status.code(), Some(2), "{}", stderr(&missing));
+    assert_eq!(missing.status.code(), Some(1), "{}", stderr(&missing));
 }

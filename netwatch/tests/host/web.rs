@@ -12,12 +12,13 @@ use std::{
 
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use rustix::process::{Resource, getrlimit, setrlimit};
+use serde_json::Value;
 use tempfile::TempDir;
 
 use super::{
     prometheus::Prometheus,
     support::{
-        agent::{Agent, end_of, program, send},
+        agent::{Agent, end_of, netwatch, program, send},
         http,
         serial::host,
         wait::until,
@@ -87,6 +88,16 @@ fn a_real_prometheus_asks_over_tls_with_a_password() {
     let plain = agent.get("/metrics");
     assert_eq!(plain.status, 400);
     assert_eq!(plain.body, "netwatch speaks TLS here: ask with https://\n");
+
+    // Who has no password can still tell that it is an agent.
+    let output = netwatch()
+        .args(["doctor", "-o", "json", "--web.listen-address", &target])
+        .output()
+        .unwrap();
+    let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let checks = report["checks"].as_array().unwrap();
+    let check = checks.iter().find(|check| check["check"] == "http").unwrap();
+    assert_eq!(check["verdict"], "ok", "{check}");
 
     // A certificate that this Prometheus does not trust shows that the new one is in use, without a restart.
     issue(&self::authority(), folder.path());

@@ -111,5 +111,10 @@ fn keeps(old: &Settings, new: Settings, path: &Path) -> Result<Settings, Setting
     } else {
         return Ok(new);
     };
-    Err(SettingsError { path: path.to_owned(), line: None, cause: cause.to_owned() })
+    Err(SettingsError {
+        path: path.to_owned(),
+        line: None,
+        cause: cause.to_owned(),
+        unreadable: false,
+    })
 }

@@ -45,6 +45,14 @@ pub struct SettingsError {
     path: PathBuf,
     line: Option<u64>,
     cause: String,
+    unreadable: bool,
+}
+
+impl SettingsError {
+    /// Whether a file could not be read, as opposed to being wrong.
+    pub fn is_unreadable(&self) -> bool {
+        self.unreadable
+    }
 }
 
 /// What a connection has to keep to. Without a file: nothing.
@@ -71,10 +79,9 @@ pub fn check(path: &Path) -> Result<(), SettingsError> {
 
 fn load(path: &Path) -> (Result<Settings, SettingsError>, Reading) {
     let mut reading = Reading::new(path);
-    let settings = read(path, &mut reading).map_err(|Problem { line, cause }| SettingsError {
-        path: path.to_owned(),
-        line,
-        cause,
+    let settings = read(path, &mut reading).map_err(|problem| {
+        let Problem { line, cause, unreadable } = problem;
+        SettingsError { path: path.to_owned(), line, cause, unreadable }
     });
     (settings, reading)
 }
@@ -87,7 +94,7 @@ fn read(path: &Path, reading: &mut Reading) -> Result<Settings, Problem> {
     let file: Option<File> = serde_saphyr::from_str(&text).map_err(|error| {
         let error = error.without_snippet();
         let line = error.location().map(|location| location.line());
-        Problem { line, cause: one_line(cause(&error.to_string())) }
+        Problem { line, ..Problem::new(one_line(cause(&error.to_string()))) }
     })?;
     let file = file.unwrap_or_default();
     let tls = file.tls_server_config.as_ref();
@@ -141,8 +148,10 @@ fn headers(given: &Headers) -> Result<Vec<(HeaderName, HeaderValue)>, Problem> {
     for (name, value) in given {
         // As in the toolkit an empty one is none.
         let Some((text, line)) = value.filter(|(text, _)| !text.is_empty()) else { continue };
-        let value = HeaderValue::from_str(&text)
-            .map_err(|error| Problem { line: Some(line), cause: format!("{name}: {error}") })?;
+        let value = HeaderValue::from_str(&text).map_err(|error| Problem {
+            line: Some(line),
+            ..Problem::new(format!("{name}: {error}"))
+        })?;
         headers.push((name, value));
     }
     Ok(headers)

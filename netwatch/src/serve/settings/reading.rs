@@ -21,15 +21,17 @@ const SETTLED_AFTER: Duration = Duration::from_secs(2);
 pub(super) struct Problem {
     pub(super) line: Option<u64>,
     pub(super) cause: String,
+    /// A file could not be read; what stands in it may be right.
+    pub(super) unreadable: bool,
 }
 
 impl Problem {
     pub(super) fn new(cause: impl Into<String>) -> Self {
-        Self { line: None, cause: cause.into() }
+        Self { line: None, cause: cause.into(), unreadable: false }
     }
 
     pub(super) fn at<T>(spanned: &Spanned<T>, cause: impl Into<String>) -> Self {
-        Self { line: Some(spanned.referenced.line()), cause: cause.into() }
+        Self { line: Some(spanned.referenced.line()), ..Self::new(cause) }
     }
 }
 
@@ -59,8 +61,10 @@ impl Reading {
         let metadata = fs::metadata(&path).ok();
         self.settled &= metadata.as_ref().is_none_or(is_settled);
         self.seen.push((path.clone(), metadata.as_ref().map(stamp)));
-        let content = fs::read(&path)
-            .map_err(|error| Problem::new(format!("cannot read {}: {error}", path.display())))?;
+        let content = fs::read(&path).map_err(|error| {
+            let cause = format!("cannot read {}: {error}", path.display());
+            Problem { unreadable: true, ..Problem::new(cause) }
+        })?;
         self.content.update(&(content.len() as u64).to_be_bytes());
         self.content.update(&content);
         Ok((path, content))
