@@ -1,13 +1,7 @@
 //! Sizes and settings that both sides must agree on.
 
 /// Version of every layout in this crate. Raise it with each change of a size, an offset or a meaning.
-pub const ABI_VERSION: u32 = 3;
-
-/// Entries of the flow table in one set. A flow can stand in any of the entries of its set.
-///
-/// An odd number: entries are three cache lines long, and an even one would let the entries that are looked at first, those
-/// of the first way, share a part of a cache's sets.
-pub const FLOW_WAYS: u32 = 5;
+pub const ABI_VERSION: u32 = 4;
 
 /// Entries of the interface table in one set; see [`crate::interface::InterfaceCounters`].
 pub const INTERFACE_WAYS: u32 = 4;
@@ -20,6 +14,15 @@ pub const MAX_INTERFACES: u32 = INTERFACE_SETS * INTERFACE_WAYS;
 
 /// Entries of the flow table if the loader does not say otherwise.
 pub const DEFAULT_FLOW_ENTRIES: u32 = 1 << 17;
+
+/// Places in a CPU's section of the index, as a power of two, if the loader does not say otherwise.
+pub const DEFAULT_INDEX_BITS: u32 = 18;
+
+/// Lines of the index that are looked through for an entry that can give way, where the flow's own line has none.
+pub const INDEX_SWEEP: u32 = 32;
+
+/// Entries that a CPU can hold in reserve for new flows if the loader does not say otherwise; a power of two.
+pub const DEFAULT_RESERVE: u32 = 1 << 13;
 
 /// CPUs that the maps have room for if the loader does not say otherwise.
 pub const DEFAULT_CPUS: u32 = 2;

@@ -2,7 +2,7 @@
 
 /// State of one CPU, beside what its programs count at interfaces and in flows: nothing that an ordinary packet needs.
 ///
-/// Its programs write it; the agent reads it, and writes the settings at its head through a shared mapping.
+/// Its programs write it; the agent reads it, and writes the settings at its head and what it has given through a shared mapping.
 #[repr(C, align(64))]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct CpuState {
@@ -24,6 +24,14 @@ pub struct CpuState {
     pub messages_over_rate: u64,
     /// DNS messages that found the ring full.
     pub messages_lost: u64,
+    /// Entries that this CPU has taken out of its reserve, in all. It wraps.
+    pub taken: u32,
+    /// Entries that the agent has put in, in all. It wraps, and is never behind.
+    pub given: u32,
+    /// Line of the index behind which an entry that has to give way was last looked for.
+    pub hand: u32,
+    /// Explicit padding.
+    pub pad: [u32; 13],
 }
 
-const _: () = assert!(size_of::<CpuState>() == 64 && align_of::<CpuState>() == 64);
+const _: () = assert!(size_of::<CpuState>() == 128 && align_of::<CpuState>() == 64);

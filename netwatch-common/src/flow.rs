@@ -4,8 +4,6 @@
 //! container). `ingress` counts what local sent, `egress` what it was sent. So both directions of a conversation share
 //! an entry, and a packet that crosses the same interface twice (a container that routes) never mixes with itself.
 
-use crate::config::FLOW_WAYS;
-
 /// Values of [`FlowKey::family`].
 pub mod family {
     /// Internet Protocol, version 4.
@@ -88,6 +86,24 @@ impl FlowKey {
         } else {
             [0, address.v4_word() as u64]
         }
+    }
+
+    /// The key as the words that it is in memory: what the kernel side hashes and compares.
+    pub const fn to_words(&self) -> [u64; WORDS] {
+        let rest = if cfg!(target_endian = "little") {
+            (self.local_port as u64)
+                | (self.remote_port as u64) << 16
+                | (self.slot as u64) << 32
+                | (self.protocol as u64) << 48
+                | (self.family as u64) << 56
+        } else {
+            (self.local_port as u64) << 48
+                | (self.remote_port as u64) << 32
+                | (self.slot as u64) << 16
+                | (self.protocol as u64) << 8
+                | self.family as u64
+        };
+        [self.local[0], self.local[1], self.remote[0], self.remote[1], rest]
     }
 
     /// The address that [`FlowKey::words`] made these of.
@@ -248,16 +264,7 @@ pub struct FlowEntry {
 
 const _: () = assert!(size_of::<FlowEntry>() == 192 && align_of::<FlowEntry>() == 8);
 
-/// A set of the flow table: a flow is in one of its places or in none.
-pub type FlowSet = [FlowEntry; FLOW_WAYS as usize];
-
 impl FlowEntry {
-    /// Whether the place has never held a flow.
-    #[inline(always)]
-    pub const fn is_free(&self) -> bool {
-        self.key.family == 0
-    }
-
     /// When the entry was last written; 0 for one that never was.
     #[inline(always)]
     pub const fn last_ns(&self) -> u64 {
@@ -303,11 +310,29 @@ mod tests {
         }
     }
 
+    /// The key's words are its memory.
+    #[test]
+    fn the_words_of_a_key_are_those_in_memory() {
+        let key = FlowKey {
+            local: [0x0123_4567_89ab_cdef, 2],
+            remote: [3, 4],
+            local_port: 0x5678,
+            remote_port: 0x9abc,
+            slot: 0xdef0,
+            protocol: 0x12,
+            family: 0x34,
+        };
+        let word = 0x3412_def0_9abc_5678_u64;
+        assert_eq!(key.to_words()[..4], [0x0123_4567_89ab_cdef, 2, 3, 4]);
+        assert_eq!(key.to_words()[4].to_le(), word.to_le());
+    }
+
     /// Of 10,000 flows in 65,536 places some two find their set full where all sets are equally likely. Sums of products
     /// alone left more than a hundred without a place with nine of 150 draws of seeds, and with one of them seven thousand.
     #[test]
     fn ports_that_follow_each_other_spread_over_all_sets() {
-        const SETS: usize = (1 << 16) / FLOW_WAYS as usize;
+        const WAYS: u32 = 5;
+        const SETS: usize = (1 << 16) / WAYS as usize;
         let mut number = numbers();
         for step in [1, 2, 256, 257] {
             for draw in 0..100 {
@@ -320,7 +345,7 @@ mod tests {
                     key[WORDS - 1] |= flow * step;
                     let set = &mut sets[(spread(&key, &seeds) as usize * SETS) >> 32];
                     *set += 1;
-                    crowded += u32::from(*set > FLOW_WAYS);
+                    crowded += u32::from(*set > WAYS);
                 }
                 assert!(crowded < 50, "{crowded} at step {step}, draw {draw}: {seeds:x?}");
             }

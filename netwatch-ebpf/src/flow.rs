@@ -1,7 +1,7 @@
-//! The flow table: a set-associative cache, one section per CPU.
+//! The flow table: a pool of entries, and for each CPU an index of those that are its own (`index.rs`).
 //!
-//! A hit updates its entry in place (`entry.rs`). A miss takes a free entry of its set, or the one that has been quiet
-//! longest; what stood there goes out through the ring first. If the ring is full the old entry stays, and the packet is
+//! A hit updates its entry in place (`entry.rs`). A miss takes an entry that is free, or the one of its line that has been
+//! quiet longest; what stood there goes out through the ring first. If the ring is full the old entry stays, and the packet is
 //! counted under [`Outcome::FlowTableFull`]: nothing that was counted is ever lost.
 //!
 //! Each entry is written by one CPU, under disabled bottom halves: TC programs run in softirq, or in a process that has
@@ -12,8 +12,8 @@ use core::sync::atomic::{Ordering, compiler_fence};
 
 use aya_ebpf::programs::TcContext;
 use netwatch_common::{
-    config::FLOW_WAYS,
-    flow::{EvictedFlow, FlowEntry, FlowKey, WORDS, spread},
+    flow::{EvictedFlow, FlowEntry, FlowKey, WORDS},
+    index::NO_ENTRY,
     outcome::Outcome,
     parse::{Headers, Packet},
     sample::INGRESS,
@@ -21,10 +21,10 @@ use netwatch_common::{
 
 use crate::{
     entry,
-    maps::{CPUS, EVICTED, FLOW_SETS, FLOWS, HASH_SEEDS},
+    index::Lookup,
+    maps::{CPUS, EVICTED, FLOWS},
     skb::Weight,
     tcp,
-    verifier::{any_of, any_pointer},
 };
 
 /// One packet at one hook, as this CPU sees it.
@@ -42,23 +42,22 @@ pub struct Sighting<'a> {
 #[inline(always)]
 pub fn count<const HOOK: u8, const TCP: bool>(seen: &Sighting<'_>) -> Result<(), Outcome> {
     let key = key::<HOOK>(seen.packet, seen.slot);
-    let Home { set, way: home } = home_of(&key, seen.number);
-    // No set: only for a table of another size than the loader told us.
-    let ways = FLOWS.get_ptr_mut(set).ok_or(Outcome::FlowTableFull)?.cast::<FlowEntry>();
+    // No line: only for an index of another size than the loader told us.
+    let lookup = Lookup::of(&key, seen.number).ok_or(Outcome::FlowTableFull)?;
     let now = entry::time_of::<TCP>(seen);
-    let known = find(ways, &key);
-    let way = any_of(FLOW_WAYS, known.unwrap_or_else(|| victim(ways, home)), key[WORDS - 1]);
-    // SAFETY: within the set.
-    let entry = unsafe { ways.add(way as usize) };
-    let is_new =
-        known.is_none() || (TCP && tcp::is_another_connection::<HOOK>(entry, seen.packet, now));
-    if is_new {
-        write_out(seen.number, set * FLOW_WAYS + way, entry)?;
+    let known = lookup.find(&key);
+    let is_known = known != NO_ENTRY;
+    let number = if is_known { known } else { lookup.begin()? };
+    let entry = FLOWS.get_ptr_mut(number).ok_or(Outcome::FlowTableFull)?;
+    let is_another =
+        TCP && is_known && tcp::is_another_connection::<HOOK>(entry, seen.packet, now);
+    if is_another && !write_out(seen.number, number) {
+        return Err(Outcome::FlowTableFull);
     }
     let sequence = begin_write(entry)?;
     // SAFETY: a valid element; only this CPU writes it, and it does not do so twice at a time.
     let content = unsafe { &mut *entry };
-    if is_new {
+    if is_another || !is_known {
         entry::open(content, &key);
     }
     entry::update::<HOOK, TCP>(seen, content, now);
@@ -66,38 +65,26 @@ pub fn count<const HOOK: u8, const TCP: bool>(seen: &Sighting<'_>) -> Result<(),
     Ok(())
 }
 
-/// The entry of a flow on this CPU, if it has one.
+/// The entry of a flow on this CPU, if that is found at once.
 #[inline(always)]
 pub fn known<P: Headers>(key: &[u64; WORDS], number: u32) -> Option<*mut FlowEntry> {
-    let home = home_of(key, number);
-    let ways = FLOWS.get_ptr_mut(home.set)?.cast::<FlowEntry>();
-    // SAFETY: within the set.
-    let at = |way: u64| unsafe { ways.add(way as usize) };
-    if holds::<P>(at(home.way), key) {
-        return Some(at(home.way));
-    }
-    (0..u64::from(FLOW_WAYS)).map(at).find(|entry| holds::<P>(*entry, key))
+    Lookup::of(key, number)?.fast::<P>(key)
 }
 
 /// Notes an ICMP error message in the flow of the packet that it quotes. Where this CPU has no entry of that flow it gets
 /// one without packets: others may have seen those.
 #[inline(always)]
-pub fn mark_error<const HOOK: u8>(number: u32, slot: u32, packet: &Packet, kind: u8, code: u8) {
+pub fn mark_error<const HOOK: u8>(cpu: u32, slot: u32, packet: &Packet, kind: u8, code: u8) {
     let key = key::<HOOK>(packet, slot);
-    let Home { set, way: home } = home_of(&key, number);
-    let Some(ways) = FLOWS.get_ptr_mut(set) else { return };
-    let ways = ways.cast::<FlowEntry>();
-    let known = find(ways, &key);
-    let way = any_of(FLOW_WAYS, known.unwrap_or_else(|| victim(ways, home)), key[WORDS - 1]);
-    // SAFETY: within the set.
-    let entry = unsafe { ways.add(way as usize) };
-    if known.is_none() && write_out(number, set * FLOW_WAYS + way, entry).is_err() {
-        return;
-    }
+    let Some(lookup) = Lookup::of(&key, cpu) else { return };
+    let known = lookup.find(&key);
+    let is_known = known != NO_ENTRY;
+    let Ok(number) = (if is_known { Ok(known) } else { lookup.begin() }) else { return };
+    let Some(entry) = FLOWS.get_ptr_mut(number) else { return };
     let Ok(sequence) = begin_write(entry) else { return };
     // SAFETY: as in `count`.
     let content = unsafe { &mut *entry };
-    if known.is_none() {
+    if !is_known {
         entry::open(content, &key);
     }
     content.error_type = kind;
@@ -121,85 +108,26 @@ pub fn key<const HOOK: u8>(packet: &impl Headers, slot: u32) -> [u64; WORDS] {
     [local[0], local[1], remote[0], remote[1], u64::from(ports) | rest]
 }
 
-/// Where a flow is looked for first, and put if it is free: so that nearly every flow is found at once.
-struct Home {
-    set: u32,
-    way: u64,
-}
-
-/// The home of a key in the section of a CPU.
-#[inline(always)]
-fn home_of(key: &[u64; WORDS], number: u32) -> Home {
-    let seeds: *const [u64; WORDS] = any_pointer((&raw const HASH_SEEDS).cast());
-    // SAFETY: the global holds so many words.
-    let hash = spread(key, unsafe { &*seeds });
-    let sets = FLOW_SETS.load();
-    // A place in the section: its whole part is the set, its fraction the way.
-    let place = u64::from(hash) * u64::from(sets);
-    Home {
-        set: number * sets + (place >> 32) as u32,
-        way: (place & u64::from(u32::MAX)) * u64::from(FLOW_WAYS) >> 32,
-    }
-}
-
-/// In which way of its set a flow stands.
-#[inline(always)]
-fn find(ways: *const FlowEntry, key: &[u64; WORDS]) -> Option<u32> {
-    (0..FLOW_WAYS).find(|way| {
-        // SAFETY: within the set.
-        holds::<Packet>(unsafe { ways.add(*way as usize) }, key)
-    })
-}
-
-/// The last word first: ports, slot and protocol tell most flows of a host apart.
-#[inline(always)]
-fn holds<P: Headers>(entry: *const FlowEntry, key: &[u64; WORDS]) -> bool {
-    // SAFETY: a valid element; the key has the size and alignment of the words. Compared word by word: a derived `==`
-    // would become a call of memcmp.
-    let stored = unsafe { &*(&raw const (*entry).key).cast::<[u64; WORDS]>() };
-    // Of IPv4, which the last word tells, the first halves of the addresses are zero in any key.
-    let halves = if P::IS_IPV4 { 0 } else { (stored[0] ^ key[0]) | (stored[2] ^ key[2]) };
-    stored[4] == key[4] && stored[1] == key[1] && stored[3] == key[3] && halves == 0
-}
-
-/// The free entry of a set, else the one that has been quiet longest.
-#[inline(always)]
-fn victim(ways: *const FlowEntry, home: u64) -> u32 {
-    let mut chosen = home as u32;
-    // SAFETY: within the set.
-    let mut quietest = unsafe { (*ways.add(home as usize)).last_ns() };
-    for way in 0..FLOW_WAYS {
-        // SAFETY: within the set.
-        let last = unsafe { (*ways.add(way as usize)).last_ns() };
-        if last < quietest {
-            quietest = last;
-            chosen = way;
-        }
-    }
-    chosen
-}
-
-/// Hands out what stands in an entry that has to give way.
-#[inline(always)]
-fn write_out(number: u32, index: u32, entry: *const FlowEntry) -> Result<(), Outcome> {
-    // SAFETY: a valid element.
-    if unsafe { (*entry).is_free() } {
-        return Ok(());
-    }
-    let mut record = EVICTED.reserve_untyped::<EvictedFlow>(0).ok_or(Outcome::FlowTableFull)?;
+/// Hands out what stands in an entry that has to give way. Whether the ring had room for it.
+///
+/// Not inlined: a whole entry is copied word by word, from three places of the code.
+#[inline(never)]
+pub fn write_out(cpu: u32, number: u32) -> bool {
+    let Some(entry) = FLOWS.get_ptr(number) else { return false };
+    let Some(mut record) = EVICTED.reserve_untyped::<EvictedFlow>(0) else { return false };
     let out = record.as_mut_ptr();
     // SAFETY: the ring gave us a whole record; the entry is a valid element that only this CPU writes.
     unsafe {
-        (*out).index = index;
+        (*out).index = number;
         (*out).pad = 0;
         copy((&raw mut (*out).entry).cast(), entry.cast());
     }
     record.submit(0);
-    if let Some(state) = CPUS.get_ptr_mut(number) {
+    if let Some(state) = CPUS.get_ptr_mut(cpu) {
         // SAFETY: a valid element; only this CPU writes it.
         unsafe { (*state).evictions += 1 };
     }
-    Ok(())
+    true
 }
 
 /// Copies an entry word by word. An assignment would become a call of memmove, which the verifier refuses.

@@ -21,6 +21,7 @@ mod express;
 mod filter;
 mod flow;
 mod fragments;
+mod index;
 mod interface;
 mod log;
 mod maps;

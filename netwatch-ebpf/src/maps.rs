@@ -10,23 +10,35 @@ use aya_ebpf::{
     macros::btf_map,
 };
 use netwatch_common::{
-    config::{DEFAULT_CPUS, DEFAULT_FLOW_ENTRIES, FLOW_WAYS, INTERFACE_SETS, MAX_INTERFACES},
+    config::{
+        DEFAULT_CPUS, DEFAULT_FLOW_ENTRIES, DEFAULT_INDEX_BITS, DEFAULT_RESERVE, INTERFACE_SETS,
+        MAX_INTERFACES,
+    },
     cpu::CpuState,
     drop::{DROP_KEYS, DropKey, DropState, KernelFacts, NAMESPACES as MAX_NAMESPACES, NO_REASON},
     filter::{FILTER_WORDS, NetworkKey},
-    flow::{FlowSet, Tally, WORDS},
+    flow::{FlowEntry, Tally, WORDS},
+    index::{Line, WAYS},
     interface::InterfaceSet,
     outcome::OUTCOME_STRIDE,
 };
 
 const MMAPABLE: usize = 1 << 10;
-const DEFAULT_FLOW_SETS: u32 = DEFAULT_FLOW_ENTRIES / DEFAULT_CPUS / FLOW_WAYS;
+const DEFAULT_INDEX_LINES: u32 = (1 << DEFAULT_INDEX_BITS) / WAYS;
 
-/// Sets of the flow table on each CPU.
+/// Lines of the index on each CPU: a power of two.
 #[unsafe(no_mangle)]
-pub static FLOW_SETS: Global<u32> = Global::new(DEFAULT_FLOW_SETS);
+pub static INDEX_LINES: Global<u32> = Global::new(DEFAULT_INDEX_LINES);
 
-/// Makes the placing of flows in sets unpredictable, so that nobody can aim at one set. Odd numbers, drawn at each start.
+/// How far a hash is shifted to be a place among these; see [`netwatch_common::index::home`].
+#[unsafe(no_mangle)]
+pub static INDEX_SHIFT: Global<u32> = Global::new(32 - DEFAULT_INDEX_BITS);
+
+/// Entries that have room in the reserve of each CPU: a power of two.
+#[unsafe(no_mangle)]
+pub static RESERVE_ENTRIES: Global<u32> = Global::new(DEFAULT_RESERVE);
+
+/// Makes the placing of flows in lines unpredictable, so that nobody can aim at one line. Odd numbers, drawn at each start.
 #[unsafe(no_mangle)]
 pub static HASH_SEEDS: Global<[u64; WORDS]> = Global::new([1; WORDS]);
 
@@ -52,16 +64,25 @@ pub static OUTCOMES: Array<Tally, { (DEFAULT_CPUS * OUTCOME_STRIDE) as usize }, 
 pub static INTERFACES: Array<InterfaceSet, { (DEFAULT_CPUS * INTERFACE_SETS) as usize }, MMAPABLE> =
     Array::new();
 
-/// Per CPU a section of `FLOW_SETS` sets of entries.
+/// The pool of entries, of all CPUs. The first is never used.
 #[btf_map]
-pub static FLOWS: Array<FlowSet, { (DEFAULT_CPUS * DEFAULT_FLOW_SETS) as usize }, MMAPABLE> =
+pub static FLOWS: Array<FlowEntry, { DEFAULT_FLOW_ENTRIES as usize }, MMAPABLE> = Array::new();
+
+/// Per CPU a section of `INDEX_LINES` lines.
+#[btf_map]
+pub static INDEX: Array<Line, { (DEFAULT_CPUS * DEFAULT_INDEX_LINES) as usize }, MMAPABLE> =
+    Array::new();
+
+/// Per CPU a section of `RESERVE_ENTRIES` numbers of entries for new flows: a ring that the agent fills and the CPU empties.
+#[btf_map]
+pub static RESERVE: Array<u64, { (DEFAULT_CPUS * DEFAULT_RESERVE) as usize }, MMAPABLE> =
     Array::new();
 
 // Rings are declared without a value type: libbpf refuses one whose size is not the 0 that a ring must state.
 
-/// [`netwatch_common::flow::EvictedFlow`]s, that had to give way: room for about 20,000 of them between two visits of the agent.
+/// [`netwatch_common::flow::EvictedFlow`]s, that had to give way: room for about 10,000 of them between two visits of the agent.
 #[btf_map]
-pub static EVICTED: RingBuf<(), { 4 << 20 }> = RingBuf::new();
+pub static EVICTED: RingBuf<(), { 2 << 20 }> = RingBuf::new();
 
 /// [`netwatch_common::sample::Sample`]s, each with its bytes. They have a ring of their own, so that they never crowd out flows.
 #[btf_map]

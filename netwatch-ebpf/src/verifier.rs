@@ -10,13 +10,18 @@ use core::arch::asm;
 /// number that it cannot know leave the value and take the knowledge.
 #[inline(always)]
 pub fn any_of(ways: u32, way: u32, unknown: u64) -> u32 {
-    let mut way = u64::from(way);
+    let way = any(way.into(), unknown) as u32 & (ways.next_power_of_two() - 1);
+    if way < ways { way } else { 0 }
+}
+
+/// `value`, of which the verifier is to know nothing.
+#[inline(always)]
+pub fn any(mut value: u64, unknown: u64) -> u64 {
     // SAFETY: changes one register, to what it was.
     unsafe {
-        asm!("{0} ^= {1}", "{0} ^= {1}", inout(reg) way, in(reg) unknown, options(pure, nomem, nostack));
+        asm!("{0} ^= {1}", "{0} ^= {1}", inout(reg) value, in(reg) unknown, options(pure, nomem, nostack));
     }
-    let way = way as u32 & (ways.next_power_of_two() - 1);
-    if way < ways { way } else { 0 }
+    value
 }
 
 /// `pointer`, of which the compiler is to know nothing: it must read what is there, but only what is used of it.

@@ -194,7 +194,7 @@ fn an_interface_without_a_slot_is_an_outcome() {
 #[test]
 #[ignore = "needs root: cargo xtask test"]
 fn no_packet_is_lost_when_flows_have_to_give_way() {
-    // One set of four entries per CPU, and far more flows than that.
+    // One entry per CPU, and far more flows than that.
     with_datapath(Options { flow_entries: 1, ..options() }, |datapath| {
         for round in 0..3 {
             for port in 1000..1500 {
@@ -216,12 +216,12 @@ fn no_packet_is_lost_when_flows_have_to_give_way() {
 #[ignore = "needs root: cargo xtask test"]
 fn a_full_ring_is_counted_to_the_packet() {
     with_datapath(Options { flow_entries: 1, ..options() }, |datapath| {
-        // Nobody reads: the ring has room for 4 MiB / 208 bytes = 20,164 flows.
+        // Nobody reads: the ring has room for 2 MiB / 208 bytes = 10,082 flows.
         for port in 0..30_000 {
             run(datapath, INGRESS, &tcp(port, 80, 0), 1, None);
         }
         let full = outcome(datapath, Outcome::FlowTableFull).packets;
-        assert!((9_700..10_000).contains(&full), "{full}");
+        assert!((19_900..19_920).contains(&full), "{full}");
         let packets: u64 = read(datapath).iter().map(|one| one.ingress.new.packets).sum();
         assert_eq!(packets + full, 30_000);
     });

@@ -13,8 +13,8 @@ use super::{
 };
 use crate::{cpu::Cpus, statistics::Spread};
 
-/// Packets between two drains of the rings: fewer than fit into the smallest.
-const BETWEEN_DRAINS: u32 = 20_000;
+/// Packets between two visits of what does the agent's part: fewer than fit into the smallest ring, and than a reserve holds.
+const BETWEEN_DRAINS: u32 = 5_000;
 
 /// The kernel's RCU grace period and the freeing after it, amply.
 const GRACE: Duration = Duration::from_millis(100);
@@ -122,13 +122,11 @@ fn warm_up(
         _ => 0,
     };
     while packets > 0 {
-        let part = packets.min(if case.evicts { BETWEEN_DRAINS } else { packets });
+        let part = packets.min(BETWEEN_DRAINS);
         kernel.run(run.subject, bytes, &mut run.drive, part)?;
         run.packets += u64::from(part);
         packets -= part;
-        if case.evicts {
-            kernel.drain(cpus)?;
-        }
+        kernel.drain(cpus)?;
     }
     Ok(())
 }

@@ -13,6 +13,7 @@ use netwatch_common::{
     cpu::CpuState,
     drop::{DropKey, DropRecord, DropState, HOST, KernelFacts},
     flow::{Address, FlowEntry, FlowKey, Half, Tally as AbiTally, detail, family, mark},
+    index::Line,
     interface::{InterfaceCounters as AbiCounters, InterfaceHalf},
     outcome::Outcome,
     parse::{parse, protocol},
@@ -34,6 +35,8 @@ unsafe impl Plain for AbiCounters {}
 unsafe impl Plain for AbiTally {}
 // SAFETY: as above.
 unsafe impl Plain for FlowEntry {}
+// SAFETY: as above.
+unsafe impl Plain for Line {}
 // SAFETY: as above.
 unsafe impl Plain for DropKey {}
 // SAFETY: as above.

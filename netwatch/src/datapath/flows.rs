@@ -1,8 +1,8 @@
 //! Reads the flow table: live entries from shared memory, those that had to give way from the ring.
 //!
-//! Each packet is handed out exactly once. What has been read of an entry is kept in a shadow; of each place the
-//! incarnations are taken strictly in order, so that an entry which was read while live and is evicted later yields
-//! only what came in between.
+//! Each packet is handed out exactly once. What has been read of an entry is kept in a shadow; of each entry the
+//! incarnations are taken strictly in order, so that one which was read while live and is evicted later yields
+//! only what came in between. Which entries there are to read is the pool's to know (`pool.rs`).
 
 use std::mem::offset_of;
 
@@ -16,6 +16,9 @@ use super::{
     DatapathError,
     abi::{self, Read},
     interfaces::InterfaceTable,
+    monotonic_now,
+    object::Loaded,
+    pool::{Memory, Pool},
     shared::{Plain, SharedArray},
 };
 use crate::model::Observation;
@@ -24,10 +27,10 @@ pub(super) struct FlowTable {
     entries: SharedArray<FlowEntry>,
     shadows: SharedArray<Shadow>,
     evicted: RingBuf<MapData>,
-    used: u64,
+    pool: Pool,
 }
 
-/// What has been read of a place in the table. Sixty-four bytes, for there are as many as there are entries.
+/// What has been read of an entry. Sixty-four bytes, for there are as many as there are entries.
 #[repr(C)]
 #[derive(Clone, Copy, Default)]
 struct Shadow {
@@ -35,7 +38,7 @@ struct Shadow {
     sequence: u32,
     /// Incarnations whose last reading is done.
     finished: u16,
-    /// 1 = the incarnation that stands there now has been read.
+    /// 1 = the present incarnation has been read.
     is_read: u8,
     pad: u8,
     /// Sum of the times of all echoes.
@@ -51,38 +54,88 @@ const _: () = assert!(size_of::<Shadow>() == 64);
 unsafe impl Plain for Shadow {}
 
 impl FlowTable {
-    pub(super) fn new(
-        entries: SharedArray<FlowEntry>,
-        evicted: RingBuf<MapData>,
-    ) -> Result<Self, DatapathError> {
+    pub(super) fn take(loaded: &mut Loaded) -> Result<Self, DatapathError> {
+        let entries: SharedArray<FlowEntry> = loaded.shared("FLOWS")?;
         let shadows = SharedArray::anonymous(entries.len())
             .map_err(|source| DatapathError::Memory { map: "the shadow of FLOWS", source })?;
-        Ok(Self { entries, shadows, evicted, used: 0 })
+        let memory = Memory {
+            index: loaded.shared("INDEX")?,
+            reserve: loaded.shared("RESERVE")?,
+            states: loaded.shared("CPUS")?,
+        };
+        let pool = Pool::new(memory, loaded.sizes, loaded.seeds);
+        Ok(Self { entries, shadows, evicted: loaded.ring("EVICTED")?, pool })
     }
 
     /// Entries in use at the last reading.
     pub(super) fn used(&self) -> u64 {
-        self.used
+        self.pool.used().into()
     }
 
     /// Entries in all.
     pub(super) fn capacity(&self) -> u64 {
-        u64::from(self.entries.len())
+        u64::from(self.entries.len()) - 1
+    }
+
+    /// Takes the evicted entries out of the ring, and fills the reserves.
+    pub(super) fn serve(
+        &mut self,
+        interfaces: &InterfaceTable,
+        each: &mut impl FnMut(Observation),
+    ) {
+        self.drain(interfaces, each);
+        self.pool.supply();
     }
 
     pub(super) fn read(&mut self, interfaces: &InterfaceTable, each: &mut impl FnMut(Observation)) {
-        self.drain(interfaces, each);
-        self.used = 0;
+        self.serve(interfaces, each);
+        self.part(interfaces, each);
+        let now_ns = self.pool.is_short().then(|| monotonic_now().0);
         for index in 0..self.entries.len() {
-            let sequence =
-                self.entries.read_u32(index, offset_of!(FlowEntry, sequence)).unwrap_or(0);
-            let seen = self.shadows.read_u32(index, offset_of!(Shadow, sequence)).unwrap_or(0);
-            if sequence != seen {
+            if !self.pool.is_used(index) {
+                continue;
+            }
+            if self.is_changed(index) {
+                self.read_entry(index, interfaces, each);
+            } else if let Some(now_ns) = now_ns
+                && let Some(entry) = self.consistent(index)
+            {
+                self.pool.take_back(index, &entry, now_ns);
+            }
+        }
+        self.pool.part();
+    }
+
+    /// Hands out the last of the entries that are leaving.
+    fn part(&mut self, interfaces: &InterfaceTable, each: &mut impl FnMut(Observation)) {
+        for (index, incarnation) in self.pool.parted() {
+            if self.is_changed(index) {
                 self.read_entry(index, interfaces, each);
             }
-            // It begins with 0 and passes by there once in two thousand million packets.
-            self.used += u64::from(sequence != 0);
+            let finished = self.consistent(index).zip(self.shadows.read(index)).filter(
+                |(entry, shadow)| {
+                    entry.incarnation == incarnation && entry.sequence == shadow.sequence
+                },
+            );
+            match finished {
+                Some((FlowEntry { sequence, .. }, _)) => {
+                    let next = Shadow { sequence, finished: incarnation, ..Shadow::default() };
+                    self.shadows.write(index, next);
+                    self.pool.free(index);
+                }
+                None => self.pool.keep(index),
+            }
         }
+    }
+
+    /// Whether an entry has been written since it was read.
+    fn is_changed(&self, index: u32) -> bool {
+        let sequence = self.entries.read_u32(index, offset_of!(FlowEntry, sequence));
+        sequence != self.shadows.read_u32(index, offset_of!(Shadow, sequence))
+    }
+
+    fn consistent(&self, index: u32) -> Option<FlowEntry> {
+        self.entries.read_consistent(index, offset_of!(FlowEntry, sequence))
     }
 
     fn read_entry(
@@ -91,10 +144,7 @@ impl FlowTable {
         interfaces: &InterfaceTable,
         each: &mut impl FnMut(Observation),
     ) {
-        let Some(entry) = self.entries.read_consistent(index, offset_of!(FlowEntry, sequence))
-        else {
-            return;
-        };
+        let Some(entry) = self.consistent(index) else { return };
         let Some(mut shadow) = self.shadows.read(index) else { return };
         if entry.incarnation != shadow.finished.wrapping_add(1) {
             // The one before was evicted since the ring was drained: its last counts are in there by now.
@@ -125,7 +175,7 @@ impl FlowTable {
             let Some(record) = record::evicted(&item) else { continue };
             let Some(shadow) = self.shadows.read(record.index) else { continue };
             hand_out(&record.entry, &shadow, interfaces, each);
-            // The next one in this place has another sequence number: each packet changes it.
+            // The next one in this entry has another sequence number: each packet changes it.
             let finished = record.entry.incarnation;
             let sequence = record.entry.sequence;
             self.shadows.write(record.index, Shadow { sequence, finished, ..Shadow::default() });

@@ -11,9 +11,11 @@ mod drops;
 mod error;
 mod filter;
 mod flows;
+mod grace;
 mod interfaces;
 mod object;
 mod offer;
+mod pool;
 mod reasons;
 mod rights;
 mod shared;
@@ -103,7 +105,7 @@ impl Datapath {
         filter::fill(&options.exclusion, &loaded.shared("EXCLUDED")?, &mut loaded.ebpf)?;
         let mut datapath = Self {
             interfaces: InterfaceTable::new(loaded.shared("INTERFACES")?, loaded.cpus),
-            flows: FlowTable::new(loaded.shared("FLOWS")?, loaded.ring("EVICTED")?)?,
+            flows: FlowTable::take(&mut loaded)?,
             outcomes: loaded.shared("OUTCOMES")?,
             cpu_states: loaded.shared("CPUS")?,
             clock: loaded.clock()?,
@@ -197,9 +199,10 @@ impl Datapath {
         self.flows.read(&self.interfaces, &mut each);
     }
 
-    /// Hands out what entries that gave way since the last call had counted: soon, so that their ring never fills up.
+    /// Hands out what entries that gave way since the last call had counted, and sees to it that the programs have entries for
+    /// new flows: soon, so that neither their ring nor they have too few.
     pub fn read_evicted(&mut self, mut each: impl FnMut(Observation)) {
-        self.flows.drain(&self.interfaces, &mut each);
+        self.flows.serve(&self.interfaces, &mut each);
     }
 
     /// Hands out the samples that have come since the last call.

@@ -14,11 +14,12 @@ use aya::{
 };
 use netwatch_common::{
     ABI_VERSION,
-    config::{ABI_SYMBOL, FLOW_WAYS, INTERFACE_SETS, MAX_INTERFACES},
+    config::{ABI_SYMBOL, INTERFACE_SETS, MAX_INTERFACES},
     cpu::CpuState,
     drop::{DROP_KEYS, DropKey, DropState, KernelFacts, NAMESPACES},
     filter::FILTER_WORDS,
-    flow::{FlowKey, FlowSet, Tally},
+    flow::{FlowEntry, Tally, WORDS},
+    index::Line,
     interface::InterfaceSet,
     message::MESSAGE_BURST_NS,
     outcome::OUTCOME_STRIDE,
@@ -28,7 +29,9 @@ use object::{Object as _, ObjectSection as _, ObjectSymbol as _};
 use super::{
     AttachMode, DatapathError,
     abi::Abi,
-    filter, rights,
+    filter,
+    pool::Sizes,
+    rights,
     shared::{Plain, SharedArray},
 };
 use crate::model::Exclusion;
@@ -43,7 +46,7 @@ pub(super) const EGRESS_PROGRAM: &str = "netwatch_egress";
 /// Program at the `kfree_skb` tracepoint, which the kernel may refuse.
 pub(super) const DROP_PROGRAM: &str = "netwatch_drop";
 
-const RING_BYTES: u64 = (4 << 20) + (512 << 10) + (512 << 10) + (256 << 10);
+const RING_BYTES: u64 = (2 << 20) + (512 << 10) + (512 << 10) + (256 << 10);
 
 static OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/netwatch-ebpf"));
 static OBJECT_WITH_MESSAGES: &[u8] =
@@ -71,7 +74,8 @@ pub struct Options {
 pub(super) struct Loaded {
     pub(super) ebpf: Ebpf,
     pub(super) cpus: u32,
-    flow_sets: u32,
+    pub(super) sizes: Sizes,
+    pub(super) seeds: [u64; WORDS],
 }
 
 /// Checks version and rights, then loads maps and programs, but for the program that explains drops.
@@ -89,17 +93,21 @@ pub(super) fn load(options: &Options, kernel: KernelFacts) -> Result<Loaded, Dat
     let cpus = aya::util::nr_cpus()
         .map_err(|_| DatapathError::Unsupported { what: "list of CPUs in /sys" })?;
     let cpus = u32::try_from(cpus).unwrap_or(u32::MAX);
-    let sets = sets_per_cpu(options.flow_entries, cpus);
+    let sizes = Sizes::of(options.flow_entries, cpus);
     let seeds = hash_seeds();
     // A map of no entries is refused.
     let networks = u32::try_from(options.exclusion.networks.len()).unwrap_or(u32::MAX).max(1);
     let mut ebpf = EbpfLoader::new()
-        .map_max_entries("FLOWS", sets * cpus)
+        .map_max_entries("FLOWS", sizes.entries)
+        .map_max_entries("INDEX", sizes.lines() * cpus)
+        .map_max_entries("RESERVE", sizes.reserve * cpus)
         .map_max_entries("INTERFACES", cpus * INTERFACE_SETS)
         .map_max_entries("OUTCOMES", cpus * OUTCOME_STRIDE)
         .map_max_entries("CPUS", cpus)
         .map_max_entries("DROP_STATES", cpus)
-        .override_global("FLOW_SETS", &sets, true)
+        .override_global("INDEX_LINES", &sizes.lines(), true)
+        .override_global("INDEX_SHIFT", &sizes.shift(), true)
+        .override_global("RESERVE_ENTRIES", &sizes.reserve, true)
         .override_global("HASH_SEEDS", &seeds[..], true)
         .map_max_entries("MESSAGE_RATES", cpus * MAX_INTERFACES)
         .map_max_entries("EXCLUDED_NETWORKS", networks)
@@ -115,7 +123,7 @@ pub(super) fn load(options: &Options, kernel: KernelFacts) -> Result<Loaded, Dat
             .map_err(|source| DatapathError::Program { program: label, source })?;
         classifier.load().map_err(|source| DatapathError::Program { program: label, source })?;
     }
-    Ok(Loaded { ebpf, cpus, flow_sets: sets * cpus })
+    Ok(Loaded { ebpf, cpus, sizes, seeds })
 }
 
 /// Whether the kernel was built without BPF, or something between us and it says so.
@@ -128,13 +136,8 @@ fn no_system_call() -> bool {
     }
 }
 
-/// As many sets as let all CPUs together have at most `entries`.
-fn sets_per_cpu(entries: u32, cpus: u32) -> u32 {
-    (entries / cpus / FLOW_WAYS).max(1)
-}
-
 /// A random odd number for each word of a key: where flows are placed is nobody's to foresee.
-fn hash_seeds() -> [u64; size_of::<FlowKey>() / 8] {
+fn hash_seeds() -> [u64; WORDS] {
     array::from_fn(|_| RandomState::new().build_hasher().finish() | 1)
 }
 
@@ -190,7 +193,9 @@ impl Loaded {
     /// Memory of all maps.
     pub(super) fn map_bytes(&self) -> u64 {
         let of = |size: usize, count: u32| size as u64 * u64::from(count);
-        of(size_of::<FlowSet>(), self.flow_sets)
+        of(size_of::<FlowEntry>(), self.sizes.entries)
+            + of(size_of::<Line>(), self.sizes.lines() * self.cpus)
+            + of(size_of::<u64>(), self.sizes.reserve * self.cpus)
             + of(size_of::<InterfaceSet>(), self.cpus * INTERFACE_SETS)
             + of(size_of::<Tally>(), self.cpus * OUTCOME_STRIDE)
             + of(size_of::<u64>(), self.cpus * MAX_INTERFACES + FILTER_WORDS)
@@ -258,14 +263,5 @@ mod tests {
         data[offset..offset + 4].copy_from_slice(&999u32.to_le_bytes());
         assert!(matches!(check_version(&data), Err(DatapathError::AbiMismatch { found: 999, .. })));
         assert!(matches!(check_version(b"no object"), Err(DatapathError::Incomplete { .. })));
-    }
-
-    #[test]
-    fn the_flow_table_costs_the_same_on_every_host() {
-        for cpus in [1, 2, 3, 6, 64, 128, 200] {
-            let entries = sets_per_cpu(1 << 17, cpus) * FLOW_WAYS * cpus;
-            assert!(entries <= 1 << 17 && entries > 130_000, "{cpus} CPUs: {entries}");
-        }
-        assert_eq!(sets_per_cpu(1, 128), 1);
     }
 }

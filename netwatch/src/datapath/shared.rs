@@ -6,7 +6,7 @@ use std::{
     io,
     marker::PhantomData,
     os::fd::AsRawFd,
-    sync::atomic::{Ordering, fence},
+    sync::atomic::{AtomicU32, Ordering, fence},
 };
 
 use memmap2::{MmapMut, MmapOptions, MmapRaw};
@@ -88,6 +88,27 @@ impl<T: Plain> SharedArray<T> {
             // SAFETY: as in `read_u32`.
             unsafe { element.byte_add(offset).cast::<u32>().write_volatile(value) };
         }
+    }
+
+    /// Writes an aligned `u32` within an element after everything that was written before.
+    pub(super) fn release_u32(&self, index: u32, offset: usize, value: u32) {
+        if let Some(word) = self.atomic(index, offset) {
+            word.store(value, Ordering::Release);
+        }
+    }
+
+    /// Writes an aligned `u32` within an element if this is what stands there.
+    pub(super) fn replace_u32(&self, index: u32, offset: usize, current: u32, value: u32) {
+        if let Some(word) = self.atomic(index, offset) {
+            // Whoever changed it meanwhile was right.
+            let _ = word.compare_exchange(current, value, Ordering::SeqCst, Ordering::Relaxed);
+        }
+    }
+
+    fn atomic(&self, index: u32, offset: usize) -> Option<&AtomicU32> {
+        debug_assert!(offset.is_multiple_of(4) && offset + 4 <= Self::STEP);
+        // SAFETY: within a valid element, aligned as the caller's field is; it lives as long as the mapping.
+        Some(unsafe { AtomicU32::from_ptr(self.element(index)?.byte_add(offset).cast()) })
     }
 
     /// A copy of an element that its writer brackets with a sequence number at `offset` (odd while it writes). `None`

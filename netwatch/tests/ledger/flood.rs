@@ -16,7 +16,7 @@ use super::{
 
 const FLOWS: u32 = 500_000;
 /// So many flows have room in the ring, even at both ends, before somebody reads.
-const STEP: u32 = 10_000;
+const STEP: u32 = 5_000;
 
 #[test]
 #[ignore = "needs root: cargo xtask test"]
@@ -52,7 +52,7 @@ fn half_a_million_flows_that_nobody_can_keep_up_with_are_accounted_for() {
         while !flood.is_finished() {
             // Each time the ring has overflowed.
             let seen = datapath.seen().packets;
-            if seen - read_at > 4 * u64::from(STEP) {
+            if seen - read_at > 8 * u64::from(STEP) {
                 read_at = seen;
                 ledger.read(datapath);
             }

@@ -1,0 +1,245 @@
+//! Who has which entry of the flow table: given to the CPUs as reserves, noticed when they are taken, and, where entries run
+//! short, taken back from flows that have been quiet.
+//!
+//! Nothing is locked, for the kernel's programs have no locks that all kernels know. An entry is taken back in two steps:
+//! its place in the index is cleared, and when no program runs any more that may have looked there before (a grace period of
+//! the kernel's RCU, which `membarrier` waits for), it is free, if it is still the same flow's: a program that was about to give
+//! it to another flow has done so by then, and it stays where it is.
+
+use std::mem::offset_of;
+
+use netwatch_common::{
+    cpu::CpuState,
+    flow::{FlowEntry, FlowKey, WORDS, spread},
+    index::{self, Line, NO_ENTRY, WAYS},
+};
+
+use super::{grace::Grace, shared::SharedArray};
+
+/// What of the kernel's memory the pool works on.
+pub(super) struct Memory {
+    pub(super) index: SharedArray<Line>,
+    pub(super) reserve: SharedArray<u64>,
+    pub(super) states: SharedArray<CpuState>,
+}
+
+/// Sizes of the table on this host.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Sizes {
+    pub(super) cpus: u32,
+    /// Entries of the pool; the first is never used.
+    pub(super) entries: u32,
+    /// Places of the index on each CPU are two to this power.
+    pub(super) index_bits: u32,
+    /// Entries that have room in the reserve of each CPU.
+    pub(super) reserve: u32,
+}
+
+/// Fewer entries than this part of all being free is a shortage.
+const SHORTAGE: u32 = 4;
+/// Entries are taken back that have been quiet for so long, in a shortage.
+const QUIET_NS: u64 = 10_000_000_000;
+
+impl Sizes {
+    /// For so many entries on a host with so many CPUs: a quarter of the entries at most is in reserves, and the index has eight
+    /// places for each entry at most, two of them on each CPU.
+    pub(super) fn of(entries: u32, cpus: u32) -> Self {
+        // Each CPU needs one, and the first is nobody's.
+        let entries = entries.clamp(cpus + 1, 1 << index::ENTRY_BITS);
+        let places = entries.saturating_mul(2).min(entries.saturating_mul(8) / cpus);
+        Self {
+            cpus,
+            entries,
+            index_bits: places.next_power_of_two().max(WAYS).ilog2(),
+            reserve: (entries / 8 / cpus).max(1).next_power_of_two(),
+        }
+    }
+
+    /// Lines of the index on each CPU.
+    pub(super) fn lines(&self) -> u32 {
+        (1 << self.index_bits) / WAYS
+    }
+
+    /// See [`index::home`].
+    pub(super) fn shift(&self) -> u32 {
+        32 - self.index_bits
+    }
+}
+
+/// Who has an entry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Holder {
+    /// Nobody.
+    Free,
+    /// The reserve of this CPU.
+    Reserve(u16),
+    /// A flow of this CPU.
+    Flow(u16),
+    /// Nobody soon: its place in the index has been cleared.
+    Leaving(u16),
+}
+
+pub(super) struct Pool {
+    memory: Memory,
+    sizes: Sizes,
+    seeds: [u64; WORDS],
+    holders: Vec<Holder>,
+    free: Vec<u32>,
+    /// Of each CPU.
+    reserves: Vec<Reserve>,
+    /// Entries of flows.
+    used: u32,
+    /// Those that are leaving, with the incarnation that each had then.
+    leaving: Vec<(u32, u16)>,
+    grace: Grace,
+}
+
+/// How far the reserve of a CPU has been filled, and found emptied. Both wrap.
+#[derive(Clone, Copy, Default)]
+struct Reserve {
+    given: u32,
+    taken: u32,
+}
+
+impl Pool {
+    pub(super) fn new(memory: Memory, sizes: Sizes, seeds: [u64; WORDS]) -> Self {
+        let mut pool = Self {
+            memory,
+            sizes,
+            seeds,
+            holders: vec![Holder::Free; sizes.entries as usize],
+            // The lowest first: what is in use stands close together.
+            free: (NO_ENTRY + 1..sizes.entries).rev().collect(),
+            reserves: vec![Reserve::default(); sizes.cpus as usize],
+            used: 0,
+            leaving: Vec::new(),
+            grace: Grace::default(),
+        };
+        pool.supply();
+        pool
+    }
+
+    /// Entries of flows.
+    pub(super) fn used(&self) -> u32 {
+        self.used
+    }
+
+    /// Whether a flow has the entry.
+    pub(super) fn is_used(&self, number: u32) -> bool {
+        matches!(self.holders.get(number as usize), Some(Holder::Flow(_) | Holder::Leaving(_)))
+    }
+
+    /// Notices what the CPUs have taken, and fills their reserves.
+    pub(super) fn supply(&mut self) {
+        for cpu in 0..self.sizes.cpus {
+            self.notice(cpu);
+            self.fill(cpu);
+        }
+    }
+
+    fn notice(&mut self, cpu: u32) {
+        let Some(reserve) = self.reserves.get_mut(cpu as usize) else { return };
+        let Some(taken) = self.memory.states.read_u32(cpu, offset_of!(CpuState, taken)) else {
+            return;
+        };
+        while reserve.taken != taken {
+            let at = cpu * self.sizes.reserve + reserve.taken % self.sizes.reserve;
+            reserve.taken = reserve.taken.wrapping_add(1);
+            let number = self.memory.reserve.read(at).and_then(|it| usize::try_from(it).ok());
+            let Some(holder) = number.and_then(|it| self.holders.get_mut(it)) else { continue };
+            *holder = Holder::Flow(of_cpu(cpu));
+            self.used += 1;
+        }
+    }
+
+    /// Every CPU can have its share of what is left.
+    fn fill(&mut self, cpu: u32) {
+        let share = self.free.len().div_ceil(self.sizes.cpus as usize);
+        let Some(reserve) = self.reserves.get_mut(cpu as usize) else { return };
+        let room = self.sizes.reserve - reserve.given.wrapping_sub(reserve.taken);
+        for number in self.free.drain(self.free.len() - share.min(room as usize)..).rev() {
+            let at = cpu * self.sizes.reserve + reserve.given % self.sizes.reserve;
+            self.memory.reserve.write(at, number.into());
+            reserve.given = reserve.given.wrapping_add(1);
+            self.holders[number as usize] = Holder::Reserve(of_cpu(cpu));
+        }
+        // After the entries themselves: the CPU takes none that it cannot read.
+        self.memory.states.release_u32(cpu, offset_of!(CpuState, given), reserve.given);
+    }
+
+    /// Whether entries are to be taken back now.
+    pub(super) fn is_short(&self) -> bool {
+        self.leaving.is_empty()
+            && self.grace.is_possible()
+            && self.free.len() < (self.sizes.entries / SHORTAGE) as usize
+    }
+
+    /// Begins to take an entry back, of a flow that has been quiet.
+    pub(super) fn take_back(&mut self, number: u32, entry: &FlowEntry, now_ns: u64) {
+        let Some(holder) = self.holders.get_mut(number as usize) else { return };
+        let Holder::Flow(cpu) = *holder else { return };
+        if entry.last_ns().saturating_add(QUIET_NS) > now_ns {
+            return;
+        }
+        *holder = Holder::Leaving(cpu);
+        self.leaving.push((number, entry.incarnation));
+        self.clear(cpu.into(), number, &entry.key);
+    }
+
+    /// Clears the place that leads to an entry, if there is one.
+    fn clear(&self, cpu: u32, number: u32, key: &FlowKey) {
+        let home = index::home(spread(&key.to_words(), &self.seeds), self.sizes.shift());
+        let line = cpu * self.sizes.lines() + index::line(home);
+        for way in 0..WAYS {
+            let offset = way as usize * size_of::<u32>();
+            let Some(place) = self.memory.index.read_u32(line, offset) else { return };
+            if index::entry(place) == number {
+                // Should its CPU have changed it, that is not undone.
+                self.memory.index.replace_u32(line, offset, place, 0);
+            }
+        }
+    }
+
+    /// Begins to wait for those that are leaving.
+    pub(super) fn part(&mut self) {
+        if !self.leaving.is_empty() {
+            self.grace.begin();
+        }
+    }
+
+    /// Those that no program can reach any more unless it has given them to another flow; with the incarnation that they have
+    /// to have still. Each has to be followed by [`Pool::free`] or [`Pool::keep`].
+    pub(super) fn parted(&mut self) -> Vec<(u32, u16)> {
+        if self.leaving.is_empty() || !self.grace.is_over() {
+            return Vec::new();
+        }
+        std::mem::take(&mut self.leaving)
+    }
+
+    /// Another flow has got it before it could leave, or it could not be read.
+    pub(super) fn keep(&mut self, number: u32) {
+        if let Some(holder) = self.holders.get_mut(number as usize)
+            && let Holder::Leaving(cpu) = *holder
+        {
+            *holder = Holder::Flow(cpu);
+        }
+    }
+
+    /// The entry has been read to the end.
+    pub(super) fn free(&mut self, number: u32) {
+        if let Some(holder) = self.holders.get_mut(number as usize) {
+            *holder = Holder::Free;
+            self.free.push(number);
+            self.used -= 1;
+        }
+    }
+}
+
+/// The kernel has no more of them (`CONFIG_NR_CPUS`).
+fn of_cpu(cpu: u32) -> u16 {
+    u16::try_from(cpu).unwrap_or(u16::MAX)
+}
+
+#[cfg(test)]
+#[path = "pool_tests.rs"]
+mod tests;
