@@ -136,8 +136,8 @@ fn a_crowd_that_says_nothing_keeps_nobody_out() {
     }
     let metrics = agent.metrics();
     let displaced = metrics.count("netwatch_web_connections_displaced_total", &[]);
-    let least = u64::try_from(CROWD - 64).unwrap();
-    assert!(displaced >= least, "{displaced} of {CROWD} had to go");
+    let expected = u64::try_from(CROWD - 64).unwrap();
+    assert!(displaced >= expected, "{displaced} of {CROWD} had to go");
     // In the order in which they came: the first has gone, the last has not.
     let mut nothing = Vec::new();
     let _ = crowd[1].read_to_end(&mut nothing);
