@@ -13,6 +13,8 @@ mod flows;
 mod pages;
 #[path = "cli/refusals.rs"]
 mod refusals;
+#[path = "cli/web.rs"]
+mod web;
 
 use std::{
     fs,

@@ -31,11 +31,18 @@ const ROOMS: &[(&str, &[&str])] = &[
 const LIBRARIES: &[(&str, &str)] = &[
     ("aya", "datapath"),
     ("aya_log", "datapath"),
+    ("base64", "serve"),
+    ("bcrypt", "serve"),
     ("bollard", "identity"),
     ("domain", "dns"),
     // Only the configuration of the kernel, in the file that is compressed.
     ("flate2", "doctor"),
     ("flate2", "agent"),
+    ("flate2", "serve"),
+    ("listenfd", "serve"),
+    ("ring", "serve"),
+    ("serde_saphyr", "serve"),
+    ("tokio_rustls", "serve"),
     ("schemars", "output"),
     ("flate2", "cli"),
     ("terminal_size", "cli"),

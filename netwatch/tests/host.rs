@@ -8,6 +8,8 @@
 
 mod support;
 
+#[path = "host/dashboards.rs"]
+mod dashboards;
 #[path = "host/debugging.rs"]
 mod debugging;
 #[path = "host/dns.rs"]
@@ -46,6 +48,8 @@ mod sight;
 mod socket;
 #[path = "host/stopping.rs"]
 mod stopping;
+#[path = "host/web.rs"]
+mod web;
 
 /// ICMP echo over Ethernet with 56 bytes of data.
 const PING_BYTES: u64 = 14 + 20 + 8 + 56;

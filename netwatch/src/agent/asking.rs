@@ -2,7 +2,10 @@
 
 use std::{collections::HashSet, sync::Arc};
 
-use super::flow_log::{FlowLog, Line};
+use super::{
+    flow_log::{FlowLog, Line},
+    times::Timing,
+};
 use crate::{
     dns::{Asked, Heard, Lookups, Vantage},
     identity::Directory,
@@ -29,6 +32,7 @@ impl Asking {
         heard: &[Heard],
         now: Instant,
         directory: &Directory,
+        timing: &mut Timing,
         flow_log: &mut FlowLog,
         clock: Clock,
     ) {
@@ -36,6 +40,7 @@ impl Asking {
             heard.iter().filter_map(|heard| self.lookups.hear(heard)).collect();
         for asked in answered.into_iter().chain(self.lookups.give_up(now)) {
             let lookup = self.name(asked, directory);
+            timing.looked_up(&lookup);
             flow_log.write(Line::Lookup(Box::new(lookup)), clock);
         }
     }

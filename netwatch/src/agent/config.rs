@@ -1,13 +1,16 @@
 //! What the agent is told to do: checked values, made by the command line from flags, environment, file and defaults.
 
-use std::{fmt, net::SocketAddr, path::PathBuf, time::Duration};
+use std::{fmt, path::PathBuf, time::Duration};
 
 use globset::GlobMatcher;
 
 use crate::datapath::Options;
 use crate::model::{Exclusion, Interface, InterfaceKind};
 
-pub use crate::{datapath::AttachMode, serve::flows::SocketPlace};
+pub use crate::{
+    datapath::AttachMode,
+    serve::{Place, flows::SocketPlace},
+};
 
 /// Which interfaces to observe.
 #[derive(Clone, Debug, Default)]
@@ -119,8 +122,12 @@ pub struct Config {
     pub docker_host: Option<String>,
     /// `--socket`, `--socket-group`; `None`: no socket and no history.
     pub socket: Option<SocketPlace>,
-    /// `--web.listen-address`.
-    pub listen: Vec<SocketAddr>,
+    /// `--web.listen-address`, `--web.systemd-socket`.
+    pub listen: Vec<Place>,
+    /// `--web.config.file`.
+    pub web_config: Option<PathBuf>,
+    /// `--web.max-requests`: for metrics, at a time; 0: as many as come.
+    pub max_requests: usize,
     /// `--web.telemetry-path`.
     pub telemetry_path: String,
     /// `--metrics.max-series`: hard limit of the series about edges.

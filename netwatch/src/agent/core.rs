@@ -23,6 +23,7 @@ use super::{
     joining::Joining,
     running::{QUESTIONS, Question},
     sizes::Sizes,
+    times::Timing,
 };
 use crate::{
     datapath::{Datapath, monotonic_now},
@@ -30,7 +31,7 @@ use crate::{
     flow::{Edges, Limits, Tracker},
     identity::{Chronicle, Directory, Domains, EngineEvent, EngineState, LinkEvent},
     model::{Clock, Instant, Snapshot, Tally},
-    serve::{Readiness, flows::Counts},
+    serve::{self, Readiness, flows::Counts},
 };
 
 /// How often the flows are read.
@@ -48,7 +49,7 @@ const MANY_EVENTS: usize = 2_000;
 /// taken out of their ring, which has room for those of a CPU that does nothing but begin flows.
 const CLOCK_INTERVAL: Duration = Duration::from_millis(10);
 /// Packets and bytes each way, and connections: what an edge takes of `--metrics.max-series`.
-const SERIES_PER_EDGE: usize = 5;
+const SERIES_PER_EDGE: usize = 6;
 
 pub(super) struct Core {
     pub(super) datapath: Datapath,
@@ -64,9 +65,13 @@ pub(super) struct Core {
     pub(super) domains: Domains,
     pub(super) chronicle: Chronicle,
     pub(super) delivery: Delivery,
+    pub(super) timing: Timing,
+    /// Scrapes, and how long they took.
+    pub(super) scrapes: (u64, Duration),
     pub(super) crossed: Crossed,
     pub(super) joining: Joining,
     pub(super) readers: Arc<Counts>,
+    pub(super) web: Arc<serve::Counts>,
     /// Whether each sample is a line of the flow log.
     pub(super) log_samples: bool,
     pub(super) clock: Clock,
@@ -85,7 +90,7 @@ impl Core {
         config: &Config,
         datapath: Datapath,
         flow_log: FlowLog,
-        readers: Arc<Counts>,
+        (readers, web): (Arc<Counts>, Arc<serve::Counts>),
         readiness: watch::Sender<Readiness>,
     ) -> Self {
         let limits = Limits {
@@ -107,9 +112,12 @@ impl Core {
             domains: Domains::default(),
             chronicle: Chronicle::default(),
             delivery: Delivery::default(),
+            timing: Timing::default(),
+            scrapes: (0, Duration::ZERO),
             crossed: Crossed::default(),
             joining: Joining::start(),
             readers,
+            web,
             log_samples: config.log_samples,
             clock: clock(),
             selection: config.selection.clone(),

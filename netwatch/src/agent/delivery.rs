@@ -8,8 +8,8 @@ use std::{
 use crate::{
     identity::Directory,
     model::{
-        EndReason, Endpoint, EntrySide, FlowEvent, FlowPhase, FlowRecord, Instant, Interface,
-        InterfaceKind, Protocol, Seen, Tally, Translator, Undelivered,
+        Clock, EndReason, Endpoint, EntrySide, Exemplar, FlowEvent, FlowPhase, FlowRecord, Instant,
+        Interface, InterfaceKind, Protocol, Seen, Tally, Translator, Undelivered, UndeliveredTotal,
     },
 };
 
@@ -21,7 +21,21 @@ pub(super) struct Delivery {
     /// When packets were last found to be in no flow: they may be those that are missing.
     incomplete: Option<Instant>,
     /// Packets that did not arrive, by the container that they were for and the bridge in front of it.
-    sums: BTreeMap<(Arc<str>, Arc<str>), u64>,
+    sums: BTreeMap<(Arc<str>, Arc<str>), Sum>,
+}
+
+/// Packets that did not arrive, and the last flow that missed some.
+#[derive(Debug, Default)]
+struct Sum {
+    packets: u64,
+    flow: u64,
+    of_flow: u64,
+    time: Instant,
+}
+
+#[expect(clippy::cast_precision_loss, reason = "as Prometheus has it: exact up to 2^53")]
+fn packets(count: u64) -> f64 {
+    count as f64
 }
 
 impl Delivery {
@@ -39,9 +53,16 @@ impl Delivery {
     }
 
     /// By container and bridge.
-    pub(super) fn totals(&self) -> Vec<(Arc<str>, Arc<str>, u64)> {
-        let total = |((container, place), packets): (&(Arc<str>, Arc<str>), &u64)| {
-            (Arc::clone(container), Arc::clone(place), *packets)
+    pub(super) fn totals(&self, clock: Clock) -> Vec<UndeliveredTotal> {
+        let total = |((container, place), sum): (&(Arc<str>, Arc<str>), &Sum)| UndeliveredTotal {
+            container: Arc::clone(container),
+            place: Arc::clone(place),
+            packets: sum.packets,
+            last: Exemplar {
+                flow: sum.flow,
+                value: packets(sum.of_flow),
+                time: clock.wall(sum.time),
+            },
         };
         self.sums.iter().map(total).collect()
     }
@@ -56,7 +77,9 @@ impl Delivery {
         {
             if packets != 0 {
                 let key = (receiver.label().into(), Arc::clone(&place));
-                *self.sums.entry(key).or_default() += packets;
+                let sum = self.sums.entry(key).or_default();
+                let all = sum.packets + packets;
+                *sum = Sum { packets: all, flow: flow.id, of_flow: packets, time: event.time };
             }
         }
         flow.undelivered = Some(missing);

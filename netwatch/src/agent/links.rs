@@ -7,7 +7,6 @@ use crate::{
     datapath::{AttachError, monotonic_now},
     identity::{LinkEvent, namespace_id_of_pid},
     model::Interface,
-    serve::Readiness,
 };
 
 impl Core {
@@ -46,7 +45,20 @@ impl Core {
         }
         self.directory.place(namespace_id_of_pid);
         self.follow_namespaces();
+        self.tell_readiness();
         Ok(())
+    }
+
+    /// Says whether all is attached to, if that has changed.
+    pub(super) fn tell_readiness(&self) {
+        if self.ready {
+            let now = self.attaching.readiness();
+            self.readiness.send_if_modified(|told| {
+                let changed = *told != now;
+                *told = now;
+                changed
+            });
+        }
     }
 
     /// All interfaces, at the start and whenever messages were lost.
@@ -67,12 +79,12 @@ impl Core {
                 self.detach(index);
             }
         }
+        self.attaching.only(|index| interfaces.iter().any(|interface| interface.index == index));
         for interface in interfaces {
             self.consider(interface);
         }
         if !self.ready {
             self.ready = true;
-            self.readiness.send_replace(Readiness::Ready);
             info!(
                 interfaces = self.datapath.attached().len(),
                 by = self.datapath.attach_kind(),
@@ -113,18 +125,20 @@ impl Core {
             self.detach(interface.index);
         }
         if attached || !wanted {
+            self.attaching.is_settled(interface.index);
             return false;
         }
         match self.datapath.attach(interface.index, &interface.name, interface.kind) {
             Ok(()) => {
                 debug!(interface = interface.name, index = interface.index, "attached");
                 self.delivery.attached(interface.index, monotonic_now());
+                self.attaching.is_settled(interface.index);
                 true
             }
             // The kernel's next message says what became of it.
             Err(AttachError::Vanished) => false,
             Err(error) => {
-                self.attaching.failures += 1;
+                self.attaching.failed(interface.index, format!("{}: {error}", interface.name));
                 warn!(interface = interface.name, %error, "cannot attach");
                 false
             }

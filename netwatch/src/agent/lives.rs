@@ -35,6 +35,7 @@ impl Core {
                 for interface in &interfaces {
                     self.consider(interface);
                 }
+                self.tell_readiness();
             }
             EngineEvent::Containers(containers) => self.chronicle.list(containers, now),
             _ => {}

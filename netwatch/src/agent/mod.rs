@@ -21,11 +21,13 @@ pub mod kept;
 mod links;
 mod lives;
 mod naming;
+mod process;
 mod rings;
 mod running;
 mod sizes;
 mod snapshot;
 mod telling;
+mod times;
 mod told;
 
 use std::{path::Path, sync::Arc, time::Duration};
@@ -52,7 +54,7 @@ use crate::{
     metrics,
     model::Snapshot,
     serve::{
-        self, Limits, Readiness, Site,
+        self, Door, Limits, Listener, Live, Readiness, ServeError, Site,
         flows::{self, Counts, History, Source},
     },
 };
@@ -88,7 +90,12 @@ async fn start(config: Config, own: Option<Own>) -> Result<(), AgentError> {
     let signals = Signals::new()?;
     let (stop, stopped) = watch::channel(false);
     let stop = Arc::new(stop);
+    let web = Arc::new(serve::Counts::default());
+    let live =
+        Live::open(config.web_config.as_deref(), Arc::clone(&web)).map_err(ServeError::from)?;
+    let door = Door::new(live, Arc::clone(&web));
     let listeners = serve::bind(&config.listen).await?;
+    let places: Vec<String> = listeners.iter().map(Listener::name).collect();
     // Without a reader or a socket nobody could ask for it.
     let is_asked = config.socket.is_some() || own.is_some();
     let history = is_asked.then(|| Arc::new(History::new(HISTORY)));
@@ -108,9 +115,10 @@ async fn start(config: Config, own: Option<Own>) -> Result<(), AgentError> {
 
     let mut servers = Vec::new();
     for listener in listeners {
-        let limits = Limits::default();
+        let limits = Limits { requests: config.max_requests, ..Limits::default() };
         let router = serve::router(site(&config, scrape.clone(), ready.clone()), limits)?;
-        servers.push(tokio::spawn(serve::serve(listener, router, limits, stopped.clone())));
+        let server = serve::serve(listener, router, door.clone(), limits, stopped.clone());
+        servers.push(tokio::spawn(server));
     }
     let (running, questions) = running::channel();
     let readers = Arc::new(Counts::default());
@@ -131,12 +139,12 @@ async fn start(config: Config, own: Option<Own>) -> Result<(), AgentError> {
     info!(
         version = env!("CARGO_PKG_VERSION"),
         revision = option_env!("NETWATCH_REVISION").unwrap_or("unknown"),
-        listen = ?config.listen,
+        listen = places.join(", "),
         socket = %config.socket.as_ref().map_or(Path::new("none"), |socket| &socket.path).display(),
         "netwatch started"
     );
 
-    let core = Core::new(&config, datapath, flow_log, readers, readiness);
+    let core = Core::new(&config, datapath, flow_log, (readers, web), readiness);
     let stopping = Arc::clone(&stop);
     let has_file = matches!(config.flow_log, Some(FlowLogTarget::File(_)));
     tokio::spawn(async move {
@@ -165,13 +173,17 @@ fn site(
     Site {
         telemetry_path: config.telemetry_path.clone(),
         version: env!("CARGO_PKG_VERSION").into(),
-        metrics: Arc::new(move || {
+        metrics: Arc::new(move |form| {
             let scrape = scrape.clone();
             Box::pin(async move {
                 let (reply, snapshot) = oneshot::channel();
                 scrape.send(reply).await.map_err(|_| "the agent is stopping")?;
                 let snapshot = snapshot.await.map_err(|_| "the agent is stopping")?;
-                metrics::render(&snapshot).map_err(|error| error.to_string())
+                let form = match form {
+                    serve::Form::Text => metrics::Form::Text,
+                    serve::Form::OpenMetrics => metrics::Form::OpenMetrics,
+                };
+                Ok(metrics::render(&snapshot, form))
             })
         }),
         readiness,

@@ -38,17 +38,17 @@ impl Core {
 
     /// Counts the messages that need not wait any longer, and tells of the look-ups that they end.
     pub(super) fn settle_messages(&mut self) {
-        let Self { directory, dns, asking, flow_log, clock, .. } = self;
+        let Self { directory, dns, asking, timing, flow_log, clock, .. } = self;
         let now = datapath::monotonic_now();
         let heard = dns.settle(now, &mut |heard| client(directory, heard));
-        asking.tell(&heard, now, directory, flow_log, *clock);
+        asking.tell(&heard, now, directory, timing, flow_log, *clock);
     }
 
     /// The same for all of them. What has no answer yet may have one later, and is not told.
     pub(super) fn finish_messages(&mut self) {
-        let Self { directory, dns, asking, flow_log, clock, .. } = self;
+        let Self { directory, dns, asking, timing, flow_log, clock, .. } = self;
         let heard = dns.finish(&mut |heard| client(directory, heard));
-        asking.tell(&heard, datapath::monotonic_now(), directory, flow_log, *clock);
+        asking.tell(&heard, datapath::monotonic_now(), directory, timing, flow_log, *clock);
     }
 }
 

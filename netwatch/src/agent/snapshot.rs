@@ -1,16 +1,19 @@
 //! All counters at one moment, for a scrape.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Instant};
 
 use super::{
     core::{Core, engine_up},
-    journal,
+    journal, process,
 };
-use crate::model::{AgentStatus, InterfaceSnapshot, ReaderStatus, Snapshot};
+use crate::model::{
+    AgentStatus, InterfaceSnapshot, ReaderStatus, ScrapeStatus, Snapshot, WebStatus,
+};
 
 impl Core {
     /// Reads everything that counts, flows included, so that a scrape shows what has passed until now.
     pub(super) fn snapshot(&mut self) -> Snapshot {
+        let begin = Instant::now();
         // Flows before outcomes and totals: what comes in between is seen and not yet counted, never the reverse.
         self.read_flows();
         self.read_rings();
@@ -22,7 +25,7 @@ impl Core {
         }
         let interfaces = attached.iter().filter_map(|index| self.interface(*index)).collect();
         let outcomes = self.outcomes();
-        Snapshot {
+        let mut snapshot = Snapshot {
             interfaces,
             containers: self.accounts.snapshot(),
             sizes: self.sizes.snapshot(),
@@ -39,12 +42,19 @@ impl Core {
             edges: self.tracker.edges().snapshot(),
             edges_folded: self.tracker.edges().folded(),
             dropped: self.dropping.totals(),
-            undelivered: self.delivery.totals(),
+            undelivered: self.delivery.totals(self.clock),
+            times: self.timing.snapshot(),
             seen: self.datapath.seen(),
             outcomes,
             flows: self.tracker.totals(),
             agent: self.status(attached.len() as u64),
-        }
+        };
+        let age = begin.elapsed();
+        self.scrapes.0 += 1;
+        self.scrapes.1 += age;
+        let (scrapes, time) = self.scrapes;
+        snapshot.agent.scrape = ScrapeStatus { scrapes, time, age };
+        snapshot
     }
 
     fn interface(&self, index: u32) -> Option<InterfaceSnapshot> {
@@ -63,6 +73,16 @@ impl Core {
             refused: self.readers.refusals(),
             lines,
             lost,
+        }
+    }
+
+    fn web(&self) -> WebStatus {
+        WebStatus {
+            requests: self.web.requests().collect(),
+            displaced: self.web.displaced(),
+            handshakes_failed: self.web.handshakes_failed(),
+            settings_failed: self.web.settings_failed(),
+            settings_good: self.web.settings_are_good(),
         }
     }
 
@@ -96,6 +116,9 @@ impl Core {
             journal_lines_lost: journal::lost(),
             log_rotations: log.rotations,
             readers: self.readers(),
+            web: self.web(),
+            scrape: ScrapeStatus::default(),
+            process: process::status(),
         }
     }
 }

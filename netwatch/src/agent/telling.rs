@@ -30,7 +30,9 @@ impl Core {
             &mut dyn FnMut(&Report<'_>),
         ),
     ) -> usize {
-        let Self { tracker, directory, domains, delivery, crossed, flow_log, clock, .. } = self;
+        let Self {
+            tracker, directory, domains, delivery, timing, crossed, flow_log, clock, ..
+        } = self;
         let has_reader = flow_log.has_reader();
         let mut events: Vec<Box<FlowEvent>> = Vec::new();
         let mut count = 0;
@@ -40,6 +42,9 @@ impl Core {
                 // In the place where it stays: thousands side by side, soon gone, would leave a hole between those that stay.
                 let mut event = Box::new(report.event());
                 delivery.settle(&mut event, directory);
+                if report.is_end() {
+                    timing.ended(&event, *clock);
+                }
                 crossed.name(&mut event.flow, directory);
                 events.push(event);
                 count += 1;

@@ -59,6 +59,7 @@ impl Event for Told {
                 containers: [None; 2],
                 network: event.flow.network.as_deref(),
                 drops: !event.flow.drops.is_empty() || event.flow.undelivered.is_some(),
+                flow: Some(event.flow.id),
             },
             Line::Fold(fold) => Facts {
                 kind: Kind::End,
@@ -69,6 +70,7 @@ impl Event for Told {
                 containers: [None; 2],
                 network: fold.sum.network.as_deref(),
                 drops: !fold.sum.drops.is_empty() || fold.sum.undelivered.is_some(),
+                flow: None,
             },
             Line::Loss(Loss { time, .. }) => Facts {
                 kind: Kind::Lost,
@@ -79,6 +81,7 @@ impl Event for Told {
                 containers: [None; 2],
                 network: None,
                 drops: false,
+                flow: None,
             },
             Line::Gap(Gap { time, .. }) => Facts {
                 kind: Kind::Gap,
@@ -89,6 +92,7 @@ impl Event for Told {
                 containers: [None; 2],
                 network: None,
                 drops: false,
+                flow: None,
             },
             Line::Lookup(lookup) => Facts {
                 kind: Kind::Dns,
@@ -99,6 +103,7 @@ impl Event for Told {
                 containers: [None; 2],
                 network: lookup.network.as_deref(),
                 drops: false,
+                flow: None,
             },
             Line::Life(event) => Facts {
                 kind: if event.change.is_beginning() { Kind::Restart } else { Kind::Event },
@@ -109,6 +114,7 @@ impl Event for Told {
                 containers: event.containers(),
                 network: event.network.as_deref(),
                 drops: false,
+                flow: None,
             },
             Line::Sample(event) => {
                 let packet = event.packet.as_ref().ok();
@@ -121,6 +127,7 @@ impl Event for Told {
                     containers: [None; 2],
                     network: event.network.as_deref(),
                     drops: false,
+                    flow: None,
                 }
             }
         }

@@ -1,21 +1,25 @@
 //! The one check: merged raw values in, checked configuration out.
 
-use std::{collections::HashSet, net::SocketAddr, path::Path};
+use std::{
+    collections::HashSet,
+    path::{Path, PathBuf},
+};
 
 use netwatch_common::sample::{MOST_SAMPLE_RATE, SAMPLE_BYTES};
 
 use super::{
     Exit, Failure, LogFormat, LogLevel, LogOptions,
     option::Key,
-    raw::{Given, Raw},
+    raw::{Given, Origin, Raw},
     terminal,
     value::{self, Wrong},
 };
 use crate::{
     agent::config::{
-        AttachMode, Config, FlowFormat, FlowLogTarget, Rotation, Selection, SocketPlace,
+        AttachMode, Config, FlowFormat, FlowLogTarget, Place, Rotation, Selection, SocketPlace,
     },
     model::Exclusion,
+    serve,
 };
 
 pub(super) const ATTACH_MODES: [(&str, AttachMode); 3] =
@@ -31,6 +35,7 @@ const MOST_FLOWS: u32 = 4_194_304;
 const LEAST_SERIES: u32 = 10;
 const MOST_SERIES: u32 = 1_000_000;
 const MOST_DNS_RATE: u32 = 1_000_000;
+const MOST_REQUESTS: u32 = 1_000_000;
 
 /// Everything that was configured, checked.
 #[derive(Debug)]
@@ -79,6 +84,11 @@ pub(super) fn check(raw: &Raw) -> Result<Checked, Failure> {
         docker_host: values.one(Key::DockerHost, value::docker_host)?,
         socket: socket(&values)?,
         listen: listen(&values)?,
+        web_config: web_config(&values)?,
+        max_requests: usize::try_from(
+            values.required(Key::MaxRequests, |text| value::number(text, 0, MOST_REQUESTS))?,
+        )
+        .unwrap_or(usize::MAX),
         telemetry_path: values.required(Key::TelemetryPath, value::telemetry_path)?,
         max_series: usize::try_from(
             values
@@ -169,23 +179,43 @@ fn socket(values: &Values<'_>) -> Result<Option<SocketPlace>, Failure> {
     Ok(path.map(|path| SocketPlace { path, group }))
 }
 
-/// The addresses to listen at: at least one, none twice.
-fn listen(values: &Values<'_>) -> Result<Vec<SocketAddr>, Failure> {
+/// The file has to make sense before anything is attached.
+fn web_config(values: &Values<'_>) -> Result<Option<PathBuf>, Failure> {
+    let Some(path) = values.one(Key::WebConfig, value::file)? else { return Ok(None) };
+    match serve::settings::check(&path) {
+        Ok(()) => Ok(Some(path)),
+        Err(error) if error.is_unreadable() => Err(Failure::new(Exit::Failed, error.to_string())
+            .hint("check the path and the permissions, or leave out --web.config.file")),
+        Err(error) => Err(Failure::usage(error.to_string())
+            .hint("see docs/web.md for what may stand in it, or leave out --web.config.file")),
+    }
+}
+
+/// Where to listen: at one place at least, nowhere twice; or where systemd says.
+fn listen(values: &Values<'_>) -> Result<Vec<Place>, Failure> {
     let all = value::all_addresses();
-    let addresses = values.all(Key::ListenAddress, |text| value::address(text, all))?;
-    let place = || {
-        values
-            .0
-            .get(Key::ListenAddress)
-            .map_or_else(String::new, |given| given.origin.place(Key::ListenAddress))
-    };
+    let group = values.one(Key::SocketGroup, value::group)?;
+    let addresses = values.all(Key::ListenAddress, |text| value::place(text, all, group))?;
+    let given = values.0.get(Key::ListenAddress);
+    let place = || given.map_or_else(String::new, |given| given.origin.place(Key::ListenAddress));
+    if values.required(Key::SystemdSocket, |text| value::choice(text, &SWITCH))? {
+        return match given {
+            Some(given) if given.origin != Origin::Default => Err(Failure::usage(format!(
+                "{}: an address beside the sockets of systemd",
+                place()
+            ))
+            .hint("give either --web.listen-address or --web.systemd-socket")),
+            _ => Ok(vec![Place::Systemd]),
+        };
+    }
     if addresses.is_empty() {
         return Err(Failure::usage(format!("{}: the list is empty", place()))
             .hint("give an address, or leave it out"));
     }
     let mut seen = HashSet::new();
     // Port 0 asks for any free port, so two of them do not meet.
-    match addresses.iter().find(|address| address.port() != 0 && !seen.insert(**address)) {
+    let is_any = |place: &Place| matches!(place, Place::Address(address) if address.port() == 0);
+    match addresses.iter().find(|place| !is_any(place) && !seen.insert(place.to_string())) {
         Some(twice) => Err(Failure::usage(format!("{}: {twice} is given twice", place()))
             .hint("give each address once")),
         None => Ok(addresses),
@@ -267,7 +297,7 @@ impl Values<'_> {
 
 #[cfg(test)]
 mod tests {
-    use super::{super::raw::Origin, *};
+    use super::*;
 
     fn with(key: Key, texts: &[&str]) -> Result<Checked, Failure> {
         let mut raw = Raw::default();
@@ -286,7 +316,9 @@ mod tests {
         assert_eq!(log, LogOptions::default());
         assert!(!config.kernel_messages);
         assert_eq!(config.telemetry_path, "/metrics");
-        assert!(config.listen.iter().all(|address| address.ip().is_loopback()));
+        let is_loopback =
+            |place: &Place| matches!(place, Place::Address(address) if address.ip().is_loopback());
+        assert!(config.listen.iter().all(is_loopback));
     }
 
     #[test]

@@ -10,7 +10,7 @@ use super::{
     raw::{Origin, Raw},
     value::{show_duration, show_limit, show_port, show_size},
 };
-use crate::agent::config::FlowLogTarget;
+use crate::agent::config::{FlowLogTarget, Place};
 
 /// Column of the comments, if the values leave room.
 const COMMENT_COLUMN: usize = 44;
@@ -84,7 +84,11 @@ fn value(key: Key, checked: &Checked) -> Option<String> {
             None => string("none"),
         },
         Key::SocketGroup => string(&config.socket.as_ref()?.group?.to_string()),
+        Key::ListenAddress if config.listen == [Place::Systemd] => return None,
         Key::ListenAddress => shown(config.listen.iter().map(ToString::to_string)),
+        Key::SystemdSocket => (config.listen == [Place::Systemd]).to_string(),
+        Key::WebConfig => string(&config.web_config.as_ref()?.to_string_lossy()),
+        Key::MaxRequests => config.max_requests.to_string(),
         Key::TelemetryPath => string(&config.telemetry_path),
         Key::MaxSeries => config.max_series.to_string(),
         Key::LogLevel => string(word(&LogLevel::WORDS, checked.log.level)),

@@ -1,6 +1,6 @@
 //! What was seen of a host, before anybody judges it.
 
-use std::{collections::HashMap, net::SocketAddr, path::PathBuf};
+use std::{collections::HashMap, path::PathBuf};
 
 use super::{distribution::Distribution, scrape::Scrape};
 use crate::{
@@ -28,7 +28,7 @@ pub(super) struct Facts {
     pub(super) links: Result<Vec<Link>, String>,
     pub(super) agent: Agent,
     /// Each address that an agent is to listen at.
-    pub(super) listen: Vec<(SocketAddr, Listen)>,
+    pub(super) listen: Vec<(String, Listen)>,
     pub(super) clock: Clock,
 }
 

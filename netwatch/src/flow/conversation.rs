@@ -257,6 +257,11 @@ impl Conversation {
         (direction(self.client(), low_is_client), direction(self.server(), !low_is_client))
     }
 
+    /// TCP segments that were sent again since this was last asked.
+    pub(super) fn newly_retransmitted(&mut self) -> u64 {
+        self.oddities.as_mut().map_or(0, |odd| odd.newly_retransmitted())
+    }
+
     /// How the TCP connection was set up; of a proxy's two, the client's if it was seen.
     pub(super) fn handshake(&self) -> Option<Handshake> {
         let low_is_client = self.low_is_client();

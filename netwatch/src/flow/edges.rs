@@ -70,6 +70,13 @@ impl Edges {
         }
     }
 
+    /// Adds segments that were sent again.
+    pub(super) fn repair(&mut self, edge: EdgeId, retransmitted: u64) {
+        if let Some(traffic) = self.traffic.get_mut(edge.0 as usize) {
+            traffic.retransmitted += retransmitted;
+        }
+    }
+
     /// All edges; the folded ones as one without a protocol.
     pub fn snapshot(&self) -> Vec<(Edge, EdgeTraffic)> {
         let traffic = |id: EdgeId| self.traffic.get(id.0 as usize).copied().unwrap_or_default();

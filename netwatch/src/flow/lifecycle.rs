@@ -240,6 +240,7 @@ impl Lifecycle {
         }
         if let Some(edge) = flow.edge {
             self.edges.add(edge, sent.since(before.0), received.since(before.1));
+            self.edges.repair(edge, flow.newly_retransmitted());
         }
     }
 }

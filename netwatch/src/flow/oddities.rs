@@ -10,6 +10,8 @@ use crate::model::{DropPlace, DroppedPacket, Echoes, FlowDrop, Repairs, Translat
 pub(super) struct Oddities {
     echoes: Echoes,
     repairs: Vec<(Hook, Repairs)>,
+    /// Retransmitted segments that the edge knows of.
+    told: u64,
     /// By reason, place and direction (`from_client` stands for "from low" here).
     drops: Vec<FlowDrop>,
     pub(super) translation: Option<Arc<Translation>>,
@@ -56,6 +58,14 @@ impl Oddities {
     pub(super) fn repairs(&self, from_low: bool) -> Repairs {
         let hooks = self.repairs.iter().filter(|(hook, _)| hook.from_low == from_low);
         hooks.fold(Repairs::default(), |most, (_, repairs)| most.max(*repairs))
+    }
+
+    /// Retransmitted segments of both directions since this was last asked.
+    pub(super) fn newly_retransmitted(&mut self) -> u64 {
+        let all = self.repairs(true).retransmitted + self.repairs(false).retransmitted;
+        let new = all.saturating_sub(self.told);
+        self.told += new;
+        new
     }
 
     pub(super) fn drops(&self, low_is_client: bool) -> Vec<FlowDrop> {

@@ -1,7 +1,7 @@
 //! The agent about itself.
 
 use super::{catalogue::Metric, family::Families};
-use crate::model::Snapshot;
+use crate::model::{Snapshot, WebStatus};
 
 /// The only map whose fill is known.
 const FLOW_MAP: [&str; 1] = ["flows"];
@@ -54,10 +54,35 @@ pub(super) fn collect(snapshot: &Snapshot, families: &mut Families) {
     }
 
     families.add(Metric::JournalLinesLost, [], agent.journal_lines_lost);
+    web(&agent.web, families);
+    families.add_real(Metric::UpToDateSeconds, [], agent.scrape.age.as_secs_f64());
+    families.add(Metric::Scrapes, [], agent.scrape.scrapes);
+    families.add_real(Metric::ScrapeSeconds, [], agent.scrape.time.as_secs_f64());
+    if let Some(process) = &agent.process {
+        families.add_real(Metric::ProcessCpuSeconds, [], process.cpu_seconds);
+        families.add_real(Metric::ProcessStartTime, [], process.started);
+        families.add(Metric::ProcessVirtualMemory, [], process.virtual_bytes);
+        families.add(Metric::ProcessResidentMemory, [], process.resident_bytes);
+        families.add(Metric::ProcessOpenFds, [], process.open_fds);
+        families.add(Metric::ProcessMaxFds, [], process.max_fds);
+    }
 
     let readers = &agent.readers;
     families.add(Metric::FlowReaders, [], readers.connected);
     families.add(Metric::FlowReadersRefused, [], readers.refused);
     families.add(Metric::FlowReaderLines, [], readers.lines);
     families.add(Metric::FlowReaderLinesLost, [], readers.lost);
+}
+
+fn web(web: &WebStatus, families: &mut Families) {
+    for (code, count) in &web.requests {
+        let code = if *code == 0 { "other".to_owned() } else { code.to_string() };
+        families.add(Metric::WebRequests, [code.as_str()], *count);
+    }
+    families.add(Metric::WebConnectionsDisplaced, [], web.displaced);
+    families.add(Metric::WebHandshakesFailed, [], web.handshakes_failed);
+    if let Some(good) = web.settings_good {
+        families.add(Metric::WebConfigUp, [], u64::from(good));
+        families.add(Metric::WebConfigFailures, [], web.settings_failed);
+    }
 }

@@ -77,6 +77,59 @@ pub struct Entry {
     pub docs: &'static str,
 }
 
+/// How many series a metric can have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Budget {
+    /// One.
+    One,
+    /// One for each word of a list that is netwatch's own, or the kernel's.
+    Words,
+    /// Some for each container, network or interface that there has been.
+    Host,
+    /// As many as `--metrics.max-series` allows for all such metrics together.
+    Edges,
+}
+
+impl Budget {
+    /// In the docs.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::One => "1",
+            Self::Words => "few",
+            Self::Host => "by container or interface",
+            Self::Edges => "`--metrics.max-series`",
+        }
+    }
+
+    /// What a label costs; `None` for one that nobody has thought about.
+    fn of_label(label: &str) -> Option<Self> {
+        Some(match label {
+            "client" => Self::Edges,
+            "container" | "server" | "interface" | "id" | "image" | "project" | "service"
+            | "network" | "address" | "place" => Self::Host,
+            "version" | "revision" | "abi" | "reason" | "kind" | "direction" | "protocol"
+            | "port" | "rcode" | "outcome" | "feature" | "lacking" | "program" | "map" | "code" => {
+                Self::Words
+            }
+            _ => return None,
+        })
+    }
+}
+
+impl Entry {
+    /// The unit, which the name ends in: before `_total`, in a counter.
+    pub fn unit(&self) -> Option<&'static str> {
+        let name = self.name.trim_end_matches("_total");
+        ["seconds", "bytes"].into_iter().find(|unit| name.ends_with(unit))
+    }
+
+    /// That of its dearest label.
+    pub fn budget(&self) -> Budget {
+        let labels = self.labels.iter().filter_map(|label| Budget::of_label(label));
+        labels.max().unwrap_or(Budget::One)
+    }
+}
+
 macro_rules! catalogue {
     ($($variant:ident: $group:ident $kind:ident $name:literal [$($label:literal),*] $help:literal $docs:literal;)+) => {
         /// A metric of the catalogue.
@@ -174,6 +227,9 @@ catalogue! {
     EdgeConnections: Edges Counter "netwatch_edge_connections_total" ["client", "server", "protocol", "port"]
         "Flows that the client opened to the server."
         "";
+    EdgeRetransmitted: Edges Counter "netwatch_edge_retransmitted_segments_total" ["client", "server", "protocol", "port"]
+        "TCP segments between a client and a server that were sent again."
+        "In both directions, at the hook that saw the most: see `retrans=` in [the flow log](flow-log.md).";
     EdgesFolded: Edges Counter "netwatch_edges_folded_total" []
         "Flows counted in the edge \"other\" because the series budget was used up."
         "While it is 0 every edge has its names. See `--metrics.max-series`.";
@@ -184,6 +240,9 @@ catalogue! {
     DnsResponses: Dns Counter "netwatch_dns_responses_total" ["container", "rcode"]
         "DNS responses, by who asked and by response code."
         "`rcode` is the IANA mnemonic: `NOERROR`, `NXDOMAIN`, `SERVFAIL`, …; `other` for a code that has none.";
+    DnsLookupSeconds: Dns Histogram "netwatch_dns_lookup_seconds" ["container"]
+        "How long DNS look-ups took, from the first query to the answer, by who asked."
+        "Those that had an answer. `container` is `other` beyond 1,000 names.";
     DnsMessages: Dns Counter "netwatch_dns_messages_total" []
         "Packets with a DNS message that were read, at each hook by itself."
         "";
@@ -201,6 +260,14 @@ catalogue! {
     FlowsEnded: Flows Counter "netwatch_flows_ended_total" ["reason"]
         "Flows that ended, by reason."
         "The reasons are the words of `end=` in the flow log, see flow-log.md.";
+
+    HandshakeSeconds: Flows Histogram "netwatch_tcp_handshake_seconds" ["server"]
+        "How long clients waited for the answer to their SYN, by who was asked."
+        "Of TCP connections that have ended, at the hook nearest the client. `server` is a container, `host`, `external` or an \
+         interface; `other` beyond 1,000 names.";
+    EchoSeconds: Flows Histogram "netwatch_echo_seconds" ["server"]
+        "How long ICMP echoes took, by who was asked: the mean of each flow."
+        "Of flows that have ended. `server` as above.";
 
     PacketsSeen: Ledger Counter "netwatch_packets_seen_total" []
         "Packets on the wire seen at the hooks, each hook by itself."
@@ -307,4 +374,64 @@ catalogue! {
     FlowReaderLinesLost: Agent Counter "netwatch_flow_reader_lines_lost_total" []
         "Flow events that were gone before a slow reader came to them."
         "Each reader is told of its own. Counted before its filter: which of them it had wanted is not known.";
+    WebRequests: Agent Counter "netwatch_web_requests_total" ["code"]
+        "HTTP requests answered, by status code."
+        "200, 401, 404, 405, 413, 429, 500, 503, or `other`. A scrape does not count itself.";
+    WebConnectionsDisplaced: Agent Counter "netwatch_web_connections_displaced_total" []
+        "HTTP connections that were closed to make room for another one."
+        "64 may be open at each address. The one that has asked for nothing for the longest time goes first.";
+    WebHandshakesFailed: Agent Counter "netwatch_web_tls_handshakes_failed_total" []
+        "Connections that ended before TLS was agreed upon."
+        "Plain HTTP, no certificate or one that is not accepted, versions or ciphers that do not meet.";
+    WebConfigUp: Agent Gauge "netwatch_web_config_up" []
+        "1 if the web configuration is in force as it is on disk, 0 if it is broken and the one before it is in force."
+        "Absent without `--web.config.file`. It is looked at with each request.";
+    WebConfigFailures: Agent Counter "netwatch_web_config_failures_total" []
+        "Changes of the web configuration, or of its certificates, that could not be put in force."
+        "Absent without `--web.config.file`.";
+    UpToDateSeconds: Agent Gauge "netwatch_up_to_date_seconds" []
+        "Age of the oldest figure of this scrape."
+        "All are read when a scrape comes: this is how long that took. DNS messages wait 300 ms more.";
+    Scrapes: Agent Counter "netwatch_scrapes_total" []
+        "Scrapes whose figures were collected, this one included."
+        "";
+    ScrapeSeconds: Agent Counter "netwatch_scrape_seconds_total" []
+        "Time that collecting the figures of scrapes took."
+        "";
+    ProcessCpuSeconds: Agent Counter "process_cpu_seconds_total" []
+        "Time that the agent has spent on CPUs, in user space and in the kernel."
+        "What its programs in the kernel take is in netwatch_bpf_program_run_seconds_total.";
+    ProcessStartTime: Agent Gauge "process_start_time_seconds" []
+        "When the agent was started, in seconds since the Unix epoch."
+        "";
+    ProcessVirtualMemory: Agent Gauge "process_virtual_memory_bytes" []
+        "Address space of the agent."
+        "";
+    ProcessResidentMemory: Agent Gauge "process_resident_memory_bytes" []
+        "Memory of the agent."
+        "What the kernel keeps for it is in netwatch_map_memory_bytes.";
+    ProcessOpenFds: Agent Gauge "process_open_fds" []
+        "Open file descriptors of the agent."
+        "";
+    ProcessMaxFds: Agent Gauge "process_max_fds" []
+        "As many file descriptors as the agent may have."
+        "";
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_label_has_a_price() {
+        for entry in Metric::ALL.iter().map(|metric| metric.entry()) {
+            for label in entry.labels {
+                assert!(Budget::of_label(label).is_some(), "{}: {label}", entry.name);
+            }
+        }
+        assert_eq!(Metric::FlowsActive.entry().budget(), Budget::One);
+        assert_eq!(Metric::FlowsEnded.entry().budget(), Budget::Words);
+        assert_eq!(Metric::HandshakeSeconds.entry().budget(), Budget::Host);
+        assert_eq!(Metric::EdgeBytes.entry().budget(), Budget::Edges);
+    }
 }

@@ -14,6 +14,9 @@ What `netwatch run` serves at `/metrics`. A scrape reads the flows first and the
 figures agree with each other and with the flow log but for the packets that pass in between. Nothing is added up twice. Counters start at 0 with the agent. Names
 come from containers: control characters in them become U+FFFD, and what is longer than 200 characters is cut.
 
+What `series` says is how many a metric can have: one, a few for words that netwatch or the kernel has, some by container, network or
+interface, or all metrics of edges together as many as `--metrics.max-series` allows.
+
 Three units, never mixed: **packets as the kernel counts them** (socket buffers, where a GSO packet counts once; only in the
 interface metrics, to compare with `ip -s link`), **packets on the wire** and **bytes on the wire** (Ethernet header
 included) everywhere else.
@@ -80,7 +83,7 @@ pub fn page() -> String {
     for group in Group::ALL {
         // Writing to a String does not fail.
         let _ = write!(page, "\n## {}\n\n{}\n\n", group.title(), group.text());
-        page.push_str("| metric | type | labels | meaning |\n|---|---|---|---|\n");
+        page.push_str("| metric | type | labels | series | meaning |\n|---|---|---|---|---|\n");
         for entry in
             Metric::ALL.iter().map(|metric| metric.entry()).filter(|entry| entry.group == group)
         {
@@ -88,7 +91,9 @@ pub fn page() -> String {
             let meaning = [entry.help, entry.docs].join(" ");
             let (kind, labels, meaning) =
                 (entry.kind.name(), labels.join(", "), meaning.trim_end());
-            let _ = writeln!(page, "| `{}` | {kind} | {labels} | {meaning} |", entry.name);
+            let series = entry.budget().name();
+            let _ =
+                writeln!(page, "| `{}` | {kind} | {labels} | {series} | {meaning} |", entry.name);
         }
         if group == Group::Ledger {
             page.push_str("\n| `outcome` | why the packet is in no flow |\n|---|---|\n");

@@ -2,29 +2,37 @@
 
 use std::collections::BTreeMap;
 
-use prometheus::proto::{
-    Bucket, Counter, Gauge, Histogram, LabelPair, Metric as Series, MetricFamily, MetricType,
-};
-
-use super::catalogue::{Kind, Metric};
+use super::catalogue::Metric;
+use crate::model::{Exemplar, TimeHistogram};
 
 /// Longest label value, in characters. Docker labels have no limit of their own.
 const MAX_VALUE: usize = 200;
 
 /// A figure; counts stay integers until the end, so that sums are exact.
 #[derive(Clone, Debug)]
-enum Value {
-    Count(u64),
+pub(super) enum Value {
+    /// With a flow that it is about, if one is known.
+    Count(u64, Option<Exemplar>),
     Real(f64),
     Distribution(Distribution),
 }
 
 /// Cumulative buckets, sum and count.
 #[derive(Clone, Debug)]
-struct Distribution {
-    buckets: Vec<(f64, u64)>,
-    sum: f64,
-    count: u64,
+pub(super) struct Distribution {
+    pub(super) buckets: Vec<(f64, u64)>,
+    pub(super) sum: f64,
+    pub(super) count: u64,
+    /// Of each bucket, the one beyond all bounds last; may be fewer.
+    pub(super) exemplars: Vec<Option<Exemplar>>,
+}
+
+/// A metric with its series.
+#[derive(Debug)]
+pub(super) struct Family {
+    pub(super) metric: Metric,
+    /// By label values, in the order of the catalogue.
+    pub(super) series: BTreeMap<Vec<String>, Value>,
 }
 
 /// All series of a scrape. Sorted by label values: two scrapes of the same snapshot are equal.
@@ -42,9 +50,21 @@ impl Families {
     pub(super) fn add<const N: usize>(&mut self, metric: Metric, labels: [&str; N], count: u64) {
         let slot = self.slot(metric, labels);
         *slot = match slot {
-            Value::Count(sum) => Value::Count(sum.saturating_add(count)),
-            Value::Real(_) | Value::Distribution(_) => Value::Count(count),
+            Value::Count(sum, exemplar) => Value::Count(sum.saturating_add(count), *exemplar),
+            Value::Real(_) | Value::Distribution(_) => Value::Count(count, None),
         };
+    }
+
+    /// Names a flow that a count is about.
+    pub(super) fn exemplify<const N: usize>(
+        &mut self,
+        metric: Metric,
+        labels: [&str; N],
+        with: Exemplar,
+    ) {
+        if let Value::Count(_, exemplar) = self.slot(metric, labels) {
+            *exemplar = Some(with);
+        }
     }
 
     /// Adds a real number, such as seconds, to the series with these labels.
@@ -57,13 +77,13 @@ impl Families {
         let slot = self.slot(metric, labels);
         *slot = match slot {
             Value::Real(sum) => Value::Real(*sum + amount),
-            Value::Count(_) | Value::Distribution(_) => Value::Real(amount),
+            Value::Count(..) | Value::Distribution(_) => Value::Real(amount),
         };
     }
 
     /// A series that is 1 however often it is named.
     pub(super) fn info<const N: usize>(&mut self, metric: Metric, labels: [&str; N]) {
-        *self.slot(metric, labels) = Value::Count(1);
+        *self.slot(metric, labels) = Value::Count(1, None);
     }
 
     /// Adds a histogram, as cumulative buckets, to the series with these labels. All of a metric have the same bounds.
@@ -83,83 +103,43 @@ impl Families {
                 have.1 = have.1.saturating_add(*more);
             }
         } else {
-            *slot = Value::Distribution(Distribution { buckets: buckets.to_vec(), sum, count });
+            let exemplars = Vec::new();
+            *slot = Value::Distribution(Distribution {
+                buckets: buckets.to_vec(),
+                sum,
+                count,
+                exemplars,
+            });
+        }
+    }
+
+    /// Adds times, with the flows that they are of.
+    pub(super) fn times<const N: usize>(
+        &mut self,
+        metric: Metric,
+        labels: [&str; N],
+        times: &TimeHistogram,
+    ) {
+        let buckets: Vec<_> = times.cumulative().collect();
+        self.histogram(metric, labels, &buckets, times.seconds(), times.count());
+        if let Value::Distribution(distribution) = self.slot(metric, labels) {
+            distribution.exemplars = times.exemplars().to_vec();
         }
     }
 
     /// The families that have series, in the order of the catalogue.
-    pub(super) fn into_families(self) -> Vec<MetricFamily> {
-        Metric::ALL
-            .iter()
-            .zip(self.series)
-            .filter(|(_, series)| !series.is_empty())
-            .map(|(&metric, series)| family(metric, series))
+    pub(super) fn into_families(self) -> Vec<Family> {
+        let all = Metric::ALL.iter().zip(self.series);
+        all.filter(|(_, series)| !series.is_empty())
+            .map(|(&metric, series)| Family { metric, series })
             .collect()
     }
 
     fn slot<const N: usize>(&mut self, metric: Metric, labels: [&str; N]) -> &mut Value {
         debug_assert_eq!(N, metric.entry().labels.len(), "{metric:?}");
         let key = labels.iter().map(|value| safe(value)).collect();
-        self.series[metric as usize].entry(key).or_insert(Value::Count(0))
+        self.series[metric as usize].entry(key).or_insert(Value::Count(0, None))
     }
-}
-
-fn family(metric: Metric, series: BTreeMap<Vec<String>, Value>) -> MetricFamily {
-    let entry = metric.entry();
-    let mut family = MetricFamily::default();
-    family.set_name(entry.name.to_owned());
-    family.set_help(entry.help.to_owned());
-    family.set_field_type(match entry.kind {
-        Kind::Counter => MetricType::COUNTER,
-        Kind::Gauge => MetricType::GAUGE,
-        Kind::Histogram => MetricType::HISTOGRAM,
-    });
-    family.set_metric(
-        series
-            .into_iter()
-            .map(|(values, value)| {
-                let labels = entry
-                    .labels
-                    .iter()
-                    .zip(values)
-                    .map(|(name, value)| label(name, value))
-                    .collect();
-                one(entry.kind, labels, value)
-            })
-            .collect(),
-    );
-    family
-}
-
-fn one(kind: Kind, labels: Vec<LabelPair>, value: Value) -> Series {
-    let mut series = Series::from_label(labels);
-    let number = match value {
-        Value::Distribution(distribution) => {
-            series.set_histogram(histogram(&distribution));
-            return series;
-        }
-        Value::Count(count) => to_f64(count),
-        Value::Real(number) => number,
-    };
-    if kind == Kind::Counter {
-        let mut counter = Counter::default();
-        counter.set_value(number);
-        series.set_counter(counter);
-    } else {
-        let mut gauge = Gauge::default();
-        gauge.set_value(number);
-        series.set_gauge(gauge);
-    }
-    series
-}
-
-fn histogram(distribution: &Distribution) -> Histogram {
-    let mut histogram = Histogram::default();
-    histogram.set_sample_sum(distribution.sum);
-    histogram.set_sample_count(distribution.count);
-    let buckets = distribution.buckets.iter();
-    histogram.set_bucket(buckets.map(|&(bound, cumulative)| bucket(bound, cumulative)).collect());
-    histogram
 }
 
 #[expect(
@@ -168,20 +148,6 @@ fn histogram(distribution: &Distribution) -> Histogram {
 )]
 pub(super) fn to_f64(count: u64) -> f64 {
     count as f64
-}
-
-fn bucket(bound: f64, cumulative: u64) -> Bucket {
-    let mut bucket = Bucket::default();
-    bucket.set_upper_bound(bound);
-    bucket.set_cumulative_count(cumulative);
-    bucket
-}
-
-fn label(name: &str, value: String) -> LabelPair {
-    let mut pair = LabelPair::default();
-    pair.set_name(name.to_owned());
-    pair.set_value(value);
-    pair
 }
 
 /// A value that is one value. The encoder escapes quotes, backslashes and newlines; other control characters it writes

@@ -8,9 +8,10 @@ use netwatch_common::outcome::Outcome;
 
 use crate::model::{
     AgentStatus, AttachStatus, Attachment, Container, ContainerSizes, ContainerTraffic, DnsCounts,
-    DropTotal, Edge, EdgeTraffic, EndReason, EntrySide, Feature, FlowTotals, Instant, Interface,
-    InterfaceCounters, InterfaceKind, InterfaceSnapshot, InterfaceTally, OutOfSight, ProgramRuns,
-    Protocol, ReaderStatus, Sample, SizeHistogram, Snapshot, Source, Tally, Unseen,
+    DropTotal, Edge, EdgeTraffic, EndReason, EntrySide, Exemplar, Feature, FlowTotals, Instant,
+    Interface, InterfaceCounters, InterfaceKind, InterfaceSnapshot, InterfaceTally, OutOfSight,
+    ProcessStatus, ProgramRuns, Protocol, ReaderStatus, Sample, ScrapeStatus, SizeHistogram,
+    Snapshot, Source, Tally, TimeHistogram, Times, UndeliveredTotal, Unseen, WallTime, WebStatus,
 };
 
 pub(super) fn tally(packets: u64, segments: u64, bytes: u64) -> Tally {
@@ -96,7 +97,15 @@ fn dns(client: &str) -> (Arc<str>, DnsCounts) {
 
 pub(super) fn edge(client: &str, protocol: Option<Protocol>, port: u16) -> (Edge, EdgeTraffic) {
     let edge = Edge { client: client.into(), server: "db".into(), protocol, port };
-    (edge, EdgeTraffic { sent: tally(1, 7, 700), received: tally(2, 8, 800), connections: 3 })
+    (
+        edge,
+        EdgeTraffic {
+            sent: tally(1, 7, 700),
+            received: tally(2, 8, 800),
+            connections: 3,
+            retransmitted: 2,
+        },
+    )
 }
 
 pub(super) fn full() -> Snapshot {
@@ -122,7 +131,17 @@ pub(super) fn full() -> Snapshot {
             place: "veth".into(),
             packets: 26,
         }],
-        undelivered: vec![("web".into(), "br-shop".into(), 27)],
+        undelivered: vec![UndeliveredTotal {
+            container: "web".into(),
+            place: "br-shop".into(),
+            packets: 27,
+            last: Exemplar { flow: 4_711, value: 3.0, time: WallTime(1_520_879_607_789_000_000) },
+        }],
+        times: Times {
+            handshakes: vec![("db".into(), times())],
+            echoes: vec![("db".into(), times())],
+            lookups: vec![("web".into(), times())],
+        },
         seen: tally(90, 100, 10_000),
         outcomes: vec![
             (Outcome::Arp, tally(6, 6, 252)),
@@ -169,6 +188,35 @@ pub(super) fn full() -> Snapshot {
             journal_lines_lost: 35,
             log_rotations: 26,
             readers: ReaderStatus { connected: 2, refused: 3, lines: 1_000, lost: 4 },
+            scrape: ScrapeStatus {
+                scrapes: 5,
+                time: Duration::from_millis(20),
+                age: Duration::from_millis(3),
+            },
+            process: Some(ProcessStatus {
+                cpu_seconds: 1.5,
+                started: 1_520_879_607.0,
+                virtual_bytes: 1 << 30,
+                resident_bytes: 1 << 25,
+                open_fds: 40,
+                max_fds: 1_024,
+            }),
+            web: WebStatus {
+                requests: vec![(200, 40), (401, 2), (0, 1)],
+                displaced: 3,
+                handshakes_failed: 4,
+                settings_failed: 5,
+                settings_good: Some(true),
+            },
         },
     }
+}
+
+fn times() -> TimeHistogram {
+    let mut times = TimeHistogram::default();
+    let of = Some((4_711, WallTime(1_520_879_607_789_000_000)));
+    times.add(Duration::from_micros(600), of);
+    times.add(Duration::from_secs(12), of);
+    times.add(Duration::from_secs(1), None);
+    times
 }

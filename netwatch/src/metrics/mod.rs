@@ -7,6 +7,7 @@
 mod agent;
 pub mod catalogue;
 pub mod docs;
+mod exposition;
 mod family;
 #[cfg(test)]
 mod fixture;
@@ -15,18 +16,13 @@ mod packets;
 mod tests;
 mod traffic;
 
-use prometheus::{TextEncoder, proto::MetricFamily};
-
 use crate::model::Snapshot;
-use family::Families;
+use family::{Families, Family};
 
-/// The encoder refused a family: a defect of netwatch, not of the host.
-#[derive(Debug, thiserror::Error)]
-#[error("cannot encode the metrics: {0}")]
-pub struct RenderError(#[from] prometheus::Error);
+pub use exposition::Form;
 
 /// The snapshot as metric families, in the order of the catalogue; families without series are left out.
-pub fn gather(snapshot: &Snapshot) -> Vec<MetricFamily> {
+fn gather(snapshot: &Snapshot) -> Vec<Family> {
     let mut families = Families::new();
     traffic::collect(snapshot, &mut families);
     packets::collect(snapshot, &mut families);
@@ -34,7 +30,7 @@ pub fn gather(snapshot: &Snapshot) -> Vec<MetricFamily> {
     families.into_families()
 }
 
-/// The snapshot in the Prometheus text format 0.0.4.
-pub fn render(snapshot: &Snapshot) -> Result<String, RenderError> {
-    Ok(TextEncoder::new().encode_to_string(&gather(snapshot))?)
+/// The snapshot as the text of a scrape.
+pub fn render(snapshot: &Snapshot, form: Form) -> String {
+    exposition::text(&gather(snapshot), form)
 }

@@ -14,6 +14,9 @@ pub(super) fn collect(snapshot: &Snapshot, families: &mut Families) {
             families.add(Metric::DnsResponses, [client, rcode], *count);
         }
     }
+    for (client, times) in &snapshot.times.lookups {
+        families.times(Metric::DnsLookupSeconds, [client], times);
+    }
     families.add(Metric::DnsMessages, [], snapshot.agent.messages);
     for (reason, count) in snapshot.agent.messages_lost {
         families.add(Metric::DnsMessagesLost, [reason], count);

@@ -40,13 +40,21 @@ pub(super) fn collect(snapshot: &Snapshot, families: &mut Families) {
     }
     families.add(Metric::EdgesFolded, [], snapshot.edges_folded);
     flows(&snapshot.flows, families);
+    for (server, times) in &snapshot.times.handshakes {
+        families.times(Metric::HandshakeSeconds, [server], times);
+    }
+    for (server, times) in &snapshot.times.echoes {
+        families.times(Metric::EchoSeconds, [server], times);
+    }
     ledger(snapshot, families);
     for dropped in &snapshot.dropped {
         let labels = [&*dropped.container, &*dropped.reason, &*dropped.place];
         families.add(Metric::DroppedPackets, labels, dropped.packets);
     }
-    for (container, place, packets) in &snapshot.undelivered {
-        families.add(Metric::UndeliveredPackets, [&**container, &**place], *packets);
+    for undelivered in &snapshot.undelivered {
+        let labels = [&*undelivered.container, &*undelivered.place];
+        families.add(Metric::UndeliveredPackets, labels, undelivered.packets);
+        families.exemplify(Metric::UndeliveredPackets, labels, undelivered.last);
     }
 }
 
@@ -110,6 +118,8 @@ fn edge(edge: &Edge, traffic: &EdgeTraffic, families: &mut Families) {
         families.add(Metric::EdgeBytes, labels, tally.bytes);
         families.add(Metric::EdgePackets, labels, tally.segments);
     }
+    let labels = [client, server, &*protocol, port];
+    families.add(Metric::EdgeRetransmitted, labels, traffic.retransmitted);
     families.add(Metric::EdgeConnections, [client, server, &*protocol, port], traffic.connections);
 }
 

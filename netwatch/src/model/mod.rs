@@ -20,6 +20,7 @@ mod published;
 mod sample;
 mod snapshot;
 mod time;
+mod times;
 mod translation;
 
 pub use container::{Attachment, Container, Source};
@@ -45,7 +46,9 @@ pub use published::{Behind, PublishedPort};
 pub use sample::{Ends, Sample, SampleEvent, SampledPacket};
 pub use snapshot::{
     AgentStatus, AttachStatus, ContainerSizes, ContainerTraffic, DnsCounts, Edge, EdgeTraffic,
-    FlowTotals, InterfaceSnapshot, ProgramRuns, ReaderStatus, Snapshot,
+    FlowTotals, InterfaceSnapshot, ProcessStatus, ProgramRuns, ReaderStatus, ScrapeStatus,
+    Snapshot, Times, UndeliveredTotal, WebStatus,
 };
 pub use time::{Clock, Instant, WallTime};
+pub use times::{Exemplar, TimeHistogram};
 pub use translation::{Leg, Translation, Translator};

@@ -5,8 +5,8 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use netwatch_common::outcome::Outcome;
 
 use super::{
-    Container, DropTotal, EndReason, Feature, Interface, InterfaceCounters, OutOfSight, Protocol,
-    SizeHistogram, Tally,
+    Container, DropTotal, EndReason, Exemplar, Feature, Interface, InterfaceCounters, OutOfSight,
+    Protocol, SizeHistogram, Tally, TimeHistogram,
 };
 
 /// An observed interface.
@@ -79,6 +79,8 @@ pub struct EdgeTraffic {
     pub received: Tally,
     /// Flows that started.
     pub connections: u64,
+    /// TCP segments that were sent again, in both directions.
+    pub retransmitted: u64,
 }
 
 /// Numbers of flows.
@@ -136,6 +138,73 @@ pub struct ReaderStatus {
     pub lost: u64,
 }
 
+/// Packets that did not come out of a container's veth.
+#[derive(Clone, Debug)]
+pub struct UndeliveredTotal {
+    /// The container.
+    pub container: Arc<str>,
+    /// The bridge in front of its veth.
+    pub place: Arc<str>,
+    /// How many.
+    pub packets: u64,
+    /// The last flow that missed some.
+    pub last: Exemplar,
+}
+
+/// How long things took, each by a bounded name.
+#[derive(Clone, Debug, Default)]
+pub struct Times {
+    /// TCP handshakes, by who was asked.
+    pub handshakes: Vec<(Arc<str>, TimeHistogram)>,
+    /// ICMP echoes, by who was asked.
+    pub echoes: Vec<(Arc<str>, TimeHistogram)>,
+    /// Look-ups of names, by who asked.
+    pub lookups: Vec<(Arc<str>, TimeHistogram)>,
+}
+
+/// Scrapes since the start, this one included.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct ScrapeStatus {
+    /// How many.
+    pub scrapes: u64,
+    /// How long collecting their figures took in all.
+    pub time: Duration,
+    /// The age of the oldest figure of this one.
+    pub age: Duration,
+}
+
+/// The process of the agent.
+#[derive(Clone, Copy, Debug)]
+pub struct ProcessStatus {
+    /// Time on a CPU.
+    pub cpu_seconds: f64,
+    /// When it was started, in seconds since the Unix epoch.
+    pub started: f64,
+    /// Address space.
+    pub virtual_bytes: u64,
+    /// Memory.
+    pub resident_bytes: u64,
+    /// Open file descriptors.
+    pub open_fds: u64,
+    /// As many as there may be.
+    pub max_fds: u64,
+}
+
+/// The HTTP side since the start.
+#[derive(Clone, Debug, Default)]
+pub struct WebStatus {
+    /// Answers by status code; 0 stands for all others.
+    pub requests: Vec<(u16, u64)>,
+    /// Connections that made room for others.
+    pub displaced: u64,
+    /// Connections without a TLS handshake.
+    pub handshakes_failed: u64,
+    /// Changes of the web configuration that are not in force.
+    pub settings_failed: u64,
+    /// Whether the web configuration is in force as it is; `None`: there is none.
+    pub settings_good: Option<bool>,
+}
+
 /// The agent about itself.
 #[derive(Clone, Debug, Default)]
 pub struct AgentStatus {
@@ -179,6 +248,12 @@ pub struct AgentStatus {
     pub log_rotations: u64,
     /// Readers of flow events.
     pub readers: ReaderStatus,
+    /// The HTTP side.
+    pub web: WebStatus,
+    /// Scrapes.
+    pub scrape: ScrapeStatus,
+    /// The process; `None` where it cannot be told.
+    pub process: Option<ProcessStatus>,
 }
 
 /// Everything at one moment.
@@ -202,8 +277,10 @@ pub struct Snapshot {
     pub edges_folded: u64,
     /// Packets that the kernel dropped.
     pub dropped: Vec<DropTotal>,
-    /// Packets that did not come out of a container's veth: the container, the bridge in front of it, how many.
-    pub undelivered: Vec<(Arc<str>, Arc<str>, u64)>,
+    /// Packets that did not come out of a container's veth.
+    pub undelivered: Vec<UndeliveredTotal>,
+    /// How long things took.
+    pub times: Times,
     /// Packets seen at the hooks, each hook by itself.
     pub seen: Tally,
     /// Why packets are in no flow; every outcome, also those with zero.

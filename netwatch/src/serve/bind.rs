@@ -2,20 +2,113 @@
 
 use std::{
     io::{self, ErrorKind},
-    net::SocketAddr,
+    net::{self, SocketAddr},
+    os::unix,
 };
 
-use tokio::net::TcpListener;
+use listenfd::ListenFd;
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    net::{TcpListener, UnixListener},
+};
 
-use super::ServeError;
+use super::{
+    Place, ServeError,
+    socket_file::{SocketFile, listen},
+    source::Source,
+};
 
-/// Listens on all addresses, or on none.
-pub async fn bind(addresses: &[SocketAddr]) -> Result<Vec<TcpListener>, ServeError> {
-    let mut listeners = Vec::with_capacity(addresses.len());
-    for &address in addresses {
-        listeners.push(TcpListener::bind(address).await.map_err(|error| explain(address, &error))?);
+const OPTION: &str = "web.listen-address";
+
+/// A socket that is listened at.
+pub struct Listener(Kind);
+
+enum Kind {
+    Tcp(TcpListener),
+    Unix { listener: UnixListener, _file: Option<SocketFile> },
+}
+
+/// A connection.
+pub(super) trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
+
+impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
+
+impl Listener {
+    /// The next connection, and whose.
+    pub(super) async fn accept(&self) -> io::Result<(Box<dyn Stream>, Source)> {
+        match &self.0 {
+            Kind::Tcp(listener) => {
+                let (stream, peer) = listener.accept().await?;
+                Ok((Box::new(stream), peer.ip().into()))
+            }
+            Kind::Unix { listener, .. } => {
+                Ok((Box::new(listener.accept().await?.0), Source::Local))
+            }
+        }
+    }
+
+    /// Where it is, for the log. Port 0 has become one.
+    pub fn name(&self) -> String {
+        match &self.0 {
+            Kind::Tcp(listener) => {
+                listener.local_addr().map_or_else(|error| error.to_string(), |at| at.to_string())
+            }
+            Kind::Unix { listener, .. } => {
+                let address = listener.local_addr().ok();
+                let path = address.as_ref().and_then(|address| address.as_pathname());
+                path.map_or_else(|| "unix:".to_owned(), |path| format!("unix:{}", path.display()))
+            }
+        }
+    }
+}
+
+/// Listens at all places, or at none.
+pub async fn bind(places: &[Place]) -> Result<Vec<Listener>, ServeError> {
+    let mut listeners = Vec::with_capacity(places.len());
+    for place in places {
+        match place {
+            Place::Address(address) => {
+                let listener = TcpListener::bind(address).await;
+                let listener = listener.map_err(|error| explain(*address, &error))?;
+                listeners.push(Listener(Kind::Tcp(listener)));
+            }
+            Place::Unix(place) => {
+                let (listener, file) = listen(place, OPTION)?;
+                listeners.push(Listener(Kind::Unix { listener, _file: Some(file) }));
+            }
+            Place::Systemd => listeners.extend(handed_over(ListenFd::from_env())?),
+        }
     }
     Ok(listeners)
+}
+
+/// What systemd has passed (`sd_listen_fds(3)`): stream sockets of TCP and Unix.
+fn handed_over(mut passed: ListenFd) -> Result<Vec<Listener>, ServeError> {
+    let fail = |cause: String| ServeError::Systemd { cause };
+    if passed.len() == 0 {
+        return Err(fail("it has handed over none".to_owned()));
+    }
+    let mut listeners = Vec::with_capacity(passed.len());
+    for at in 0..passed.len() {
+        // Asking for the wrong kind is an error that leaves the socket where it is.
+        let kind = match (passed.take_tcp_listener(at), passed.take_unix_listener(at)) {
+            (Ok(Some(listener)), _) => tcp(listener),
+            (_, Ok(Some(listener))) => unix(listener),
+            _ => return Err(fail(format!("number {} is no stream socket of TCP or Unix", at + 1))),
+        };
+        listeners.push(Listener(kind.map_err(|error| fail(error.to_string()))?));
+    }
+    Ok(listeners)
+}
+
+fn tcp(listener: net::TcpListener) -> io::Result<Kind> {
+    listener.set_nonblocking(true)?;
+    Ok(Kind::Tcp(TcpListener::from_std(listener)?))
+}
+
+fn unix(listener: unix::net::UnixListener) -> io::Result<Kind> {
+    listener.set_nonblocking(true)?;
+    Ok(Kind::Unix { listener: UnixListener::from_std(listener)?, _file: None })
 }
 
 fn explain(address: SocketAddr, error: &io::Error) -> ServeError {
@@ -47,6 +140,14 @@ fn explain(address: SocketAddr, error: &io::Error) -> ServeError {
 mod tests {
     use super::*;
 
+    fn place(address: &str) -> Place {
+        Place::Address(address.parse().unwrap())
+    }
+
+    async fn refusal(places: &[Place]) -> String {
+        bind(places).await.err().expect("a refusal").to_string()
+    }
+
     #[test]
     fn every_message_has_address_cause_and_remedy() {
         let address = "[::1]:80".parse().unwrap();
@@ -70,15 +171,21 @@ mod tests {
 
     #[tokio::test]
     async fn a_port_in_use_is_named() {
-        let first = bind(&["127.0.0.1:0".parse().unwrap()]).await.unwrap();
-        let taken = first[0].local_addr().unwrap();
-        let message = bind(&["127.0.0.1:0".parse().unwrap(), taken]).await.unwrap_err().to_string();
-        assert!(message.contains(&taken.to_string()) && message.contains("in use"), "{message}");
+        let first = bind(&[place("127.0.0.1:0")]).await.unwrap();
+        let taken = first[0].name();
+        let message = refusal(&[place("127.0.0.1:0"), place(&taken)]).await;
+        assert!(message.contains(&taken) && message.contains("in use"), "{message}");
     }
 
     #[tokio::test]
     async fn an_address_of_another_host_is_named() {
-        let message = bind(&["192.0.2.1:9100".parse().unwrap()]).await.unwrap_err().to_string();
+        let message = refusal(&[place("192.0.2.1:9100")]).await;
         assert!(message.contains("this host has no address 192.0.2.1"), "{message}");
+    }
+
+    #[tokio::test]
+    async fn nothing_from_systemd_is_an_error() {
+        let message = handed_over(ListenFd::empty()).err().expect("a refusal").to_string();
+        assert!(message.contains("--web.systemd-socket") && message.contains("none"), "{message}");
     }
 }

@@ -1,21 +1,32 @@
 //! Connections: as many as may be, for as long as they may. `axum::serve` has no time limits, so hyper is used directly.
 
-use std::{sync::Arc, time::Duration};
+use std::{convert::Infallible, io, sync::Arc, time::Duration};
 
-use axum::Router;
-use hyper::server::conn::http1;
-use hyper_util::{
-    rt::{TokioIo, TokioTimer},
-    service::TowerToHyperService,
+use axum::{Router, body::Body};
+use hyper::{
+    Request,
+    body::Incoming,
+    header::{CONNECTION, HeaderValue},
+    server::conn::http1,
+    service::service_fn,
 };
+use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::{
-    net::{TcpListener, TcpStream},
-    sync::{OwnedSemaphorePermit, Semaphore, watch},
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    sync::watch,
     task::JoinSet,
     time::{sleep, timeout},
 };
+use tokio_rustls::{TlsAcceptor, rustls::ServerConfig};
 
-use super::Limits;
+use super::{
+    Limits,
+    bind::{Listener, Stream},
+    door::{Door, TLS},
+    settings::Settings,
+    slots::{Slot, Slots},
+    source::Source,
+};
 
 /// How much longer than [`Limits::grace`] a connection may take before it is aborted.
 const ABORT_AFTER: Duration = Duration::from_millis(200);
@@ -25,23 +36,31 @@ const MAX_HEAD: usize = 16 * 1024;
 /// Pause after a failed accept: what fails (no file descriptors) fails again at once.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
+/// The first byte of a connection that speaks TLS: a handshake (RFC 8446, 5.1).
+const HANDSHAKE: u8 = 0x16;
+/// For who does not; [`TLS`] follows.
+const PLAIN_TO_TLS: &str = "HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain; charset=utf-8\r\nConnection: close\r\n\r\n";
+
 /// Serves a listener until `stop` becomes true or its sender is gone, then ends open requests within
 /// [`Limits::grace`].
 pub async fn serve(
-    listener: TcpListener,
+    listener: Listener,
     router: Router,
+    door: Door,
     limits: Limits,
     mut stop: watch::Receiver<bool>,
 ) {
-    let slots = Arc::new(Semaphore::new(limits.connections));
+    let slots = Slots::new(limits.connections);
     let mut connections = JoinSet::new();
     loop {
         // Reap what has ended; the set would grow for ever.
         while connections.try_join_next().is_some() {}
         tokio::select! {
             () = stopped(&mut stop) => break,
-            Some((stream, slot)) = next(&listener, &slots) => {
-                connections.spawn(connection(stream, slot, router.clone(), limits, stop.clone()));
+            (stream, source, slot) = next(&listener, &slots) => {
+                let (router, door, stop) = (router.clone(), door.clone(), stop.clone());
+                let visit = Visit { slot: Arc::new(slot), source, router, door, limits, stop };
+                connections.spawn(visit.last(stream));
             }
         }
     }
@@ -52,15 +71,11 @@ pub async fn serve(
     connections.shutdown().await;
 }
 
-/// Waits for a free slot first, then for a connection, which so stays in the bounded backlog of the kernel.
-async fn next(
-    listener: &TcpListener,
-    slots: &Arc<Semaphore>,
-) -> Option<(TcpStream, OwnedSemaphorePermit)> {
-    let slot = Arc::clone(slots).acquire_owned().await.ok()?;
+/// The next connection, and then a place for it.
+async fn next(listener: &Listener, slots: &Arc<Slots>) -> (Box<dyn Stream>, Source, Slot) {
     loop {
         match listener.accept().await {
-            Ok((stream, _)) => return Some((stream, slot)),
+            Ok((stream, source)) => return (stream, source, slots.enter().await),
             Err(error) => {
                 tracing::warn!(%error, "cannot accept an HTTP connection");
                 sleep(ACCEPT_PAUSE).await;
@@ -69,31 +84,93 @@ async fn next(
     }
 }
 
-async fn connection(
-    stream: TcpStream,
-    _slot: OwnedSemaphorePermit,
+/// A connection, and what it needs.
+struct Visit {
+    slot: Arc<Slot>,
+    source: Source,
     router: Router,
+    door: Door,
     limits: Limits,
-    mut stop: watch::Receiver<bool>,
-) {
-    let service = TowerToHyperService::new(router);
-    let connection = http1::Builder::new()
-        .timer(TokioTimer::new())
-        .header_read_timeout(limits.header_timeout)
-        .max_buf_size(MAX_HEAD)
-        .serve_connection(TokioIo::new(stream), service);
-    tokio::pin!(connection);
+    stop: watch::Receiver<bool>,
+}
 
-    let result = tokio::select! {
-        result = connection.as_mut() => result,
-        () = async { tokio::select! { () = stopped(&mut stop) => {}, () = sleep(limits.lifetime) => {} } } => {
-            connection.as_mut().graceful_shutdown();
-            timeout(limits.grace, connection).await.unwrap_or(Ok(()))
+impl Visit {
+    /// Lasts until it has ended, or another one needs the place.
+    async fn last(self, stream: Box<dyn Stream>) {
+        let slot = Arc::clone(&self.slot);
+        let counts = Arc::clone(&self.door.counts);
+        tokio::select! {
+            () = slot.displaced() => counts.displace(),
+            () = self.talk(stream) => {}
         }
-    };
-    if let Err(error) = result {
-        tracing::debug!(%error, "an HTTP connection ended early");
     }
+
+    async fn talk(self, stream: Box<dyn Stream>) {
+        let settings = self.door.live.current().await;
+        let Some(tls) = settings.tls.clone() else {
+            return self.http(stream, settings).await;
+        };
+        let secured = timeout(self.limits.header_timeout, secure(stream, tls)).await;
+        match secured.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into())) {
+            Ok(stream) => self.http(stream, settings).await,
+            Err(error) => {
+                self.door.counts.handshake_failed();
+                tracing::debug!(%error, source = ?self.source, "no TLS with a client");
+            }
+        }
+    }
+
+    async fn http(self, stream: Box<dyn Stream>, settings: Arc<Settings>) {
+        let Self { slot, source, router, door, limits, mut stop } = self;
+        let service = service_fn(|request: Request<Incoming>| {
+            let (door, router, settings) = (door.clone(), router.clone(), Arc::clone(&settings));
+            let busy = slot.begin();
+            async move {
+                let request = request.map(Body::new);
+                let now = door.live.current().await;
+                let mut answer = door.answer(request, source, &now, router, busy).await;
+                // What it was begun with is no longer in force: the next connection is another one.
+                if !Arc::ptr_eq(&now, &settings) {
+                    answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+                }
+                Ok::<_, Infallible>(answer)
+            }
+        });
+        let connection = http1::Builder::new()
+            .timer(TokioTimer::new())
+            .header_read_timeout(limits.header_timeout)
+            .max_buf_size(MAX_HEAD)
+            .serve_connection(TokioIo::new(stream), service);
+        tokio::pin!(connection);
+
+        let result = tokio::select! {
+            result = connection.as_mut() => result,
+            () = async { tokio::select! { () = stopped(&mut stop) => {}, () = sleep(limits.lifetime) => {} } } => {
+                connection.as_mut().graceful_shutdown();
+                timeout(limits.grace, connection).await.unwrap_or(Ok(()))
+            }
+        };
+        if let Err(error) = result {
+            tracing::debug!(%error, "an HTTP connection ended early");
+        }
+    }
+}
+
+/// Speaks TLS, or says that one has to.
+async fn secure(
+    mut stream: Box<dyn Stream>,
+    config: Arc<ServerConfig>,
+) -> io::Result<Box<dyn Stream>> {
+    let first = stream.read_u8().await?;
+    if first != HANDSHAKE {
+        stream.write_all(PLAIN_TO_TLS.as_bytes()).await?;
+        stream.write_all(TLS.as_bytes()).await?;
+        stream.shutdown().await?;
+        return Err(io::Error::new(io::ErrorKind::InvalidData, "it does not speak TLS"));
+    }
+    let (read, write) = tokio::io::split(stream);
+    let whole = tokio::io::join(io::Cursor::new([first]).chain(read), write);
+    Ok(Box::new(TlsAcceptor::from(config).accept(whole).await?))
 }
 
 /// Returns when the server is to stop; a sender that is gone will not say so any more.

@@ -4,19 +4,23 @@ use std::{sync::Arc, time::Duration};
 
 use axum::{
     Router,
+    body::Body,
     extract::State,
-    http::{HeaderValue, StatusCode, header},
+    http::{HeaderMap, HeaderValue, StatusCode, header},
     middleware::map_response,
     response::{Html, IntoResponse, Response},
     routing::get,
 };
 use futures::future::BoxFuture;
-use tokio::{sync::watch, time::timeout};
+use tokio::{
+    sync::{Semaphore, watch},
+    time::timeout,
+};
 
-use super::{Limits, ServeError, page};
+use super::{Form, Limits, ServeError, gzip, page};
 
 /// Makes the text of the metrics, or says in one line why it cannot.
-pub type Provider = Arc<dyn Fn() -> BoxFuture<'static, Result<String, String>> + Send + Sync>;
+pub type Provider = Arc<dyn Fn(Form) -> BoxFuture<'static, Result<String, String>> + Send + Sync>;
 
 /// Whether the agent does what it is there for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -43,11 +47,14 @@ pub struct Site {
 struct Shared {
     site: Site,
     provider_timeout: Duration,
+    /// Requests for metrics that may be answered at a time; `None`: as many as come.
+    places: Option<Semaphore>,
+    most: usize,
 }
 
 const HEALTHY: &str = "/-/healthy";
 const READY: &str = "/-/ready";
-const METRICS_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
+const GZIP: (header::HeaderName, &str) = (header::CONTENT_ENCODING, "gzip");
 const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; \
                       frame-ancestors 'none'";
 
@@ -64,7 +71,9 @@ pub fn router(site: Site, limits: Limits) -> Result<Router, ServeError> {
     if path != "/" {
         router = router.route("/", get(landing));
     }
-    let shared = Shared { site, provider_timeout: limits.provider_timeout };
+    let most = limits.requests;
+    let places = (most != 0).then(|| Semaphore::new(most.min(Semaphore::MAX_PERMITS)));
+    let shared = Shared { site, provider_timeout: limits.provider_timeout, places, most };
     Ok(router
         .fallback(not_found)
         .method_not_allowed_fallback(not_allowed)
@@ -86,12 +95,35 @@ fn unfit(path: &str) -> Option<&'static str> {
     }
 }
 
-async fn metrics(State(shared): State<Arc<Shared>>) -> Response {
+async fn metrics(State(shared): State<Arc<Shared>>, headers: HeaderMap) -> Response {
+    let place = shared.places.as_ref().map(Semaphore::try_acquire).transpose();
+    let Ok(_place) = place else {
+        return unavailable(&format!(
+            "{} requests for metrics are being answered; more are not (--web.max-requests)",
+            shared.most
+        ));
+    };
+    let form = Form::wanted(&headers);
+    let text = (shared.site.metrics)(form);
+    let in_gzip = gzip::is_accepted(&headers);
     // In a task of its own: a provider that panics costs its answer, not the connection.
-    let task = tokio::spawn((shared.site.metrics)());
+    let task = tokio::spawn(async move {
+        let text = text.await?;
+        let body = match in_gzip.then(|| gzip::compress(&text)) {
+            Some(Ok(body)) => (Some(GZIP), body.into()),
+            _ => (None, Body::from(text)),
+        };
+        Ok::<_, String>(body)
+    });
     let _abort = AbortOnDrop(task.abort_handle());
     let reason = match timeout(shared.provider_timeout, task).await {
-        Ok(Ok(Ok(text))) => return ([(header::CONTENT_TYPE, METRICS_TYPE)], text).into_response(),
+        Ok(Ok(Ok((coding, body)))) => {
+            let fixed = [
+                (header::CONTENT_TYPE, form.content_type()),
+                (header::VARY, "Accept, Accept-Encoding"),
+            ];
+            return (fixed, coding.map(|coding| [coding]), body).into_response();
+        }
         Ok(Ok(Err(reason))) => reason,
         Ok(Err(_)) => "the metrics could not be made: a defect of netwatch, see its log".to_owned(),
         Err(_) => format!("the agent did not answer within {:?}", shared.provider_timeout),
@@ -151,7 +183,7 @@ fn unavailable(reason: &str) -> Response {
 }
 
 /// Headers for all answers: figures are never cached, and no answer is ever a script.
-async fn harden(mut response: Response) -> Response {
+pub(super) async fn harden(mut response: Response) -> Response {
     let headers = response.headers_mut();
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     headers.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY));
@@ -166,7 +198,7 @@ mod tests {
 
     fn site(path: &str) -> Site {
         let (_, readiness) = watch::channel(Readiness::Ready);
-        let metrics: Provider = Arc::new(|| Box::pin(async { Ok(String::new()) }));
+        let metrics: Provider = Arc::new(|_| Box::pin(async { Ok(String::new()) }));
         Site { telemetry_path: path.to_owned(), version: String::new(), metrics, readiness }
     }
 

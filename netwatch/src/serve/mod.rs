@@ -4,23 +4,43 @@
 //! does not (503 with the reason), and it stops within two seconds. Knows nothing of metrics: the agent hands in a
 //! [`Provider`].
 //!
+//! The way of a request: [`bind`] has the socket, [`connections`] gives it a place and speaks TLS, [`door`] asks who it is,
+//! [`http`] answers. What TLS, users and headers there are is said by [`settings`].
+//!
 //! And the socket of `netwatch flows`: [`flows`].
 
 mod ask;
 mod bind;
 mod connections;
+mod counts;
+mod door;
 pub mod flows;
+mod form;
+mod gzip;
 mod http;
 mod page;
+mod passwords;
+mod place;
+mod rate;
+pub mod settings;
+mod slots;
+mod socket_file;
+mod source;
 #[cfg(test)]
 mod tests;
+mod tries;
 
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 pub use ask::ask;
-pub use bind::bind;
+pub use bind::{Listener, bind};
 pub use connections::serve;
+pub use counts::Counts;
+pub use door::{Door, is_locked};
+pub use form::Form;
 pub use http::{Provider, Readiness, Site, router};
+pub use place::{Place, UNIX};
+pub use settings::{Live, SettingsError};
 
 /// What keeps the HTTP side from starting.
 #[derive(Debug, thiserror::Error)]
@@ -35,7 +55,7 @@ pub enum ServeError {
         /// What to do.
         remedy: String,
     },
-    /// The socket of `netwatch flows` cannot be had.
+    /// A Unix socket cannot be had.
     #[error("cannot listen at the socket {}: {cause}; {remedy}", path.display())]
     Socket {
         /// Its file.
@@ -43,8 +63,19 @@ pub enum ServeError {
         /// What is wrong with it.
         cause: String,
         /// What to do.
-        remedy: &'static str,
+        remedy: String,
     },
+    /// There is nothing from systemd to listen at.
+    #[error(
+        "no socket from systemd: {cause}; start netwatch by a .socket unit, or leave out --web.systemd-socket"
+    )]
+    Systemd {
+        /// What is wrong.
+        cause: String,
+    },
+    /// `--web.config.file` cannot be in force.
+    #[error(transparent)]
+    Settings(#[from] SettingsError),
     /// The path of the metrics cannot be one.
     #[error(
         "cannot serve metrics at {path:?}: {cause}; set --web.telemetry-path to a path such as /metrics"
@@ -60,8 +91,10 @@ pub enum ServeError {
 /// What clients may use up.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
-    /// Connections at a time, per listener. More wait in the kernel's backlog until one ends.
+    /// Connections at a time, per listener. One more takes the place of the one that is idle longest.
     pub connections: usize,
+    /// Requests for metrics at a time, per listener; 0: as many as come.
+    pub requests: usize,
     /// From the first wait for a request until its headers are complete; also how long an idle connection is kept.
     pub header_timeout: Duration,
     /// Until the provider has answered.
@@ -76,6 +109,7 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             connections: 64,
+            requests: 40,
             header_timeout: Duration::from_secs(5),
             provider_timeout: Duration::from_secs(5),
             lifetime: Duration::from_mins(1),

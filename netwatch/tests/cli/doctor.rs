@@ -145,6 +145,7 @@ fn text_has_a_line_for_each_check_and_no_colour() {
             "tc",
             "bpffs",
             "engine",
+            "conntrack",
             "interfaces",
             "agent",
             "losses",

@@ -60,6 +60,13 @@ fn bad_values_name_value_place_and_remedy() {
             "--docker-host: '/run/docker.sock' has no scheme",
             "unix:///run/docker.sock",
         ),
+        (
+            ["--web.listen-address", "unix:"],
+            "--web.listen-address: 'unix:' is empty",
+            "path of a socket",
+        ),
+        (["--web.max-requests", "-1"], "--web.max-requests: '-1' is not a whole number", "from 0"),
+        (["--web.config.file", ""], "--web.config.file: '' is empty", "path of a file"),
         (["--web.listen-address", "9100"], "--web.listen-address: '9100' has no port", "host:port"),
         (
             ["--web.listen-address", "web:9100"],

@@ -54,6 +54,18 @@ impl Agent {
         Self::start_by(&mut netwatch(), arguments)
     }
 
+    /// The same where its pages are not for everybody.
+    pub fn start_protected(arguments: &[&str]) -> Self {
+        let mut agent = Self::spawn(&mut netwatch(), arguments);
+        until("the agent is attached", || {
+            if let Some(status) = agent.child.try_wait().expect("its state") {
+                panic!("the agent ended: {status}\n{}", agent.stderr());
+            }
+            agent.stderr().contains("attached").then_some(())
+        });
+        agent
+    }
+
     /// The same by a command of the caller's, which ends in the program.
     pub fn start_by(command: &mut Command, arguments: &[&str]) -> Self {
         let mut agent = Self::spawn(command, arguments);

@@ -23,7 +23,7 @@ pub(super) struct Tool {
 const BUILD: [(&str, &[&str]); 2] = [("cc", &["build-essential"]), ("ip", &["iproute2"])];
 
 /// From Debian 13 on the client is a package of its own, before it is in docker.io.
-const TEST: [(&str, &[&str]); 9] = [
+const TEST: [(&str, &[&str]); 10] = [
     ("dockerd", &["docker.io"]),
     ("docker", &["docker-cli", "docker.io"]),
     ("iptables", &["iptables"]),
@@ -31,6 +31,7 @@ const TEST: [(&str, &[&str]); 9] = [
     ("bpftool", &["bpftool"]),
     ("prometheus", &["prometheus"]),
     ("promtool", &["prometheus"]),
+    ("systemd-socket-activate", &["systemd"]),
     ("iperf3", &["iperf3"]),
     ("tshark", &["tshark"]),
 ];

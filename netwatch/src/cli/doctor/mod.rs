@@ -12,7 +12,7 @@ use super::{
 use crate::doctor::{self, Report, Verdict};
 
 /// The options of `netwatch run` that change what there is to find.
-const RELEVANT: [Key; 8] = [
+const RELEVANT: [Key; 9] = [
     Key::Interface,
     Key::Exclude,
     Key::AttachMode,
@@ -20,6 +20,7 @@ const RELEVANT: [Key; 8] = [
     Key::DockerHost,
     Key::Socket,
     Key::ListenAddress,
+    Key::SystemdSocket,
     Key::TelemetryPath,
 ];
 

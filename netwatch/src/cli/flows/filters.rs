@@ -18,7 +18,7 @@ use crate::{
 type Row = (&'static str, &'static str, &'static str, fn(&str) -> Result<Criterion, Wrong>);
 
 /// The filters, in the order of the help.
-const FILTERS: [Row; 9] = [
+const FILTERS: [Row; 10] = [
     ("container", "GLOB", "Only flows from or to a container with such a name", |text| {
         Ok(Criterion::Container(value::name(text)?.into()))
     }),
@@ -44,6 +44,20 @@ const FILTERS: [Row; 9] = [
     ("ip", "CIDR", "Only flows with an address of this network at either end", |text| {
         Ok(Criterion::Ip(value::network(text)?))
     }),
+    (
+        "id",
+        "N",
+        "Only the flow with this number: `flow_id` in JSON and in the exemplars of metrics",
+        |text| {
+            let wrong = || {
+                Wrong::new(
+                    "is not the number of a flow",
+                    "give the flow_id of a line in JSON, or of an exemplar",
+                )
+            };
+            text.parse().map(Criterion::Flow).map_err(|_| wrong())
+        },
+    ),
     (
         "events",
         "WORD,…",
@@ -157,6 +171,7 @@ mod tests {
             ["--proto", "ARP"],
             ["--port", "udp/53"],
             ["--ip", "10.0.0.0/8"],
+            ["--id", "4711"],
             ["--events", "start, drop"],
         ];
         let expected = json!([
@@ -168,6 +183,7 @@ mod tests {
             {"is": {"protocol": 0x0806}, "not": false},
             {"is": {"port": [17, 53]}, "not": false},
             {"is": {"ip": "10.0.0.0/8"}, "not": false},
+            {"is": {"flow": 4711}, "not": false},
             {"is": {"events": ["start", "drop"]}, "not": false},
         ]);
         assert_eq!(filter_of(given.as_flattened()), expected);

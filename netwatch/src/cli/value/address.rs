@@ -5,13 +5,24 @@ use std::{
     path::Path,
 };
 
-use super::Wrong;
+use super::{Wrong, socket::path};
+use crate::{
+    agent::config::{Place, SocketPlace},
+    serve::UNIX,
+};
 
-const HINT: &str =
-    "give host:port, [v6]:port, or :port for all addresses; for example 127.0.0.1:19733";
+const HINT: &str = "give host:port, [v6]:port, :port for all addresses, or unix:/path; for example 127.0.0.1:19733";
+
+/// An address, or `unix:PATH` for a socket of this group.
+pub(crate) fn place(text: &str, all: IpAddr, group: Option<u32>) -> Result<Place, Wrong> {
+    match text.strip_prefix(UNIX) {
+        Some(text) => Ok(Place::Unix(SocketPlace { path: path(text)?, group })),
+        None => address(text, all).map(Place::Address),
+    }
+}
 
 /// `host:port`, `[v6]:port`, `:port`; `all` is what stands for all addresses.
-pub(crate) fn address(text: &str, all: IpAddr) -> Result<SocketAddr, Wrong> {
+fn address(text: &str, all: IpAddr) -> Result<SocketAddr, Wrong> {
     let Some((host, port)) = text.rsplit_once(':') else {
         return Err(Wrong::new("has no port", HINT));
     };
@@ -47,6 +58,21 @@ pub(crate) fn all_addresses() -> IpAddr {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn sockets() {
+        let all = IpAddr::from(Ipv6Addr::UNSPECIFIED);
+        for text in ["unix:/run/web.sock", "unix:web.sock", "[::1]:1"] {
+            let place = place(text, all, Some(7)).expect("a place");
+            assert_eq!(place.to_string(), text);
+            let group = matches!(place, Place::Unix(SocketPlace { group: Some(7), .. }));
+            assert_eq!(group, text.starts_with("unix"));
+        }
+        for text in ["unix:".to_owned(), "unix:/".to_owned() + &"x".repeat(107), "unix".to_owned()]
+        {
+            assert!(place(&text, all, None).is_err(), "{text}");
+        }
+    }
 
     #[test]
     fn forms() {

@@ -1,5 +1,7 @@
 //! Where things are found or put: the flow log, the engine's socket, the path of the metrics.
 
+use std::path::PathBuf;
+
 use crate::agent::config::FlowLogTarget;
 
 use super::Wrong;
@@ -13,6 +15,14 @@ pub(crate) fn flow_log(text: &str) -> Result<FlowLogTarget, Wrong> {
         )),
         "-" => Ok(FlowLogTarget::Stdout),
         path => Ok(FlowLogTarget::File(path.into())),
+    }
+}
+
+/// A file that there is.
+pub(crate) fn file(text: &str) -> Result<PathBuf, Wrong> {
+    match text {
+        "" => Err(Wrong::new("is empty", "give the path of a file, or leave the option out")),
+        path => Ok(path.into()),
     }
 }
 

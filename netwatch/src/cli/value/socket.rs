@@ -9,15 +9,23 @@ const MOST_BYTES: usize = 107;
 
 /// A path, or `none`.
 pub(crate) fn socket(text: &str) -> Result<Option<PathBuf>, Wrong> {
-    const HINT: &str = "give the path of a socket, or none";
     match text {
-        "" => Err(Wrong::new("is empty", HINT)),
         "none" => Ok(None),
+        text => path(text)
+            .map(Some)
+            .map_err(|Wrong { what, hint }| Wrong::new(what, format!("{hint}, or none"))),
+    }
+}
+
+/// The path of a socket.
+pub(super) fn path(text: &str) -> Result<PathBuf, Wrong> {
+    match text {
+        "" => Err(Wrong::new("is empty", "give the path of a socket")),
         path if path.len() > MOST_BYTES => Err(Wrong::new(
             format!("is longer than {MOST_BYTES} bytes, the most that a socket's path may have"),
             "give a shorter one",
         )),
-        path => Ok(Some(path.into())),
+        path => Ok(path.into()),
     }
 }
 

@@ -1,7 +1,5 @@
 //! A running agent, what it has lost, and the address that it needs.
 
-use std::net::SocketAddr;
-
 use netwatch_common::outcome::Outcome;
 
 use super::{
@@ -150,7 +148,7 @@ pub(super) fn losses(agent: &Agent) -> Finding {
         .details(details)
 }
 
-pub(super) fn http(listen: &[(SocketAddr, Listen)]) -> Finding {
+pub(super) fn http(listen: &[(String, Listen)]) -> Finding {
     let refused: Vec<&str> = listen
         .iter()
         .filter_map(|(_, listen)| match listen {
@@ -161,7 +159,7 @@ pub(super) fn http(listen: &[(SocketAddr, Listen)]) -> Finding {
     if !refused.is_empty() {
         return Finding::new(Case::HttpTaken, refused.join("; "));
     }
-    let all: Vec<String> = listen.iter().map(|(address, _)| address.to_string()).collect();
+    let all: Vec<&str> = listen.iter().map(|(place, _)| place.as_str()).collect();
     let all = all.join(", ");
     if listen.iter().any(|(_, listen)| matches!(listen, Listen::Ours)) {
         return Finding::new(Case::HttpOurs, format!("netwatch answers at {all}"));

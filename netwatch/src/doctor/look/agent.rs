@@ -1,10 +1,6 @@
 //! Asks a running agent, at its socket and at its address.
 
-use std::{
-    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
-    path::Path,
-    time::Duration,
-};
+use std::{path::Path, time::Duration};
 
 use tokio::time::timeout;
 
@@ -15,7 +11,7 @@ use super::super::{
 use crate::{
     agent::config::Config,
     serve::{
-        ask,
+        Place, ask,
         flows::{Answer, ClientError, Command, Filter, Notice, Reader, Request, Style},
     },
 };
@@ -30,10 +26,10 @@ pub(super) async fn look(config: &Config) -> Agent {
             Socket::Strange(format!("what listens at {} does not answer", place.path.display()))
         });
     }
-    for address in &config.listen {
-        if let Some(scrape) = metrics(*address, &config.telemetry_path).await {
+    for place in &config.listen {
+        if let Some(scrape) = metrics(place, &config.telemetry_path).await {
             agent.metrics = Some(scrape);
-            agent.not_ready = match ask(reachable(*address), READY).await {
+            agent.not_ready = match ask(place, READY).await {
                 Ok((200, _)) => None,
                 Ok((_, why)) => Some(why.trim().to_owned()),
                 Err(error) => Some(error.to_string()),
@@ -45,21 +41,11 @@ pub(super) async fn look(config: &Config) -> Agent {
 }
 
 /// What netwatch serves there; `None` for anything else, and for nothing.
-pub(super) async fn metrics(address: SocketAddr, path: &str) -> Option<Scrape> {
-    match ask(reachable(address), path).await {
+pub(super) async fn metrics(place: &Place, path: &str) -> Option<Scrape> {
+    match ask(place, path).await {
         Ok((200, text)) => Scrape::of(text),
         _ => None,
     }
-}
-
-/// Who listens at all addresses answers at loopback.
-fn reachable(address: SocketAddr) -> SocketAddr {
-    let ip = match address.ip() {
-        IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
-        IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
-        ip => ip,
-    };
-    SocketAddr::new(ip, address.port())
 }
 
 /// Asks for no events: an agent answers that these were all.
@@ -90,19 +76,5 @@ async fn at_socket(path: &Path) -> Socket {
         }
         Ok(_) => Socket::Strange(format!("what listens at {} is no agent", path.display())),
         Err(error) => Socket::Strange(error.to_string()),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn all_addresses_are_asked_at_loopback() {
-        for (given, asked) in
-            [("0.0.0.0:1", "127.0.0.1:1"), ("[::]:1", "[::1]:1"), ("192.0.2.1:1", "192.0.2.1:1")]
-        {
-            assert_eq!(reachable(given.parse().unwrap()), asked.parse().unwrap());
-        }
     }
 }

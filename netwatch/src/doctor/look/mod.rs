@@ -7,17 +7,18 @@ mod kernel;
 mod links;
 mod memory;
 
-use std::{fs, net::SocketAddr};
+use std::{fs, slice};
 
 use super::{
     distribution::Distribution,
     facts::{Facts, Listen, Refusal},
+    scrape::Scrape,
 };
 use crate::{
     agent::config::Config,
     datapath::{self, DatapathError, Trial},
     identity::Conntrack,
-    serve,
+    serve::{self, Place},
 };
 
 /// Messages of the kernel's verifier fill pages.
@@ -29,8 +30,9 @@ pub(super) async fn look(config: &Config) -> Facts {
     let agent = agent::look(config).await;
     let load = load(config);
     let mut listen = Vec::new();
-    for address in &config.listen {
-        listen.push((*address, listening(*address, &config.telemetry_path).await));
+    // What systemd would hand over it does not hand to us.
+    for place in config.listen.iter().filter(|place| **place != Place::Systemd) {
+        listen.push((place.to_string(), listening(place, &config.telemetry_path).await));
     }
     Facts {
         distribution: Distribution::of(&fs::read_to_string("/etc/os-release").unwrap_or_default()),
@@ -65,11 +67,13 @@ fn described(error: &DatapathError) -> String {
 }
 
 /// Whether an agent could listen there. Asked first, so that nothing of ours is in an agent's way.
-async fn listening(address: SocketAddr, path: &str) -> Listen {
-    if agent::metrics(address, path).await.is_some() {
-        return Listen::Ours;
+async fn listening(place: &Place, path: &str) -> Listen {
+    match serve::ask(place, path).await {
+        Ok((200, text)) if Scrape::of(text.clone()).is_some() => return Listen::Ours,
+        Ok((status, text)) if serve::is_locked(status, &text) => return Listen::Ours,
+        _ => {}
     }
-    match serve::bind(&[address]).await {
+    match serve::bind(slice::from_ref(place)).await {
         Ok(_) => Listen::Free,
         Err(error) => Listen::Refused(error.to_string()),
     }

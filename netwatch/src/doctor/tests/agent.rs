@@ -86,9 +86,7 @@ fn a_full_ring_is_told_with_what_helps() {
 
 #[test]
 fn addresses_and_clocks() {
-    let listen = |listen: Listen| {
-        told(|facts| facts.listen = vec![("127.0.0.1:1".parse().expect("an address"), listen)])
-    };
+    let listen = |listen: Listen| told(|facts| facts.listen = vec![("127.0.0.1:1".into(), listen)]);
     assert_eq!(listen(Listen::Free).0, Case::HttpFree);
     let (case, message, remedy) = listen(Listen::Refused("the port is in use; choose".into()));
     assert_eq!((case, &*message, remedy), (Case::HttpTaken, "the port is in use; choose", None));

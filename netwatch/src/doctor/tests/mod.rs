@@ -94,7 +94,7 @@ fn healthy() -> Facts {
             link("veth1", Selected::Yes),
         ]),
         agent: Agent { socket: Socket::Answers, metrics: Some(scrape("")), not_ready: None },
-        listen: vec![("127.0.0.1:19733".parse().expect("an address"), Listen::Ours)],
+        listen: vec![("127.0.0.1:19733".into(), Listen::Ours)],
         clock: Clock { goes_on: true, synchronised: Some(true), source: Some("tsc".into()) },
     }
 }

@@ -29,6 +29,8 @@ pub struct Facts<'a> {
     pub network: Option<&'a str>,
     /// Whether it tells of packets that were dropped or did not arrive.
     pub drops: bool,
+    /// The number of the flow that it is about.
+    pub flow: Option<u64>,
 }
 
 impl<'a> Facts<'a> {
@@ -162,6 +164,8 @@ pub enum Criterion {
     /// A container by its identifier, whose former name had been asked for. Nobody asks for it as such.
     #[serde(skip)]
     Renamed(Role, String),
+    /// The number of the flow.
+    Flow(u64),
 }
 
 impl Criterion {
@@ -177,6 +181,7 @@ impl Criterion {
             Self::Port(..) => 6,
             Self::Ip(_) => 7,
             Self::Events(_) => 8,
+            Self::Flow(_) => 9,
         }
     }
 
@@ -222,6 +227,7 @@ impl Criterion {
                     Role::To => facts.ends.is_some_and(|(_, server)| is_it(server)),
                 }
             }
+            Self::Flow(number) => facts.flow == Some(*number),
             Self::Events(kinds) => {
                 kinds.iter().any(|kind| kind.includes(facts.kind))
                     || facts.drops && kinds.contains(&Kind::Drop)

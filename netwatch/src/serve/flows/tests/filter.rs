@@ -47,6 +47,7 @@ fn admits(terms: Value) -> bool {
         containers: [None; 2],
         network: Some("shop"),
         drops: true,
+        flow: None,
     };
     filter(terms).admits(&facts)
 }
@@ -128,6 +129,7 @@ fn what_an_event_has_not_fits_nothing() {
         containers: [None; 2],
         network: None,
         drops: false,
+        flow: None,
     };
     for criterion in [
         json!({"container": "*"}),
@@ -189,6 +191,7 @@ fn an_event_of_containers_fits_by_either_name_its_networks_and_addresses() {
         containers: [Some(&now), Some(&before)],
         network: None,
         drops: false,
+        flow: None,
     };
     for (criterion, fits) in [
         (json!({"container": "web"}), true),
@@ -252,6 +255,7 @@ fn a_renamed_container_is_still_the_one_that_was_meant() {
                 protocol: None,
                 ends: None,
                 containers: [Some(now), Some(before)],
+                flow: None,
                 via: None,
                 network: None,
                 drops: false,

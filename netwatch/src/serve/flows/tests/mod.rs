@@ -38,6 +38,7 @@ impl Event for Number {
             containers: [None; 2],
             network: None,
             drops: false,
+            flow: None,
         }
     }
 

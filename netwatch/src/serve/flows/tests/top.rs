@@ -57,6 +57,7 @@ impl Event for Flow {
             containers: [None; 2],
             network: None,
             drops: false,
+            flow: None,
         }
     }
 

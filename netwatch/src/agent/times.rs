@@ -1,0 +1,82 @@
+//! How long handshakes, echoes and look-ups took, by the name of who answered or asked.
+
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+
+use crate::model::{Clock, FlowEvent, Lookup, TimeHistogram, Times, WallTime};
+
+/// Names that have figures of their own, of each kind. The others have one together.
+const MOST_NAMES: usize = 1_000;
+/// What these are called.
+const OTHERS: &str = "other";
+
+/// Everything that was timed since the start.
+#[derive(Debug, Default)]
+pub(super) struct Timing {
+    handshakes: ByName,
+    echoes: ByName,
+    lookups: ByName,
+}
+
+impl Timing {
+    /// A flow has ended.
+    pub(super) fn ended(&mut self, event: &FlowEvent, clock: Clock) {
+        let flow = &event.flow;
+        let of = Some((flow.id, clock.wall(event.time)));
+        if let Some(handshake) = flow.handshake {
+            self.handshakes.add(flow.server.label(), handshake.answered, of);
+        }
+        if let Some(mean) = flow.echoes.mean() {
+            self.echoes.add(flow.server.label(), mean, of);
+        }
+    }
+
+    /// A look-up has been answered, or not.
+    pub(super) fn looked_up(&mut self, lookup: &Lookup) {
+        if let Some(took) = lookup.took {
+            self.lookups.add(lookup.client.label(), took, None);
+        }
+    }
+
+    pub(super) fn snapshot(&self) -> Times {
+        Times {
+            handshakes: self.handshakes.snapshot(),
+            echoes: self.echoes.snapshot(),
+            lookups: self.lookups.snapshot(),
+        }
+    }
+}
+
+#[derive(Debug, Default)]
+struct ByName(BTreeMap<Arc<str>, TimeHistogram>);
+
+impl ByName {
+    fn add(&mut self, name: &str, took: Duration, of: Option<(u64, WallTime)>) {
+        let is_full = self.0.len() >= MOST_NAMES;
+        let name = if is_full && !self.0.contains_key(name) { OTHERS } else { name };
+        match self.0.get_mut(name) {
+            Some(histogram) => histogram.add(took, of),
+            None => self.0.entry(name.into()).or_default().add(took, of),
+        }
+    }
+
+    fn snapshot(&self) -> Vec<(Arc<str>, TimeHistogram)> {
+        self.0.iter().map(|(name, histogram)| (Arc::clone(name), histogram.clone())).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_bounded() {
+        let mut names = ByName::default();
+        for number in 0..MOST_NAMES + 5 {
+            names.add(&format!("c{number}"), Duration::from_millis(1), None);
+        }
+        names.add("c7", Duration::from_millis(1), None);
+        assert_eq!(names.0.len(), MOST_NAMES + 1);
+        let of = |name: &str| names.0[name].count();
+        assert_eq!((of("c7"), of(OTHERS)), (2, 5));
+    }
+}

@@ -1,0 +1,225 @@
+//! OpenMetrics, held against a reader of it that is strict and knows nothing of the writer.
+
+use std::collections::BTreeMap;
+
+use proptest::prelude::*;
+
+use super::*;
+
+/// A sample: name, labels, value, and the exemplar if it has one.
+#[derive(Debug, PartialEq)]
+struct Sample {
+    name: String,
+    labels: BTreeMap<String, String>,
+    value: f64,
+    exemplar: Option<(BTreeMap<String, String>, f64, f64)>,
+}
+
+/// The families of a text, each with its type. Fails on whatever the specification does not allow.
+fn read(text: &str) -> BTreeMap<String, (String, Vec<Sample>)> {
+    let text = text.strip_suffix("# EOF\n").expect("an end");
+    let mut families: BTreeMap<String, (String, Vec<Sample>)> = BTreeMap::new();
+    let mut current = String::new();
+    for line in text.split_terminator('\n') {
+        assert!(!line.is_empty() && line != "# EOF");
+        if let Some(rest) = line.strip_prefix("# ") {
+            let mut words = rest.splitn(3, ' ');
+            let (what, name, rest) =
+                (words.next().unwrap(), words.next().unwrap(), words.next().unwrap());
+            match what {
+                "HELP" => {
+                    assert!(!families.contains_key(name), "{name} is there twice");
+                    assert!(!rest.replace("\\\\", "").replace("\\\"", "").contains('"'), "{rest}");
+                    families.insert(name.to_owned(), (String::new(), Vec::new()));
+                    current = name.to_owned();
+                }
+                "TYPE" => {
+                    assert_eq!(name, current);
+                    assert!(["counter", "gauge", "histogram"].contains(&rest), "{line}");
+                    families.get_mut(name).unwrap().0 = rest.to_owned();
+                }
+                "UNIT" => assert!(name == current && name.ends_with(&format!("_{rest}")), "{line}"),
+                _ => panic!("{line}"),
+            }
+            continue;
+        }
+        let sample = sample(line);
+        let (kind, samples) = families.get_mut(&current).unwrap();
+        let suffixes: &[&str] = match kind.as_str() {
+            "counter" => &["_total"],
+            "histogram" => &["_bucket", "_sum", "_count"],
+            _ => &[""],
+        };
+        let suffix =
+            sample.name.strip_prefix(&current).unwrap_or_else(|| panic!("{line} below {current}"));
+        assert!(suffixes.contains(&suffix), "{line} in a {kind}");
+        if let Some((labels, value, _)) = &sample.exemplar {
+            assert!(["_total", "_bucket"].contains(&suffix), "{line}");
+            let runes: usize = labels
+                .iter()
+                .map(|(name, value)| name.chars().count() + value.chars().count())
+                .sum();
+            assert!(runes <= 128, "{line}");
+            let bound = sample.labels.get("le").map(|bound| bound.parse().unwrap_or(f64::INFINITY));
+            assert!(bound.is_none_or(|bound: f64| *value <= bound), "{line}");
+        }
+        samples.push(sample);
+    }
+    families
+}
+
+fn sample(line: &str) -> Sample {
+    let end = line.find(['{', ' ']).unwrap();
+    let (name, rest) = line.split_at(end);
+    let (labels, rest) = labels(rest);
+    let (value, exemplar) = match rest.split_once(" # ") {
+        Some((value, exemplar)) => {
+            let (labels, rest) = self::labels(exemplar);
+            let (value_of, time) = rest.trim_start().split_once(' ').unwrap();
+            (value, Some((labels, value_of.parse().unwrap(), time.parse().unwrap())))
+        }
+        None => (rest, None),
+    };
+    let value = value.strip_prefix(' ').unwrap().parse().unwrap();
+    Sample { name: name.to_owned(), labels, value, exemplar }
+}
+
+/// Labels in braces, if there are any, and what follows them.
+fn labels(text: &str) -> (BTreeMap<String, String>, &str) {
+    let mut labels = BTreeMap::new();
+    let Some(mut rest) = text.strip_prefix('{') else { return (labels, text) };
+    loop {
+        let (name, after) = rest.split_once("=\"").unwrap();
+        assert!(name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_'), "{name}");
+        let (mut value, mut end) = (String::new(), None);
+        let mut chars = after.char_indices();
+        while let Some((at, c)) = chars.next() {
+            match c {
+                '"' => {
+                    end = Some(at);
+                    break;
+                }
+                '\\' => value.push(match chars.next().unwrap().1 {
+                    'n' => '\n',
+                    c @ ('\\' | '"') => c,
+                    c => panic!("\\{c}"),
+                }),
+                c => value.push(c),
+            }
+        }
+        assert_eq!(labels.insert(name.to_owned(), value), None, "{name} is there twice");
+        rest = &after[end.unwrap() + 1..];
+        match rest.split_at(1) {
+            (",", after) => rest = after,
+            ("}", after) => return (labels, after),
+            (other, _) => panic!("{other:?} between labels"),
+        }
+    }
+}
+
+/// Buckets grow, end in `+Inf`, and agree with the count.
+fn check_histograms(families: &BTreeMap<String, (String, Vec<Sample>)>) {
+    for (name, (kind, samples)) in families {
+        if kind != "histogram" {
+            continue;
+        }
+        let mut last: Option<(f64, f64)> = None;
+        for sample in samples {
+            if let Some(bound) = sample.labels.get("le") {
+                assert!(bound == "+Inf" || bound.contains('.'), "{name} {bound}");
+                let bound = bound.parse().unwrap_or(f64::INFINITY);
+                if let Some((before, count)) = last {
+                    assert!(bound > before && sample.value >= count, "{name} {sample:?}");
+                }
+                last = Some((bound, sample.value));
+            } else if sample.name.ends_with("_count") {
+                assert_eq!(last, Some((f64::INFINITY, sample.value)), "{name}");
+                last = None;
+            }
+        }
+    }
+}
+
+/// Both forms have the same samples; what differs is how a bound is written.
+fn check_both(snapshot: &Snapshot) {
+    let families = read(&render(snapshot, Form::OpenMetrics));
+    check_histograms(&families);
+    let text = render(snapshot, Form::Text);
+    let mut plain: Vec<Sample> =
+        text.lines().filter(|line| !line.starts_with('#')).map(sample).collect();
+    for sample in &mut plain {
+        if let Some(bound) =
+            sample.labels.get_mut("le").filter(|bound| bound != &"+Inf" && !bound.contains('.'))
+        {
+            bound.push_str(".0");
+        }
+    }
+    let order = |sample: &Sample| (sample.name.clone(), sample.labels.clone());
+    let mut open: Vec<Sample> = families.into_values().flat_map(|(_, samples)| samples).collect();
+    for sample in &mut open {
+        sample.exemplar = None;
+    }
+    plain.sort_by_key(order);
+    open.sort_by_key(order);
+    assert_eq!(plain, open);
+}
+
+#[test]
+fn both_forms_say_the_same() {
+    for snapshot in [fixture::full(), hostile(), Snapshot::default()] {
+        check_both(&snapshot);
+    }
+}
+
+#[test]
+fn exemplars_name_the_flow() {
+    let families = read(&render(&fixture::full(), Form::OpenMetrics));
+    let flow = BTreeMap::from([("flow_id".to_owned(), "4711".to_owned())]);
+    let examples = |family: &str| -> Vec<_> {
+        let (_, samples) = &families[family];
+        samples.iter().filter_map(|sample| sample.exemplar.as_ref()).collect()
+    };
+    let time = 1_520_879_607.789;
+    let handshakes = examples("netwatch_tcp_handshake_seconds");
+    assert_eq!(handshakes, [&(flow.clone(), 0.0006, time), &(flow.clone(), 12.0, time)]);
+    assert_eq!(examples("netwatch_undelivered_packets"), [&(flow, 3.0, time)]);
+    assert!(!render(&fixture::full(), Form::Text).contains("flow_id"));
+}
+
+#[test]
+fn units_are_those_of_the_names() {
+    let text = render(&fixture::full(), Form::OpenMetrics);
+    for line in [
+        "# UNIT netwatch_tcp_handshake_seconds seconds",
+        "# UNIT netwatch_edge_bytes bytes",
+        "# TYPE netwatch_edge_bytes counter",
+    ] {
+        assert!(text.lines().any(|found| found == line), "{line}");
+    }
+    for entry in Metric::ALL.iter().map(|metric| metric.entry()) {
+        assert_eq!(entry.kind == Kind::Counter, entry.name.ends_with("_total"), "{}", entry.name);
+    }
+}
+
+proptest! {
+    #[test]
+    fn whatever_names_and_figures_there_are(
+        names in prop::collection::vec(any::<String>(), 0..4),
+        took in prop::collection::vec(any::<u32>(), 0..20),
+        count: u32,
+    ) {
+        let mut snapshot = fixture::full();
+        for name in &names {
+            snapshot.containers.push(fixture::traffic(name));
+            snapshot.edges.push(fixture::edge(name, Some(Protocol::UDP), 53));
+            let mut times = crate::model::TimeHistogram::default();
+            for (number, us) in took.iter().enumerate() {
+                let of = Some((number as u64, crate::model::WallTime(i128::from(count))));
+                times.add(std::time::Duration::from_micros(u64::from(*us)), of);
+            }
+            snapshot.times.handshakes.push((name.as_str().into(), times));
+        }
+        snapshot.edges_folded = count.into();
+        check_both(&snapshot);
+    }
+}

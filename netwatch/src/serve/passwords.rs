@@ -1,0 +1,254 @@
+//! Passwords: right ones are remembered, so that a scrape costs no bcrypt; wrong ones are slowed down.
+//!
+//! Promises: checking wrong passwords takes a tenth of one CPU at most, however many come from wherever; whoever has been
+//! wrong a few times has to wait, others do not; what is remembered is bounded, and is no password.
+
+use std::{
+    collections::{BTreeMap, VecDeque},
+    sync::{Arc, Mutex, PoisonError},
+    time::{Duration, Instant},
+};
+
+use ring::{hmac, rand::SystemRandom};
+use tokio::{
+    sync::{OwnedSemaphorePermit, Semaphore},
+    task::spawn_blocking,
+    time::{sleep, timeout},
+};
+
+use super::{source::Source, tries::Tries};
+
+/// Right passwords that are remembered.
+const MOST_KNOWN: usize = 256;
+/// Passwords that may wait to be checked.
+const QUEUE: usize = 16;
+/// For how long one waits.
+const PATIENCE: Duration = Duration::from_secs(4);
+/// After a wrong password nothing is checked for so many times as checking it took.
+const PAUSE: u32 = 9;
+/// What to say to who finds the queue full.
+const BUSY: Duration = Duration::from_secs(5);
+/// For users that there are not, so that the time tells nothing. Made from a password that nobody knows; its cost is replaced.
+const NOBODY: &str = "$2y$10$QmX1Zc7yV3s0yq0m6cQkUe5o1mVb6wT0w1f7Jq2cC3o8xW9b5rD2K";
+
+/// A user's name and password as a request has them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Credentials {
+    pub(super) user: String,
+    pub(super) password: Vec<u8>,
+}
+
+/// What to do with a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Verdict {
+    Right,
+    Wrong,
+    /// Not looked at; it may come again after this.
+    Later(Duration),
+}
+
+/// The memory about passwords.
+pub(super) struct Passwords {
+    /// `None`: the system gives no random numbers; then nothing is remembered.
+    key: Option<hmac::Key>,
+    right: Mutex<VecDeque<hmac::Tag>>,
+    tries: Mutex<Tries>,
+    queue: Arc<Semaphore>,
+    gate: Arc<Semaphore>,
+}
+
+impl Passwords {
+    pub(super) fn new() -> Arc<Self> {
+        Arc::new(Self {
+            key: hmac::Key::generate(hmac::HMAC_SHA256, &SystemRandom::new()).ok(),
+            right: Mutex::default(),
+            tries: Mutex::default(),
+            queue: Arc::new(Semaphore::new(QUEUE)),
+            gate: Arc::new(Semaphore::new(1)),
+        })
+    }
+
+    /// Checks, or says why not. `users` are names and hashes.
+    pub(super) async fn check(
+        self: &Arc<Self>,
+        users: &BTreeMap<String, String>,
+        source: Source,
+        given: Credentials,
+    ) -> Verdict {
+        let hash = users.get(&given.user).cloned();
+        if let Some(hash) = &hash
+            && self.is_known(&message(&given, hash))
+        {
+            return Verdict::Right;
+        }
+        if let Some(wait) = self.tries(|tries| tries.wait(source, Instant::now())) {
+            return Verdict::Later(wait);
+        }
+        let Ok(place) = Arc::clone(&self.queue).try_acquire_owned() else {
+            return Verdict::Later(BUSY);
+        };
+        let nobody = nobody(users);
+        // In a task of its own: who closes the connection meanwhile has tried all the same.
+        let passwords = Arc::clone(self);
+        let task = tokio::spawn(async move {
+            let _place = place;
+            passwords.take_turn(source, given, hash, nobody).await
+        });
+        task.await.unwrap_or(Verdict::Later(BUSY))
+    }
+
+    /// One after the other.
+    async fn take_turn(
+        self: Arc<Self>,
+        source: Source,
+        given: Credentials,
+        hash: Option<String>,
+        nobody: String,
+    ) -> Verdict {
+        let gate = timeout(PATIENCE, Arc::clone(&self.gate).acquire_owned()).await;
+        let Ok(Ok(gate)) = gate else { return Verdict::Later(BUSY) };
+        // Others of the same source may have been wrong in the meantime.
+        if let Some(wait) = self.tries(|tries| tries.wait(source, Instant::now())) {
+            return Verdict::Later(wait);
+        }
+        let begin = Instant::now();
+        let against = hash.clone().unwrap_or(nobody);
+        let message = message(&given, &against);
+        let checked = spawn_blocking(move || bcrypt::verify(&given.password, &against)).await;
+        if hash.is_some() && matches!(checked, Ok(Ok(true))) {
+            self.remember(&message);
+            self.tries(|tries| tries.right(source));
+            return Verdict::Right;
+        }
+        self.tries(|tries| tries.wrong(source, Instant::now()));
+        tokio::spawn(close_for(gate, begin.elapsed() * PAUSE));
+        Verdict::Wrong
+    }
+
+    fn tries<T>(&self, with: impl FnOnce(&mut Tries) -> T) -> T {
+        with(&mut self.tries.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// In constant time for each that is known.
+    fn is_known(&self, message: &[u8]) -> bool {
+        let Some(key) = &self.key else { return false };
+        let right = self.right.lock().unwrap_or_else(PoisonError::into_inner);
+        right.iter().any(|tag| hmac::verify(key, message, tag.as_ref()).is_ok())
+    }
+
+    fn remember(&self, message: &[u8]) {
+        let Some(key) = &self.key else { return };
+        let mut right = self.right.lock().unwrap_or_else(PoisonError::into_inner);
+        if right.len() == MOST_KNOWN {
+            right.pop_front();
+        }
+        right.push_back(hmac::sign(key, message));
+    }
+}
+
+async fn close_for(gate: OwnedSemaphorePermit, time: Duration) {
+    sleep(time).await;
+    drop(gate);
+}
+
+/// What is right: this password of this user, while its hash is this one.
+fn message(given: &Credentials, hash: &str) -> Vec<u8> {
+    let mut message = (given.user.len() as u64).to_be_bytes().to_vec();
+    message.extend_from_slice(given.user.as_bytes());
+    message.extend_from_slice(&(hash.len() as u64).to_be_bytes());
+    message.extend_from_slice(hash.as_bytes());
+    message.extend_from_slice(&given.password);
+    message
+}
+
+/// A hash that takes as long as the slowest of the users'.
+fn nobody(users: &BTreeMap<String, String>) -> String {
+    let cost = users.values().filter_map(|hash| hash.get(4..6)).max().unwrap_or("10");
+    format!("{}{cost}{}", &NOBODY[..4], &NOBODY[6..])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn users() -> BTreeMap<String, String> {
+        BTreeMap::from([("me".to_owned(), bcrypt::hash("right", 4).unwrap())])
+    }
+
+    fn given(user: &str, password: &str) -> Credentials {
+        Credentials { user: user.into(), password: password.into() }
+    }
+
+    fn from(last: u8) -> Source {
+        Source::from(std::net::IpAddr::from([192, 0, 2, last]))
+    }
+
+    #[test]
+    fn nobody_takes_as_long_as_the_slowest() {
+        let mut users = users();
+        users.insert("slow".into(), bcrypt::hash("x", 6).unwrap());
+        let hash = nobody(&users);
+        assert_eq!(hash.parse::<bcrypt::HashParts>().unwrap().get_cost(), 6);
+        assert!(!bcrypt::verify("anything", &hash).unwrap());
+    }
+
+    #[tokio::test]
+    async fn right_and_wrong() {
+        let (passwords, users) = (Passwords::new(), users());
+        for (user, password, verdict) in [
+            ("me", "right", Verdict::Right),
+            ("me", "wrong", Verdict::Wrong),
+            ("me", "", Verdict::Wrong),
+            ("you", "right", Verdict::Wrong),
+        ] {
+            // A source of its own for each, so that none has to wait.
+            let source = from(u8::try_from(user.len() * 20 + password.len()).unwrap());
+            assert_eq!(
+                passwords.check(&users, source, given(user, password)).await,
+                verdict,
+                "{user} {password}"
+            );
+        }
+    }
+
+    #[tokio::test]
+    async fn who_was_wrong_too_often_waits_and_who_is_known_never_does() {
+        let (passwords, users) = (Passwords::new(), users());
+        let (attacker, scraper) = (from(1), from(2));
+        assert_eq!(passwords.check(&users, attacker, given("me", "right")).await, Verdict::Right);
+        let mut wrong = 0;
+        while passwords.check(&users, attacker, given("me", "wrong")).await == Verdict::Wrong {
+            wrong += 1;
+        }
+        assert_eq!(wrong, super::super::tries::FREE);
+        // Even its right password, if it is one that is not known yet.
+        let mut changed = users.clone();
+        changed.insert("me".into(), bcrypt::hash("right", 4).unwrap());
+        let again = passwords.check(&changed, attacker, given("me", "right")).await;
+        assert!(matches!(again, Verdict::Later(_)), "{again:?}");
+        assert_eq!(passwords.check(&users, attacker, given("me", "right")).await, Verdict::Right);
+        assert_eq!(passwords.check(&users, scraper, given("me", "right")).await, Verdict::Right);
+    }
+
+    #[tokio::test]
+    async fn a_hash_that_has_changed_forgets_its_password() {
+        let (passwords, mut users) = (Passwords::new(), users());
+        assert_eq!(passwords.check(&users, from(1), given("me", "right")).await, Verdict::Right);
+        users.insert("me".into(), bcrypt::hash("other", 4).unwrap());
+        assert_eq!(passwords.check(&users, from(1), given("me", "right")).await, Verdict::Wrong);
+        users.clear();
+        users.insert("you".into(), bcrypt::hash("right", 4).unwrap());
+        assert_eq!(passwords.check(&users, from(1), given("me", "right")).await, Verdict::Wrong);
+    }
+
+    #[tokio::test]
+    async fn what_is_remembered_is_bounded() {
+        let passwords = Passwords::new();
+        for number in 0..MOST_KNOWN + 10 {
+            passwords.remember(&number.to_be_bytes());
+        }
+        assert_eq!(passwords.right.lock().unwrap().len(), MOST_KNOWN);
+        assert!(!passwords.is_known(&9_usize.to_be_bytes()));
+        assert!(passwords.is_known(&10_usize.to_be_bytes()));
+    }
+}

@@ -1,0 +1,100 @@
+//! One reading of `--web.config.file` and of what it names: what was read, from which state of each file, and what was
+//! wrong.
+
+use std::{
+    fmt::Display,
+    fs::{self, Metadata},
+    os::unix::fs::MetadataExt as _,
+    path::{Path, PathBuf},
+    time::{Duration, SystemTime},
+};
+
+use ring::digest::{Context, SHA256};
+
+use super::file::Spanned;
+
+/// A file that changed so lately may change again within the same tick of the kernel's clock, and look the same.
+const SETTLED_AFTER: Duration = Duration::from_secs(2);
+
+/// What is wrong, and in which line if that is known.
+#[derive(Debug)]
+pub(super) struct Problem {
+    pub(super) line: Option<u64>,
+    pub(super) cause: String,
+    /// A file could not be read; what stands in it may be right.
+    pub(super) unreadable: bool,
+}
+
+impl Problem {
+    pub(super) fn new(cause: impl Into<String>) -> Self {
+        Self { line: None, cause: cause.into(), unreadable: false }
+    }
+
+    pub(super) fn at<T>(spanned: &Spanned<T>, cause: impl Into<String>) -> Self {
+        Self { line: Some(spanned.referenced.line()), ..Self::new(cause) }
+    }
+}
+
+/// How a file stood; `None`: it could not be looked at.
+type Stamp = Option<(u64, u64, u64, i64, i64)>;
+
+/// The files of a reading.
+pub(super) struct Reading {
+    /// Paths in the file are relative to its folder.
+    folder: PathBuf,
+    seen: Vec<(PathBuf, Stamp)>,
+    settled: bool,
+    content: Context,
+}
+
+impl Reading {
+    /// Of a file, and what it will name.
+    pub(super) fn new(path: &Path) -> Self {
+        let folder = path.parent().map(Path::to_owned).unwrap_or_default();
+        Self { folder, seen: Vec::new(), settled: true, content: Context::new(&SHA256) }
+    }
+
+    /// The content of a file, and where it was.
+    pub(super) fn read(&mut self, name: impl AsRef<Path>) -> Result<(PathBuf, Vec<u8>), Problem> {
+        let path = self.folder.join(name);
+        // Before its content: what changes in between is seen at the next look.
+        let metadata = fs::metadata(&path).ok();
+        self.settled &= metadata.as_ref().is_none_or(is_settled);
+        self.seen.push((path.clone(), metadata.as_ref().map(stamp)));
+        let content = fs::read(&path).map_err(|error| {
+            let cause = format!("cannot read {}: {error}", path.display());
+            Problem { unreadable: true, ..Problem::new(cause) }
+        })?;
+        self.content.update(&(content.len() as u64).to_be_bytes());
+        self.content.update(&content);
+        Ok((path, content))
+    }
+
+    /// Whether all that was read is the same.
+    pub(super) fn found_the_same(&self, other: &Self) -> bool {
+        let paths = |of: &Self| of.seen.iter().map(|(path, _)| path.clone()).collect::<Vec<_>>();
+        paths(self) == paths(other)
+            && self.content.clone().finish().as_ref() == other.content.clone().finish().as_ref()
+    }
+
+    /// Whether another reading would find the same.
+    pub(super) fn is_current(&self) -> bool {
+        let now = |path| fs::metadata(path).ok().as_ref().map(stamp);
+        self.settled && self.seen.iter().all(|(path, stamp)| now(path) == *stamp)
+    }
+}
+
+fn stamp(metadata: &Metadata) -> (u64, u64, u64, i64, i64) {
+    (metadata.dev(), metadata.ino(), metadata.size(), metadata.ctime(), metadata.ctime_nsec())
+}
+
+fn is_settled(metadata: &Metadata) -> bool {
+    let since = Duration::from_secs(metadata.ctime().unsigned_abs());
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    now.checked_sub(since).is_some_and(|age| age > SETTLED_AFTER)
+}
+
+/// A line for people.
+pub(super) fn one_line(text: impl Display) -> String {
+    text.to_string().lines().map(str::trim).collect::<Vec<_>>().join(" ")
+}
