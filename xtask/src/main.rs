@@ -1,5 +1,4 @@
-//! netwatch's developer and first-run commands: `cargo xtask setup | run | test | fuzz | kernels | lab`.
-//! netwatch's developer and first-run commands: `cargo xtask setup | run | test | bench | lab`.
+//! netwatch's developer and first-run commands: `cargo xtask setup | run | test | fuzz | kernels | bench | lab`.
 //!
 //! Promises: every command leaves the host as it found it, also when it fails or is interrupted; only `setup` installs
 //! anything, and says so first. Exit codes are netwatch's own: 0 done, 1 failed, 2 usage, 3 not permitted or not

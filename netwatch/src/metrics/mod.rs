@@ -7,19 +7,30 @@
 mod agent;
 pub mod catalogue;
 pub mod docs;
-mod exposition;
 mod family;
 #[cfg(test)]
 mod fixture;
+mod openmetrics;
 mod packets;
 #[cfg(test)]
 mod tests;
+mod text;
 mod traffic;
 
 use crate::model::Snapshot;
 use family::{Families, Family};
 
-pub use exposition::Form;
+pub use text::RenderError;
+
+/// A format of the text.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Form {
+    /// `text/plain; version=0.0.4`.
+    #[default]
+    Text,
+    /// `application/openmetrics-text; version=1.0.0`.
+    OpenMetrics,
+}
 
 /// The snapshot as metric families, in the order of the catalogue; families without series are left out.
 fn gather(snapshot: &Snapshot) -> Vec<Family> {
@@ -31,6 +42,10 @@ fn gather(snapshot: &Snapshot) -> Vec<Family> {
 }
 
 /// The snapshot as the text of a scrape.
-pub fn render(snapshot: &Snapshot, form: Form) -> String {
-    exposition::text(&gather(snapshot), form)
+pub fn render(snapshot: &Snapshot, form: Form) -> Result<String, RenderError> {
+    let families = gather(snapshot);
+    match form {
+        Form::Text => text::text(families),
+        Form::OpenMetrics => Ok(openmetrics::text(&families)),
+    }
 }

@@ -1,4 +1,4 @@
-//! The text of a scrape: Prometheus's format 0.0.4, and OpenMetrics 1.0, which has units and exemplars too.
+//! OpenMetrics 1.0, which has units and exemplars. Written here: the Prometheus library does not know it.
 
 use std::fmt::Write as _;
 
@@ -8,48 +8,34 @@ use super::{
 };
 use crate::model::Exemplar;
 
-/// A format of the text.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Form {
-    /// `text/plain; version=0.0.4`.
-    #[default]
-    Text,
-    /// `application/openmetrics-text; version=1.0.0`.
-    OpenMetrics,
-}
-
-/// What a counter's samples end in, and in OpenMetrics not its family.
+/// What a counter's samples end in, and its family does not.
 const TOTAL: &str = "_total";
 
 /// All families as text.
-pub(super) fn text(families: &[Family], form: Form) -> String {
+pub(super) fn text(families: &[Family]) -> String {
     let mut text = String::with_capacity(
         64 * families.iter().map(|family| family.series.len()).sum::<usize>(),
     );
     for family in families {
-        Writer { text: &mut text, form, entry: family.metric.entry() }.family(family);
+        Writer { text: &mut text, entry: family.metric.entry() }.family(family);
     }
-    if form == Form::OpenMetrics {
-        text.push_str("# EOF\n");
-    }
+    text.push_str("# EOF\n");
     text
 }
 
 struct Writer<'a> {
     text: &'a mut String,
-    form: Form,
     entry: Entry,
 }
 
 impl Writer<'_> {
     fn family(&mut self, family: &Family) {
         let Entry { name, kind, .. } = self.entry;
-        let open = self.form == Form::OpenMetrics;
-        let of = if open && kind == Kind::Counter { name.trim_end_matches(TOTAL) } else { name };
+        let of = if kind == Kind::Counter { name.trim_end_matches(TOTAL) } else { name };
         self.push(&["# HELP ", of, " "]);
-        self.escape(self.entry.help, open);
+        self.escape(self.entry.help);
         self.push(&["\n# TYPE ", of, " ", kind.name(), "\n"]);
-        if let (true, Some(unit)) = (open, self.entry.unit()) {
+        if let Some(unit) = self.entry.unit() {
             self.push(&["# UNIT ", of, " ", unit, "\n"]);
         }
         for (labels, value) in &family.series {
@@ -74,8 +60,8 @@ impl Writer<'_> {
         let mut exemplars = exemplars.iter();
         for (bound, cumulative) in buckets {
             let mut bound = bound.to_string();
-            // There a number with a fraction, always: the canonical form.
-            if self.form == Form::OpenMetrics && !bound.contains('.') {
+            // A number with a fraction, always: the canonical form.
+            if !bound.contains('.') {
                 bound.push_str(".0");
             }
             self.name("_bucket", labels, Some(&bound));
@@ -101,7 +87,7 @@ impl Writer<'_> {
         for (name, value) in named.chain(bound.map(|bound| ("le", bound))) {
             self.text.push(between);
             self.push(&[name, "=\""]);
-            self.escape(value, true);
+            self.escape(value);
             self.text.push('"');
             between = ',';
         }
@@ -112,7 +98,7 @@ impl Writer<'_> {
 
     /// What may follow a value.
     fn end(&mut self, exemplar: Option<&Exemplar>) {
-        if let (Form::OpenMetrics, Some(exemplar)) = (self.form, exemplar) {
+        if let Some(exemplar) = exemplar {
             let Exemplar { flow, value, time } = exemplar;
             let ms = time.0 / 1_000_000;
             let _ = write!(
@@ -129,12 +115,12 @@ impl Writer<'_> {
         self.text.extend(parts.iter().copied());
     }
 
-    fn escape(&mut self, text: &str, quotes: bool) {
+    fn escape(&mut self, text: &str) {
         for c in text.chars() {
             match c {
                 '\\' => self.text.push_str("\\\\"),
                 '\n' => self.text.push_str("\\n"),
-                '"' if quotes => self.text.push_str("\\\""),
+                '"' => self.text.push_str("\\\""),
                 c => self.text.push(c),
             }
         }

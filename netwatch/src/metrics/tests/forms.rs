@@ -1,4 +1,4 @@
-//! OpenMetrics, held against a reader of it that is strict and knows nothing of the writer.
+//! Both forms, held against a reader of them that is strict and knows nothing of the writers.
 
 use std::collections::BTreeMap;
 
@@ -15,46 +15,64 @@ struct Sample {
     exemplar: Option<(BTreeMap<String, String>, f64, f64)>,
 }
 
-/// The families of a text, each with its type. Fails on whatever the specification does not allow.
-fn read(text: &str) -> BTreeMap<String, (String, Vec<Sample>)> {
-    let text = text.strip_suffix("# EOF\n").expect("an end");
-    let mut families: BTreeMap<String, (String, Vec<Sample>)> = BTreeMap::new();
-    let mut current = String::new();
-    for line in text.split_terminator('\n') {
+/// What stands below a HELP; a counter's name is without `_total`, as OpenMetrics has it.
+#[derive(Debug, PartialEq)]
+struct Read {
+    name: String,
+    help: String,
+    kind: String,
+    samples: Vec<Sample>,
+}
+
+/// The families of a text, in its order. Fails on whatever the specification of its form does not allow.
+fn read(text: &str, form: Form) -> Vec<Read> {
+    let is_open = form == Form::OpenMetrics;
+    let text = if is_open { text.strip_suffix("# EOF\n").expect("an end") } else { text };
+    let mut families: Vec<Read> = Vec::new();
+    for line in text.strip_suffix('\n').expect("a last line").split('\n') {
         assert!(!line.is_empty() && line != "# EOF");
         if let Some(rest) = line.strip_prefix("# ") {
             let mut words = rest.splitn(3, ' ');
             let (what, name, rest) =
                 (words.next().unwrap(), words.next().unwrap(), words.next().unwrap());
+            if what == "HELP" {
+                assert!(families.iter().all(|family| family.name != name), "{name} is there twice");
+                families.push(Read {
+                    name: name.to_owned(),
+                    help: help(rest, is_open),
+                    kind: String::new(),
+                    samples: Vec::new(),
+                });
+                continue;
+            }
+            let family = families.last_mut().unwrap();
+            assert!(name == family.name && family.samples.is_empty(), "{line}");
             match what {
-                "HELP" => {
-                    assert!(!families.contains_key(name), "{name} is there twice");
-                    assert!(!rest.replace("\\\\", "").replace("\\\"", "").contains('"'), "{rest}");
-                    families.insert(name.to_owned(), (String::new(), Vec::new()));
-                    current = name.to_owned();
-                }
                 "TYPE" => {
-                    assert_eq!(name, current);
                     assert!(["counter", "gauge", "histogram"].contains(&rest), "{line}");
-                    families.get_mut(name).unwrap().0 = rest.to_owned();
+                    assert_eq!(family.kind, "", "{line}");
+                    family.kind = rest.to_owned();
                 }
-                "UNIT" => assert!(name == current && name.ends_with(&format!("_{rest}")), "{line}"),
+                "UNIT" => assert!(is_open && name.ends_with(&format!("_{rest}")), "{line}"),
                 _ => panic!("{line}"),
             }
             continue;
         }
         let sample = sample(line);
-        let (kind, samples) = families.get_mut(&current).unwrap();
-        let suffixes: &[&str] = match kind.as_str() {
-            "counter" => &["_total"],
+        let family = families.last_mut().unwrap();
+        let suffixes: &[&str] = match family.kind.as_str() {
+            "counter" if is_open => &["_total"],
+            "counter" | "gauge" => &[""],
             "histogram" => &["_bucket", "_sum", "_count"],
-            _ => &[""],
+            _ => panic!("{line} without a type"),
         };
-        let suffix =
-            sample.name.strip_prefix(&current).unwrap_or_else(|| panic!("{line} below {current}"));
-        assert!(suffixes.contains(&suffix), "{line} in a {kind}");
+        let suffix = sample
+            .name
+            .strip_prefix(&family.name)
+            .unwrap_or_else(|| panic!("{line} below {}", family.name));
+        assert!(suffixes.contains(&suffix), "{line} in a {}", family.kind);
         if let Some((labels, value, _)) = &sample.exemplar {
-            assert!(["_total", "_bucket"].contains(&suffix), "{line}");
+            assert!(is_open && ["_total", "_bucket"].contains(&suffix), "{line}");
             let runes: usize = labels
                 .iter()
                 .map(|(name, value)| name.chars().count() + value.chars().count())
@@ -63,9 +81,30 @@ fn read(text: &str) -> BTreeMap<String, (String, Vec<Sample>)> {
             let bound = sample.labels.get("le").map(|bound| bound.parse().unwrap_or(f64::INFINITY));
             assert!(bound.is_none_or(|bound: f64| *value <= bound), "{line}");
         }
-        samples.push(sample);
+        family.samples.push(sample);
+    }
+    for family in families.iter_mut().filter(|family| !is_open && family.kind == "counter") {
+        family.name = family.name.strip_suffix("_total").unwrap().to_owned();
     }
     families
+}
+
+/// A help text without its escapes; quotes are escaped in OpenMetrics only.
+fn help(text: &str, is_open: bool) -> String {
+    let (mut help, mut chars) = (String::new(), text.chars());
+    while let Some(c) = chars.next() {
+        assert!(!is_open || c != '"', "{text}");
+        help.push(match c {
+            '\\' => match chars.next().unwrap() {
+                'n' => '\n',
+                '\\' => '\\',
+                '"' if is_open => '"',
+                c => panic!("\\{c} in {text}"),
+            },
+            c => c,
+        });
+    }
+    help
 }
 
 fn sample(line: &str) -> Sample {
@@ -118,15 +157,11 @@ fn labels(text: &str) -> (BTreeMap<String, String>, &str) {
 }
 
 /// Buckets grow, end in `+Inf`, and agree with the count.
-fn check_histograms(families: &BTreeMap<String, (String, Vec<Sample>)>) {
-    for (name, (kind, samples)) in families {
-        if kind != "histogram" {
-            continue;
-        }
+fn check_histograms(families: &[Read]) {
+    for Read { name, samples, .. } in families.iter().filter(|family| family.kind == "histogram") {
         let mut last: Option<(f64, f64)> = None;
         for sample in samples {
             if let Some(bound) = sample.labels.get("le") {
-                assert!(bound == "+Inf" || bound.contains('.'), "{name} {bound}");
                 let bound = bound.parse().unwrap_or(f64::INFINITY);
                 if let Some((before, count)) = last {
                     assert!(bound > before && sample.value >= count, "{name} {sample:?}");
@@ -140,27 +175,23 @@ fn check_histograms(families: &BTreeMap<String, (String, Vec<Sample>)>) {
     }
 }
 
-/// Both forms have the same samples; what differs is how a bound is written.
+/// Both forms have the same families and samples, in the same order; what differs is how a bound is written, and that
+/// only OpenMetrics has exemplars.
 fn check_both(snapshot: &Snapshot) {
-    let families = read(&render(snapshot, Form::OpenMetrics));
-    check_histograms(&families);
-    let text = render(snapshot, Form::Text);
-    let mut plain: Vec<Sample> =
-        text.lines().filter(|line| !line.starts_with('#')).map(sample).collect();
-    for sample in &mut plain {
-        if let Some(bound) =
-            sample.labels.get_mut("le").filter(|bound| bound != &"+Inf" && !bound.contains('.'))
-        {
+    let [mut plain, mut open] = [Form::Text, Form::OpenMetrics].map(|form| {
+        let families = read(&render(snapshot, form).unwrap(), form);
+        check_histograms(&families);
+        families
+    });
+    let bounds = plain.iter_mut().flat_map(|family| &mut family.samples);
+    for bound in bounds.filter_map(|sample| sample.labels.get_mut("le")) {
+        if bound != "+Inf" && !bound.contains('.') {
             bound.push_str(".0");
         }
     }
-    let order = |sample: &Sample| (sample.name.clone(), sample.labels.clone());
-    let mut open: Vec<Sample> = families.into_values().flat_map(|(_, samples)| samples).collect();
-    for sample in &mut open {
+    for sample in open.iter_mut().flat_map(|family| &mut family.samples) {
         sample.exemplar = None;
     }
-    plain.sort_by_key(order);
-    open.sort_by_key(order);
     assert_eq!(plain, open);
 }
 
@@ -173,22 +204,22 @@ fn both_forms_say_the_same() {
 
 #[test]
 fn exemplars_name_the_flow() {
-    let families = read(&render(&fixture::full(), Form::OpenMetrics));
+    let families = read(&render(&fixture::full(), Form::OpenMetrics).unwrap(), Form::OpenMetrics);
     let flow = BTreeMap::from([("flow_id".to_owned(), "4711".to_owned())]);
     let examples = |family: &str| -> Vec<_> {
-        let (_, samples) = &families[family];
-        samples.iter().filter_map(|sample| sample.exemplar.as_ref()).collect()
+        let family = families.iter().find(|read| read.name == family).unwrap();
+        family.samples.iter().filter_map(|sample| sample.exemplar.as_ref()).collect()
     };
     let time = 1_520_879_607.789;
     let handshakes = examples("netwatch_tcp_handshake_seconds");
     assert_eq!(handshakes, [&(flow.clone(), 0.0006, time), &(flow.clone(), 12.0, time)]);
     assert_eq!(examples("netwatch_undelivered_packets"), [&(flow, 3.0, time)]);
-    assert!(!render(&fixture::full(), Form::Text).contains("flow_id"));
+    assert!(!render(&fixture::full(), Form::Text).unwrap().contains("flow_id"));
 }
 
 #[test]
 fn units_are_those_of_the_names() {
-    let text = render(&fixture::full(), Form::OpenMetrics);
+    let text = render(&fixture::full(), Form::OpenMetrics).unwrap();
     for line in [
         "# UNIT netwatch_tcp_handshake_seconds seconds",
         "# UNIT netwatch_edge_bytes bytes",
@@ -206,7 +237,7 @@ proptest! {
     fn whatever_names_and_figures_there_are(
         names in prop::collection::vec(any::<String>(), 0..4),
         took in prop::collection::vec(any::<u32>(), 0..20),
-        count: u32,
+        count: u64,
     ) {
         let mut snapshot = fixture::full();
         for name in &names {
@@ -219,7 +250,7 @@ proptest! {
             }
             snapshot.times.handshakes.push((name.as_str().into(), times));
         }
-        snapshot.edges_folded = count.into();
+        snapshot.edges_folded = count;
         check_both(&snapshot);
     }
 }
