@@ -293,7 +293,7 @@ fn no_page_names_somebodys_home() {
 #[test]
 fn breaches_are_seen() {
     let names = |text: &str| wrong_names("page", text);
-    assert_eq!(names("`netwatch-ebpf/src/flow.rs` `find`, `count`\n`victim`").len(), 0);
+    assert_eq!(names("`netwatch-ebpf/src/index.rs` `find`, `begin`\n`oldest`").len(), 0);
     assert_eq!(
         names("`netwatch-ebpf/src/flow.rs` `updated`"),
         ["page: netwatch-ebpf/src/flow.rs has no updated"]

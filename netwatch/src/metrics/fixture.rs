@@ -193,14 +193,7 @@ pub(super) fn full() -> Snapshot {
                 time: Duration::from_millis(20),
                 age: Duration::from_millis(3),
             },
-            process: Some(ProcessStatus {
-                cpu_seconds: 1.5,
-                started: 1_520_879_607.0,
-                virtual_bytes: 1 << 30,
-                resident_bytes: 1 << 25,
-                open_fds: 40,
-                max_fds: 1_024,
-            }),
+            process: Some(process()),
             web: WebStatus {
                 requests: vec![(200, 40), (401, 2), (0, 1)],
                 displaced: 3,
@@ -209,6 +202,17 @@ pub(super) fn full() -> Snapshot {
                 settings_good: Some(true),
             },
         },
+    }
+}
+
+fn process() -> ProcessStatus {
+    ProcessStatus {
+        cpu_seconds: 1.5,
+        started: 1_520_879_607.0,
+        virtual_bytes: 1 << 30,
+        resident_bytes: 1 << 25,
+        open_fds: 40,
+        max_fds: 1_024,
     }
 }
 

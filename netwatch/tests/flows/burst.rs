@@ -251,7 +251,7 @@ fn a_reader_has_them_folded_for_itself() {
         let (crowd, ours) = burst.send(ends.map(Sender::at), |_| {});
         let connections = u64::from(crowd) + u64::from(ours);
         let check = |lines: &[String]| {
-            let told = Told::read(lines.iter().map(String::as_str));
+            let told = Told::read(lines.iter().cloned());
             let is_all = told.ends.get("fin") == Some(&connections);
             if is_all {
                 assert_eq!(told.packets, connections * PACKETS);
