@@ -22,7 +22,7 @@ pub const DEFAULT_INDEX_BITS: u32 = 18;
 pub const INDEX_SWEEP: u32 = 32;
 
 /// Entries that a CPU can hold in reserve for new flows if the loader does not say otherwise; a power of two.
-pub const DEFAULT_RESERVE: u32 = 1 << 13;
+pub const DEFAULT_RESERVE: u32 = 1 << 14;
 
 /// CPUs that the maps have room for if the loader does not say otherwise.
 pub const DEFAULT_CPUS: u32 = 2;

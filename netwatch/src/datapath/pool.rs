@@ -51,7 +51,7 @@ impl Sizes {
             cpus,
             entries,
             index_bits: places.next_power_of_two().max(WAYS).ilog2(),
-            reserve: (entries / 8 / cpus).max(1).next_power_of_two(),
+            reserve: 1 << (entries / 4 / cpus).max(1).ilog2(),
         }
     }
 
