@@ -1,7 +1,8 @@
 //! Passwords: right ones are remembered, so that a scrape costs no bcrypt; wrong ones are slowed down.
 //!
 //! Promises: checking wrong passwords takes a tenth of one CPU at most, however many come from wherever; whoever has been
-//! wrong a few times has to wait, others do not; what is remembered is bounded, and is no password.
+//! wrong a few times has to wait, others do not; who waits learns of no password whether it is right, unless it was right from
+//! there before; what is remembered is bounded, and is no password.
 
 use std::{
     collections::{BTreeMap, VecDeque},
@@ -47,11 +48,18 @@ pub(super) enum Verdict {
     Later(Duration),
 }
 
+/// Where a password has been right.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Known {
+    Elsewhere,
+    Here,
+}
+
 /// The memory about passwords.
 pub(super) struct Passwords {
     /// `None`: the system gives no random numbers; then nothing is remembered.
     key: Option<hmac::Key>,
-    right: Mutex<VecDeque<hmac::Tag>>,
+    right: Mutex<VecDeque<(hmac::Tag, Source)>>,
     tries: Mutex<Tries>,
     queue: Arc<Semaphore>,
     gate: Arc<Semaphore>,
@@ -76,23 +84,28 @@ impl Passwords {
         given: Credentials,
     ) -> Verdict {
         let hash = users.get(&given.user).cloned();
-        if let Some(hash) = &hash
-            && self.is_known(&message(&given, hash))
-        {
+        // Looked up for who is no user too, so that the time tells nothing.
+        let against = hash.clone().unwrap_or_else(|| nobody(users));
+        let known = self.known(&message(&given, &against), source);
+        let known = known.filter(|_| hash.is_some());
+        if known == Some(Known::Here) {
             return Verdict::Right;
         }
         if let Some(wait) = self.tries(|tries| tries.wait(source, Instant::now())) {
             return Verdict::Later(wait);
         }
+        if known.is_some() {
+            self.remember(&message(&given, &against), source);
+            return Verdict::Right;
+        }
         let Ok(place) = Arc::clone(&self.queue).try_acquire_owned() else {
             return Verdict::Later(BUSY);
         };
-        let nobody = nobody(users);
         // In a task of its own: who closes the connection meanwhile has tried all the same.
         let passwords = Arc::clone(self);
         let task = tokio::spawn(async move {
             let _place = place;
-            passwords.take_turn(source, given, hash, nobody).await
+            passwords.take_turn(source, given, against, hash.is_some()).await
         });
         task.await.unwrap_or(Verdict::Later(BUSY))
     }
@@ -102,8 +115,8 @@ impl Passwords {
         self: Arc<Self>,
         source: Source,
         given: Credentials,
-        hash: Option<String>,
-        nobody: String,
+        against: String,
+        is_user: bool,
     ) -> Verdict {
         let gate = timeout(PATIENCE, Arc::clone(&self.gate).acquire_owned()).await;
         let Ok(Ok(gate)) = gate else { return Verdict::Later(BUSY) };
@@ -112,11 +125,10 @@ impl Passwords {
             return Verdict::Later(wait);
         }
         let begin = Instant::now();
-        let against = hash.clone().unwrap_or(nobody);
         let message = message(&given, &against);
         let checked = spawn_blocking(move || bcrypt::verify(&given.password, &against)).await;
-        if hash.is_some() && matches!(checked, Ok(Ok(true))) {
-            self.remember(&message);
+        if is_user && matches!(checked, Ok(Ok(true))) {
+            self.remember(&message, source);
             self.tries(|tries| tries.right(source));
             return Verdict::Right;
         }
@@ -129,20 +141,22 @@ impl Passwords {
         with(&mut self.tries.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// In constant time for each that is known.
-    fn is_known(&self, message: &[u8]) -> bool {
-        let Some(key) = &self.key else { return false };
+    /// In the same time whatever is known.
+    fn known(&self, message: &[u8], source: Source) -> Option<Known> {
+        let key = self.key.as_ref()?;
         let right = self.right.lock().unwrap_or_else(PoisonError::into_inner);
-        right.iter().any(|tag| hmac::verify(key, message, tag.as_ref()).is_ok())
+        let found =
+            right.iter().filter(|(tag, _)| hmac::verify(key, message, tag.as_ref()).is_ok());
+        found.map(|(_, from)| if *from == source { Known::Here } else { Known::Elsewhere }).max()
     }
 
-    fn remember(&self, message: &[u8]) {
+    fn remember(&self, message: &[u8], source: Source) {
         let Some(key) = &self.key else { return };
         let mut right = self.right.lock().unwrap_or_else(PoisonError::into_inner);
         if right.len() == MOST_KNOWN {
             right.pop_front();
         }
-        right.push_back(hmac::sign(key, message));
+        right.push_back((hmac::sign(key, message), source));
     }
 }
 
@@ -230,6 +244,25 @@ mod tests {
         assert_eq!(passwords.check(&users, scraper, given("me", "right")).await, Verdict::Right);
     }
 
+    /// A password that is right elsewhere must not be one that is answered while others are not.
+    #[tokio::test]
+    async fn who_waits_learns_of_no_password() {
+        let (passwords, users) = (Passwords::new(), users());
+        let (attacker, scraper, other) = (from(1), from(2), from(3));
+        assert_eq!(passwords.check(&users, scraper, given("me", "right")).await, Verdict::Right);
+        while passwords.check(&users, attacker, given("me", "wrong")).await == Verdict::Wrong {}
+        for (user, password) in [("me", "right"), ("me", "wrong"), ("you", "right")] {
+            let told = passwords.check(&users, attacker, given(user, password)).await;
+            assert!(matches!(told, Verdict::Later(_)), "{user} {password}: {told:?}");
+        }
+        assert_eq!(passwords.check(&users, scraper, given("me", "right")).await, Verdict::Right);
+        // Known from elsewhere, it costs no bcrypt, and is known from here then.
+        assert_eq!(passwords.check(&users, other, given("me", "right")).await, Verdict::Right);
+        assert_eq!(passwords.right.lock().unwrap().len(), 2);
+        while passwords.check(&users, other, given("me", "wrong")).await == Verdict::Wrong {}
+        assert_eq!(passwords.check(&users, other, given("me", "right")).await, Verdict::Right);
+    }
+
     #[tokio::test]
     async fn a_hash_that_has_changed_forgets_its_password() {
         let (passwords, mut users) = (Passwords::new(), users());
@@ -245,10 +278,12 @@ mod tests {
     async fn what_is_remembered_is_bounded() {
         let passwords = Passwords::new();
         for number in 0..MOST_KNOWN + 10 {
-            passwords.remember(&number.to_be_bytes());
+            passwords.remember(&number.to_be_bytes(), from(1));
         }
         assert_eq!(passwords.right.lock().unwrap().len(), MOST_KNOWN);
-        assert!(!passwords.is_known(&9_usize.to_be_bytes()));
-        assert!(passwords.is_known(&10_usize.to_be_bytes()));
+        let known = |number: usize, source| passwords.known(&number.to_be_bytes(), source);
+        assert_eq!(known(9, from(1)), None);
+        assert_eq!(known(10, from(1)), Some(Known::Here));
+        assert_eq!(known(10, from(2)), Some(Known::Elsewhere));
     }
 }
