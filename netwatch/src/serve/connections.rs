@@ -75,7 +75,7 @@ pub async fn serve(
 async fn next(listener: &Listener, slots: &Arc<Slots>) -> (Box<dyn Stream>, Source, Slot) {
     loop {
         match listener.accept().await {
-            Ok((stream, source)) => return (stream, source, slots.enter().await),
+            Ok((stream, source)) => return (stream, source, slots.enter(source).await),
             Err(error) => {
                 tracing::warn!(%error, "cannot accept an HTTP connection");
                 sleep(ACCEPT_PAUSE).await;
