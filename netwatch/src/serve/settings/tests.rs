@@ -126,6 +126,12 @@ fn whatever_is_wrong_has_its_line() {
             &format!("{TLS}  client_allowed_sans: [a]\n"),
             "2: client_allowed_sans needs client_auth_type",
         ),
+        (
+            &format!(
+                "{TLS}  client_ca_file: c.pem\n  client_auth_type: VerifyClientCertIfGiven\n  client_allowed_sans: [a]\n"
+            ),
+            "2: client_allowed_sans needs client_auth_type RequireAndVerifyClientCert",
+        ),
         (&format!("{TLS}{TLS}"), "4: "),
     ] {
         let found = said(text).expect_err(text);

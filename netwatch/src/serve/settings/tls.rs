@@ -179,7 +179,14 @@ fn verifier(
         let algorithms = provider.signature_verification_algorithms;
         Arc::new(Anybody { mandatory, algorithms })
     };
-    let verifier = match policy {
+    let allowed = tls.client_allowed_sans.clone();
+    if allowed.is_some() && policy != ClientAuth::RequireAndVerifyClientCert {
+        return Err(wrong(
+            "client_allowed_sans needs client_auth_type RequireAndVerifyClientCert: without it a client that shows no \
+             certificate, or one that nobody has signed, gets in",
+        ));
+    }
+    Ok(match policy {
         ClientAuth::NoClientCert => Arc::new(NoClientAuth),
         ClientAuth::RequestClientCert => anybody(false),
         ClientAuth::RequireAnyClientCert => anybody(true),
@@ -189,19 +196,12 @@ fn verifier(
             })?;
             let is_optional = policy == ClientAuth::VerifyClientCertIfGiven;
             let verifier = verified(&authority, is_optional, provider)?;
-            return Ok(match tls.client_allowed_sans.clone() {
+            match allowed {
                 Some(allowed) => Arc::new(Named { verifier, allowed }),
                 None => verifier,
-            });
+            }
         }
-    };
-    match tls.client_allowed_sans {
-        None => Ok(verifier),
-        Some(_) => Err(wrong(
-            "client_allowed_sans needs client_auth_type RequireAndVerifyClientCert: a name that nobody has signed \
-             says nothing",
-        )),
-    }
+    })
 }
 
 /// Certificates that an authority has signed.
