@@ -12,6 +12,26 @@ use tokio_rustls::rustls::{
 
 use super::names::names;
 
+/// What a client has to show.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Clients {
+    /// A certificate at all.
+    pub(super) mandatory: bool,
+    /// One from the authority, if any.
+    pub(super) verified: bool,
+    /// One with a certain name.
+    pub(super) named: bool,
+}
+
+impl Clients {
+    /// Whether it asks for all that the other one asks for.
+    pub(super) fn keeps(self, other: Self) -> bool {
+        self.mandatory >= other.mandatory
+            && self.verified >= other.verified
+            && self.named >= other.named
+    }
+}
+
 /// Takes any certificate: `RequestClientCert`, `RequireAnyClientCert`. Whoever shows it has its key, no more.
 #[derive(Debug)]
 pub(super) struct Anybody {

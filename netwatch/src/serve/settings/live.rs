@@ -106,6 +106,8 @@ impl Inner {
 fn keeps(old: &Settings, new: Settings, path: &Path) -> Result<Settings, SettingsError> {
     let cause = if old.tls.is_some() && new.tls.is_none() {
         "it no longer asks for TLS; start netwatch again if that is meant"
+    } else if !new.clients.keeps(old.clients) {
+        "it asks for less of clients' certificates (client_auth_type, client_allowed_sans); start netwatch again if that is meant"
     } else if !old.users.is_empty() && new.users.is_empty() {
         "it no longer has users; start netwatch again if that is meant"
     } else {
@@ -117,4 +119,57 @@ fn keeps(old: &Settings, new: Settings, path: &Path) -> Result<Settings, Setting
         cause: cause.to_owned(),
         unreadable: false,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+    use crate::serve::settings::tests::{TLS, folder};
+
+    #[test]
+    fn nothing_that_protects_is_lost_by_a_change() {
+        let users = "basic_auth_users:\n  me: $2y$10$X0h1gDsPszWURQaxFh.zoubFi6DXncSjhoQNJgRrnGs7EsimhC7zG\n";
+        let with =
+            |policy: &str| format!("{TLS}  client_ca_file: c.pem\n  client_auth_type: {policy}\n");
+        let verified = with("RequireAndVerifyClientCert");
+        let (named, renamed) = (
+            format!("{verified}  client_allowed_sans: [a]\n"),
+            format!("{verified}  client_allowed_sans: [b]\n"),
+        );
+        let (any, given) = (with("RequireAnyClientCert"), with("VerifyClientCertIfGiven"));
+        let folder = folder();
+        let path = folder.path().join("web.yml");
+        let settings = |text: &str| {
+            fs::write(&path, text).unwrap();
+            load(&path).0.unwrap()
+        };
+        for (old, new, refused) in [
+            (TLS, "", Some("TLS")),
+            (users, "", Some("users")),
+            ("", TLS, None),
+            (TLS, &verified, None),
+            (&verified, TLS, Some("client_auth_type")),
+            (&verified, &any, Some("client_auth_type")),
+            (&verified, &given, Some("client_auth_type")),
+            (&any, &given, Some("client_auth_type")),
+            (&given, &any, Some("client_auth_type")),
+            (&any, &verified, None),
+            (&given, &verified, None),
+            (&named, &verified, Some("client_allowed_sans")),
+            (&verified, &named, None),
+            (&named, &renamed, None),
+        ] {
+            let kept = keeps(&settings(old), settings(new), &path).map(|_| ());
+            let said = kept.err().map(|error| error.to_string());
+            match refused {
+                Some(why) => assert!(
+                    said.as_ref().is_some_and(|said| said.contains(why)),
+                    "{old}\n{new}\n{said:?}"
+                ),
+                None => assert_eq!(said, None, "{old}\n{new}"),
+            }
+        }
+    }
 }

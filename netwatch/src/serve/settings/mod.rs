@@ -28,6 +28,7 @@ use tokio_rustls::rustls::ServerConfig;
 pub use live::Live;
 
 use self::{
+    client::Clients,
     file::{File, Headers, Spanned},
     reading::{Problem, Reading, one_line},
 };
@@ -59,6 +60,7 @@ impl SettingsError {
 #[derive(Clone, Default)]
 pub struct Settings {
     pub(super) tls: Option<Arc<ServerConfig>>,
+    clients: Clients,
     /// The users, with the hashes of their passwords.
     pub(super) users: BTreeMap<String, String>,
     pub(super) headers: Vec<(HeaderName, HeaderValue)>,
@@ -104,6 +106,7 @@ fn read(path: &Path, reading: &mut Reading) -> Result<Settings, Problem> {
     }
     Ok(Settings {
         tls: tls.map(|section| tls::server_config(section, reading)).transpose()?.flatten(),
+        clients: tls.map(|section| tls::clients(&section.value)).unwrap_or_default(),
         users: users(file.basic_auth_users.unwrap_or_default())?,
         headers: headers(
             &file.http_server_config.and_then(|http| http.headers).unwrap_or_default(),

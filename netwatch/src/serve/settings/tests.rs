@@ -7,7 +7,7 @@ use tempfile::TempDir;
 use super::check;
 
 /// A certificate and its key, for `cert_file` and `key_file`.
-fn folder() -> TempDir {
+pub(super) fn folder() -> TempDir {
     let folder = TempDir::new().unwrap();
     let key = rcgen::KeyPair::generate().unwrap();
     let params = rcgen::CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
@@ -28,7 +28,7 @@ fn said(text: &str) -> Result<(), String> {
     check(&path).map_err(|error| short(error.to_string()))
 }
 
-const TLS: &str = "tls_server_config:\n  cert_file: c.pem\n  key_file: k.pem\n";
+pub(super) const TLS: &str = "tls_server_config:\n  cert_file: c.pem\n  key_file: k.pem\n";
 
 #[test]
 fn all_that_the_toolkit_knows_is_taken() {

@@ -11,7 +11,7 @@ use tokio_rustls::rustls::{
 };
 
 use super::{
-    client::{Anybody, Named},
+    client::{Anybody, Clients, Named},
     file::{ClientAuth, Spanned, Tls, Version},
     reading::{Problem, Reading},
 };
@@ -45,6 +45,18 @@ pub(super) fn server_config(
     config.ignore_client_order = section.value.prefer_server_cipher_suites.unwrap_or(true);
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
     Ok(Some(Arc::new(config)))
+}
+
+/// What is asked of clients.
+pub(super) fn clients(section: &Tls) -> Clients {
+    let policy = section.client_auth_type.unwrap_or_default();
+    let (mandatory, verified) = match policy {
+        ClientAuth::NoClientCert | ClientAuth::RequestClientCert => (false, false),
+        ClientAuth::RequireAnyClientCert => (true, false),
+        ClientAuth::VerifyClientCertIfGiven => (false, true),
+        ClientAuth::RequireAndVerifyClientCert => (true, true),
+    };
+    Clients { mandatory, verified, named: section.client_allowed_sans.is_some() }
 }
 
 /// A text in PEM, and where it stood.
