@@ -5,7 +5,7 @@ use std::{collections::HashMap, sync::Arc, time::Duration};
 use jiff::Timestamp;
 use netwatch_common::outcome::Outcome;
 use tokio::{
-    sync::{mpsc, oneshot, watch},
+    sync::{mpsc, watch},
     time::{MissedTickBehavior, interval, sleep_until},
 };
 use tracing::info;
@@ -22,6 +22,7 @@ use super::{
     flow_log::FlowLog,
     joining::Joining,
     running::{QUESTIONS, Question},
+    scraping::{self, Scrape, waiting},
     sizes::Sizes,
     times::Timing,
 };
@@ -30,7 +31,7 @@ use crate::{
     dns,
     flow::{Edges, Limits, Tracker},
     identity::{Chronicle, Directory, Domains, EngineEvent, EngineState, LinkEvent},
-    model::{Clock, Instant, Snapshot, Tally},
+    model::{Clock, Instant, Tally},
     serve::{self, Readiness, flows::Counts},
 };
 
@@ -41,7 +42,7 @@ const READING_SHARE: u32 = 40;
 /// But at least this often. docs/flow-log.md promises how late a line is at most.
 const LONGEST_READ_INTERVAL: Duration = Duration::from_secs(2);
 /// Answering readers takes at most one part in so many of a CPU: with many that ask again and again, they wait longer.
-const ANSWERING_SHARE: u32 = 20;
+pub(super) const ANSWERING_SHARE: u32 = 20;
 /// After a reading that told of so much it is done as often as ever: the queue of the flow log has room for what comes in the
 /// longest interval where less was told.
 const MANY_EVENTS: usize = 2_000;
@@ -133,12 +134,12 @@ impl Core {
         mut self,
         mut links: mpsc::Receiver<LinkEvent>,
         mut engine: mpsc::Receiver<EngineEvent>,
-        mut scrapes: mpsc::Receiver<oneshot::Sender<Snapshot>>,
+        mut scrapes: mpsc::Receiver<Scrape>,
         mut questions: mpsc::Receiver<Question>,
         mut stopped: watch::Receiver<bool>,
     ) -> Result<(), AgentError> {
         let mut next_reading = tokio::time::Instant::now();
-        let mut next_answer = next_reading;
+        let (mut next_answer, mut next_snapshot) = (next_reading, next_reading);
         let mut tick = interval(CLOCK_INTERVAL);
         tick.set_missed_tick_behavior(MissedTickBehavior::Skip);
         let result = loop {
@@ -160,12 +161,16 @@ impl Core {
                     let events = self.read();
                     next_reading = begin + pause(begin.elapsed(), events);
                 }
-                Some(scrape) = scrapes.recv() => {
-                    let snapshot = self.snapshot();
-                    // Whoever asked may have gone.
-                    let _ = scrape.send(snapshot);
-                }
-                Some(asked) = after(next_answer, &mut questions) => {
+                Some(asked) = waiting(next_snapshot, &mut scrapes) => if !asked.is_empty() {
+                    let begin = tokio::time::Instant::now();
+                    let snapshot = Arc::new(self.snapshot());
+                    for scrape in asked {
+                        // Whoever asked may have gone.
+                        let _ = scrape.send(Arc::clone(&snapshot));
+                    }
+                    next_snapshot = begin + scraping::pause(begin.elapsed());
+                },
+                Some(asked) = after(next_answer, &mut questions, QUESTIONS) => {
                     let begin = tokio::time::Instant::now();
                     self.answer(asked);
                     next_answer = begin + begin.elapsed() * ANSWERING_SHARE;
@@ -217,14 +222,15 @@ impl Core {
     }
 }
 
-/// The next questions, at this time at the earliest.
-async fn after(
+/// The next questions, at this time at the earliest and so many at most.
+pub(super) async fn after<T>(
     time: tokio::time::Instant,
-    questions: &mut mpsc::Receiver<Question>,
-) -> Option<Vec<Question>> {
+    questions: &mut mpsc::Receiver<T>,
+    most: usize,
+) -> Option<Vec<T>> {
     sleep_until(time).await;
     let mut asked = Vec::new();
-    let count = questions.recv_many(&mut asked, QUESTIONS).await;
+    let count = questions.recv_many(&mut asked, most).await;
     (count > 0).then_some(asked)
 }
 

@@ -24,6 +24,7 @@ mod naming;
 mod process;
 mod rings;
 mod running;
+mod scraping;
 mod sizes;
 mod snapshot;
 mod telling;
@@ -47,12 +48,12 @@ use self::{
     config::{Config, FlowLogTarget},
     core::Core,
     flow_log::FlowLog,
+    scraping::{SCRAPES, Scrape},
 };
 use crate::{
     datapath::Datapath,
     identity::{DockerWatcher, LinkMonitor},
     metrics,
-    model::Snapshot,
     serve::{
         self, Door, Limits, Listener, Live, Readiness, ServeError, Site,
         flows::{self, Counts, History, Source},
@@ -61,8 +62,6 @@ use crate::{
 
 /// Link and engine events that may wait for the core.
 const EVENTS: usize = 4096;
-/// Scrapes that may wait for the core.
-const SCRAPES: usize = 16;
 
 /// What `netwatch flows` can look back on: an hour, in 64 MiB of memory. Of these the allocator loses up to a sixteenth
 /// between the pieces.
@@ -167,7 +166,7 @@ async fn start(config: Config, own: Option<Own>) -> Result<(), AgentError> {
 
 fn site(
     config: &Config,
-    scrape: mpsc::Sender<oneshot::Sender<Snapshot>>,
+    scrape: mpsc::Sender<Scrape>,
     readiness: watch::Receiver<Readiness>,
 ) -> Site {
     Site {
