@@ -6,15 +6,15 @@ use std::{
     fs::{self, Metadata},
     os::unix::fs::MetadataExt as _,
     path::{Path, PathBuf},
-    time::{Duration, SystemTime},
+    time::SystemTime,
 };
 
 use ring::digest::{Context, SHA256};
 
 use super::file::Spanned;
 
-/// A file that changed so lately may change again within the same tick of the kernel's clock, and look the same.
-const SETTLED_AFTER: Duration = Duration::from_secs(2);
+/// A file that changed within so many seconds may change again within the same tick of the kernel's clock, and look the same.
+const SETTLED_AFTER: u64 = 2;
 
 /// What is wrong, and in which line if that is known.
 #[derive(Debug)]
@@ -59,7 +59,8 @@ impl Reading {
         let path = self.folder.join(name);
         // Before its content: what changes in between is seen at the next look.
         let metadata = fs::metadata(&path).ok();
-        self.settled &= metadata.as_ref().is_none_or(is_settled);
+        self.settled &=
+            metadata.as_ref().is_none_or(|metadata| is_settled(metadata.ctime(), now()));
         self.seen.push((path.clone(), metadata.as_ref().map(stamp)));
         let content = fs::read(&path).map_err(|error| {
             let cause = format!("cannot read {}: {error}", path.display());
@@ -88,13 +89,32 @@ fn stamp(metadata: &Metadata) -> (u64, u64, u64, i64, i64) {
     (metadata.dev(), metadata.ino(), metadata.size(), metadata.ctime(), metadata.ctime_nsec())
 }
 
-fn is_settled(metadata: &Metadata) -> bool {
-    let since = Duration::from_secs(metadata.ctime().unsigned_abs());
+/// Seconds of the wall clock.
+fn now() -> i64 {
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-    now.checked_sub(since).is_some_and(|age| age > SETTLED_AFTER)
+    i64::try_from(now.as_secs()).unwrap_or(i64::MAX)
+}
+
+/// A change in the future is one from before the clock was set back.
+fn is_settled(changed: i64, now: i64) -> bool {
+    now.abs_diff(changed) > SETTLED_AFTER
 }
 
 /// A line for people.
 pub(super) fn one_line(text: impl Display) -> String {
     text.to_string().lines().map(str::trim).collect::<Vec<_>>().join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_settles_whether_its_change_was_or_is_to_come() {
+        for (changed, settled) in
+            [(997, true), (998, false), (1_000, false), (1_002, false), (1_003, true), (-1, true)]
+        {
+            assert_eq!(is_settled(changed, 1_000), settled, "{changed}");
+        }
+    }
 }
