@@ -16,6 +16,7 @@ mod tls;
 use std::{
     collections::BTreeMap,
     fmt::Display,
+    ops::RangeInclusive,
     path::{Path, PathBuf},
     sync::Arc,
     time::Duration,
@@ -33,8 +34,8 @@ use self::{
     reading::{Problem, Reading, one_line},
 };
 
-/// Checking a password takes twice as long with each; this is a second or two.
-const MOST_COST: u32 = 15;
+/// Checking a password takes twice as long with each. There is no bcrypt below the first; the last is a second or two.
+const COSTS: RangeInclusive<u32> = 4..=15;
 
 /// One request a day is as good as none.
 const MOST_INTERVAL: Duration = Duration::from_hours(24);
@@ -127,10 +128,12 @@ fn users(given: BTreeMap<String, Spanned<String>>) -> Result<BTreeMap<String, St
             let cause = format!("the password of {name:?} is no bcrypt hash ({error}); make one with: htpasswd -nBC 10 {name}");
             Problem::at(&hash, cause)
         })?;
-        if parts.get_cost() > MOST_COST {
+        if !COSTS.contains(&parts.get_cost()) {
             let cause = format!(
-                "the password of {name:?} has a cost of {}, more than {MOST_COST}: checking it would take longer than a request may",
-                parts.get_cost()
+                "the password of {name:?} has a cost of {}, not one from {} to {}: below there is no bcrypt, above checking it would take longer than a request may; make one with: htpasswd -nBC 10 {name}",
+                parts.get_cost(),
+                COSTS.start(),
+                COSTS.end(),
             );
             return Err(Problem::at(&hash, cause));
         }

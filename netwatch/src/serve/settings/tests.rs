@@ -74,6 +74,10 @@ fn whatever_is_wrong_has_its_line() {
             "basic_auth_users:\n  me: $2y$31$X0h1gDsPszWURQaxFh.zoubFi6DXncSjhoQNJgRrnGs7EsimhC7zG\n",
             "2: the password of \"me\" has a cost of 31",
         ),
+        (
+            "basic_auth_users:\n  me: $2y$03$X0h1gDsPszWURQaxFh.zoubFi6DXncSjhoQNJgRrnGs7EsimhC7zG\n",
+            "2: the password of \"me\" has a cost of 3, not one from 4 to 15",
+        ),
         ("basic_auth_users: [me]\n", "1: "),
         ("\na: b: c\n", "2: "),
         ("http_server_config:\n  headers:\n    X-Other: a\n", "3: unknown field"),
