@@ -85,11 +85,39 @@ pub struct Conntrack {
     port: u32,
     sequence: u32,
     datagram: Vec<u8>,
-    /// A listing runs.
-    listing: bool,
+    listing: Listing,
+}
+
+/// How it stands with the listing of all connections.
+#[derive(Debug, Default)]
+struct Listing {
+    running: bool,
     /// All are to be listed, and not before this time.
     due: Option<Instant>,
     lacking: Option<String>,
+}
+
+impl Listing {
+    /// It has ended, with the kernel's error or 0. One that was refused, or broke off, is tried again.
+    fn end(&mut self, code: i32, now: Instant) {
+        self.running = false;
+        if code == 0 {
+            self.lacking = None;
+            return;
+        }
+        let error = io::Error::from_raw_os_error(code.saturating_neg());
+        let lacking = format!("the kernel does not list connections: {error}");
+        // As it is tried again and again, it is said once.
+        if self.lacking.as_ref() != Some(&lacking) {
+            tracing::warn!("{lacking}");
+        }
+        self.lacking = Some(lacking);
+        self.demand(now);
+    }
+
+    fn demand(&mut self, now: Instant) {
+        self.due = self.due.or(Some(now.after(LISTING_INTERVAL)));
+    }
 }
 
 impl Conntrack {
@@ -114,9 +142,7 @@ impl Conntrack {
             port,
             sequence: 0,
             datagram: Vec::with_capacity(DATAGRAM),
-            listing: false,
-            due: None,
-            lacking: None,
+            listing: Listing::default(),
         };
         conntrack.list().map_err(failed)?;
         Ok(conntrack)
@@ -126,20 +152,20 @@ impl Conntrack {
     pub fn attempt() -> Result<(), String> {
         let mut conntrack = Self::open()?;
         conntrack.read(Instant::default(), |_| {});
-        conntrack.lacking.map_or(Ok(()), Err)
+        conntrack.listing.lacking.map_or(Ok(()), Err)
     }
 
     /// Why the kernel does not tell of connections, if it does not.
     pub fn lacking(&self) -> Option<&str> {
-        self.lacking.as_deref()
+        self.listing.lacking.as_deref()
     }
 
     /// Hands out what has been heard since the last time.
     pub fn read(&mut self, now: Instant, mut hear: impl FnMut(Tracked)) {
-        if self.due.is_some_and(|due| now >= due) && !self.listing {
-            self.due = Some(now.after(LISTING_INTERVAL));
+        if self.listing.due.is_some_and(|due| now >= due) && !self.listing.running {
+            self.listing.due = Some(now.after(LISTING_INTERVAL));
             if self.list().is_ok() {
-                self.due = None;
+                self.listing.due = None;
             }
         }
         for _ in 0..AT_A_TIME {
@@ -150,21 +176,21 @@ impl Conntrack {
                 Ok(_) => {
                     let datagram = std::mem::take(&mut self.datagram);
                     for message in wire::messages(&datagram) {
-                        self.take_up(&message, &mut hear);
+                        self.take_up(&message, now, &mut hear);
                     }
                     self.datagram = datagram;
                 }
                 Err(error) if error.raw_os_error() == Some(libc::ENOBUFS) => {
                     tracing::debug!("the kernel dropped messages about connections");
                     hear(Tracked::Lost);
-                    self.due = self.due.or(Some(now.after(LISTING_INTERVAL)));
+                    self.listing.demand(now);
                 }
                 Err(_) => return,
             }
         }
     }
 
-    fn take_up(&mut self, message: &Message<'_>, hear: &mut impl FnMut(Tracked)) {
+    fn take_up(&mut self, message: &Message<'_>, now: Instant, hear: &mut impl FnMut(Tracked)) {
         let is_answer = message.port == self.port && message.sequence == self.sequence;
         match message.kind {
             CT_NEW => {
@@ -176,15 +202,9 @@ impl Conntrack {
                     });
                 }
             }
-            NLMSG_DONE if is_answer => self.listing = false,
-            NLMSG_ERROR if is_answer => {
-                self.listing = false;
-                let code = wire::i32_at(message.payload).unwrap_or_default();
-                if code != 0 {
-                    let error = io::Error::from_raw_os_error(-code);
-                    tracing::warn!(%error, "the kernel does not list connections");
-                    self.lacking = Some(format!("the kernel does not list connections: {error}"));
-                }
+            // Both begin with an error or 0.
+            NLMSG_DONE | NLMSG_ERROR if is_answer => {
+                self.listing.end(wire::i32_at(message.payload).unwrap_or_default(), now);
             }
             _ => {}
         }
@@ -194,7 +214,7 @@ impl Conntrack {
         self.sequence = self.sequence.checked_add(1).unwrap_or(1);
         let request = wire::request(CT_GET, LIST, self.sequence, &[0; HEADER]);
         self.socket.send_to(&request, &SocketAddr::new(0, 0), 0)?;
-        self.listing = true;
+        self.listing.running = true;
         Ok(())
     }
 }
@@ -306,6 +326,18 @@ mod tests {
         fn any_bytes_are_no_panic(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
             let _ = connection(&bytes);
         }
+    }
+
+    #[test]
+    fn a_listing_that_ends_with_an_error_is_tried_again() {
+        let now = Instant(1_000);
+        let mut listing = Listing { running: true, ..Listing::default() };
+        listing.end(-libc::ENOMEM, now);
+        assert!(!listing.running && listing.lacking.is_some());
+        assert_eq!(listing.due, Some(now.after(LISTING_INTERVAL)));
+        listing = Listing { running: true, due: None, ..listing };
+        listing.end(0, now);
+        assert!(!listing.running && listing.due.is_none() && listing.lacking.is_none());
     }
 
     #[test]
