@@ -107,12 +107,16 @@ pub fn key<const HOOK: u8>(packet: &impl Headers, slot: u32) -> [u64; WORDS] {
     [local[0], local[1], remote[0], remote[1], u64::from(ports) | rest]
 }
 
-/// Hands out what stands in an entry that has to give way. Whether the ring had room for it.
+/// Hands out what stands in an entry that has to give way, unless it is being written. Whether the ring had room for it.
 ///
 /// Not inlined: a whole entry is copied word by word, from three places of the code.
 #[inline(never)]
 pub fn write_out(cpu: u32, number: u32) -> bool {
     let Some(entry) = FLOWS.get_ptr(number) else { return false };
+    // SAFETY: a valid element.
+    if unsafe { (*entry).sequence } & 1 != 0 {
+        return false;
+    }
     let Some(mut record) = EVICTED.reserve_untyped::<EvictedFlow>(0) else { return false };
     let out = record.as_mut_ptr();
     // SAFETY: the ring gave us a whole record; the entry is a valid element that only this CPU writes.

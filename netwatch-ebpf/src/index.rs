@@ -133,7 +133,8 @@ fn room(cpu: u32, home: u32) -> u64 {
     let place = way_of(line, way);
     // SAFETY: within the line.
     let number = index::entry(unsafe { place.read_volatile() });
-    if !flow::write_out(cpu, number) {
+    // The agent may have cleared the place just now.
+    if number == index::NO_ENTRY || !flow::write_out(cpu, number) {
         return 0;
     }
     if from == own {

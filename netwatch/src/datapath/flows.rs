@@ -8,7 +8,7 @@ use std::mem::offset_of;
 
 use aya::maps::{MapData, RingBuf};
 use netwatch_common::{
-    flow::{FlowEntry, family},
+    flow::{FlowEntry, Half, family},
     record,
 };
 
@@ -22,6 +22,9 @@ use super::{
     shared::{Plain, SharedArray},
 };
 use crate::model::Observation;
+
+/// Entries that are read between two visits to the ring and the reserves.
+const BETWEEN_VISITS: u32 = 4_096;
 
 pub(super) struct FlowTable {
     entries: SharedArray<FlowEntry>,
@@ -88,16 +91,21 @@ impl FlowTable {
     }
 
     pub(super) fn read(&mut self, interfaces: &InterfaceTable, each: &mut impl FnMut(Observation)) {
-        self.serve(interfaces, each);
+        self.drain(interfaces, each);
         self.part(interfaces, each);
         let now_ns = self.pool.is_short().then(|| monotonic_now().0);
         for index in 0..self.entries.len() {
+            // New flows do not wait for the end of a long reading.
+            if index.is_multiple_of(BETWEEN_VISITS) {
+                self.serve(interfaces, each);
+            }
             if !self.pool.is_used(index) {
                 continue;
             }
             if self.is_changed(index) {
                 self.read_entry(index, interfaces, each);
             } else if let Some(now_ns) = now_ns
+                && Pool::is_quiet(self.last_ns(index), now_ns)
                 && let Some(entry) = self.consistent(index)
             {
                 self.pool.take_back(index, &entry, now_ns);
@@ -131,6 +139,13 @@ impl FlowTable {
     fn is_changed(&self, index: u32) -> bool {
         let sequence = self.entries.read_u32(index, offset_of!(FlowEntry, sequence));
         sequence != self.shadows.read_u32(index, offset_of!(Shadow, sequence))
+    }
+
+    /// When an entry was last written, or a moment that has passed since.
+    fn last_ns(&self, index: u32) -> u64 {
+        let last =
+            |half| self.entries.read_u64(index, half + offset_of!(Half, last_ns)).unwrap_or(0);
+        last(offset_of!(FlowEntry, ingress)).max(last(offset_of!(FlowEntry, egress)))
     }
 
     fn consistent(&self, index: u32) -> Option<FlowEntry> {

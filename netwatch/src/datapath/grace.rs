@@ -8,7 +8,7 @@ use std::thread::{self, JoinHandle};
 pub(super) struct Grace {
     /// Whether this kernel lets us wait: not where CPUs run without a clock tick (`nohz_full`).
     pub(super) is_possible: bool,
-    thread: Option<JoinHandle<()>>,
+    thread: Option<JoinHandle<bool>>,
 }
 
 impl Grace {
@@ -27,19 +27,18 @@ impl Grace {
         }
     }
 
-    /// Whether it is over that was begun. Says so once.
-    pub(super) fn is_over(&mut self) -> bool {
-        let is_over = self.thread.as_ref().is_some_and(JoinHandle::is_finished);
-        if is_over {
-            self.thread = None;
-        }
-        is_over
+    /// Once, when what was begun is over: whether it was waited for. If not, it never will be.
+    pub(super) fn end(&mut self) -> Option<bool> {
+        let thread = self.thread.take_if(|thread| thread.is_finished())?;
+        let waited = thread.join().unwrap_or(false);
+        self.is_possible &= waited;
+        Some(waited)
     }
 }
 
 /// Programs run between `rcu_read_lock` and its end, and this command is `synchronize_rcu` (`kernel/sched/membarrier.c`).
-fn wait() {
-    membarrier(libc::MEMBARRIER_CMD_GLOBAL);
+fn wait() -> bool {
+    membarrier(libc::MEMBARRIER_CMD_GLOBAL) == 0
 }
 
 fn membarrier(command: libc::c_int) -> i64 {
@@ -57,11 +56,15 @@ mod tests {
     fn a_grace_period_ends_and_says_so_once() {
         let mut grace = Grace::new();
         assert!(grace.is_possible, "this kernel has no membarrier");
-        assert!(!grace.is_over(), "none was begun");
+        assert_eq!(grace.end(), None, "none was begun");
         grace.begin();
-        while !grace.is_over() {
+        let ended = loop {
+            if let Some(ended) = grace.end() {
+                break ended;
+            }
             thread::sleep(Duration::from_millis(1));
-        }
-        assert!(!grace.is_over());
+        };
+        assert!(ended && grace.is_possible);
+        assert_eq!(grace.end(), None);
     }
 }

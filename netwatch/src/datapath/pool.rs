@@ -37,6 +37,8 @@ pub(super) struct Sizes {
 
 /// Fewer entries than this part of all being free is a shortage.
 const SHORTAGE: u32 = 4;
+/// When this part of all is free, or will be, no more are taken back: a flow that comes again begins anew.
+const ENOUGH: u32 = 2;
 /// Entries are taken back that have been quiet for so long, in a shortage.
 const QUIET_NS: u64 = 10_000_000_000;
 
@@ -99,6 +101,8 @@ pub(super) struct Pool {
 struct Reserve {
     given: u32,
     taken: u32,
+    /// Entries that the CPU has, in its reserve or in flows.
+    owned: u32,
 }
 
 impl Pool {
@@ -131,9 +135,15 @@ impl Pool {
 
     /// Notices what the CPUs have taken, and fills their reserves.
     pub(super) fn supply(&mut self) {
-        for cpu in 0..self.sizes.cpus {
-            self.notice(cpu);
-            self.fill(cpu);
+        let cpus = 0..self.sizes.cpus;
+        cpus.clone().for_each(|cpu| self.notice(cpu));
+        // First to those that have less than a reserve in all: one that begins flows without end is not to starve them.
+        for cpu in cpus.clone() {
+            let owned = self.reserves.get(cpu as usize).map_or(0, |reserve| reserve.owned);
+            self.fill(cpu, self.sizes.reserve.saturating_sub(owned) as usize);
+        }
+        for cpu in cpus {
+            self.fill(cpu, self.free.len().div_ceil(self.sizes.cpus as usize));
         }
     }
 
@@ -152,19 +162,25 @@ impl Pool {
         }
     }
 
-    /// Every CPU can have its share of what is left.
-    fn fill(&mut self, cpu: u32) {
-        let share = self.free.len().div_ceil(self.sizes.cpus as usize);
+    /// Gives a CPU so many entries, as far as they are there and have room.
+    fn fill(&mut self, cpu: u32, share: usize) {
         let Some(reserve) = self.reserves.get_mut(cpu as usize) else { return };
         let room = self.sizes.reserve - reserve.given.wrapping_sub(reserve.taken);
-        for number in self.free.drain(self.free.len() - share.min(room as usize)..).rev() {
+        let count = share.min(room as usize).min(self.free.len());
+        for number in self.free.drain(self.free.len() - count..).rev() {
             let at = cpu * self.sizes.reserve + reserve.given % self.sizes.reserve;
             self.memory.reserve.write(at, number.into());
             reserve.given = reserve.given.wrapping_add(1);
+            reserve.owned += 1;
             self.holders[number as usize] = Holder::Reserve(of_cpu(cpu));
         }
         // After the entries themselves: the CPU takes none that it cannot read.
         self.memory.states.release_u32(cpu, offset_of!(CpuState, given), reserve.given);
+    }
+
+    /// Whether a flow that was last seen then is quiet.
+    pub(super) fn is_quiet(last_ns: u64, now_ns: u64) -> bool {
+        last_ns.saturating_add(QUIET_NS) <= now_ns
     }
 
     /// Whether entries are to be taken back now.
@@ -178,7 +194,9 @@ impl Pool {
     pub(super) fn take_back(&mut self, number: u32, entry: &FlowEntry, now_ns: u64) {
         let Some(holder) = self.holders.get_mut(number as usize) else { return };
         let Holder::Flow(cpu) = *holder else { return };
-        if entry.last_ns().saturating_add(QUIET_NS) > now_ns {
+        let is_enough =
+            self.free.len() + self.leaving.len() >= (self.sizes.entries / ENOUGH) as usize;
+        if is_enough || !Self::is_quiet(entry.last_ns(), now_ns) {
             return;
         }
         *holder = Holder::Leaving(cpu);
@@ -188,12 +206,13 @@ impl Pool {
 
     /// Clears the place that leads to an entry, if there is one.
     fn clear(&self, cpu: u32, number: u32, key: &FlowKey) {
-        let home = index::home(spread(&key.to_words(), &self.seeds), self.sizes.shift());
+        let hash = spread(&key.to_words(), &self.seeds);
+        let home = index::home(hash, self.sizes.shift());
         let line = cpu * self.sizes.lines() + index::line(home);
         for way in 0..WAYS {
             let offset = way as usize * size_of::<u32>();
             let Some(place) = self.memory.index.read_u32(line, offset) else { return };
-            if index::entry(place) == number {
+            if place == index::place(number, hash) {
                 // Should its CPU have changed it, that is not undone.
                 self.memory.index.replace_u32(line, offset, place, 0);
             }
@@ -210,10 +229,16 @@ impl Pool {
     /// Those that no program can reach any more unless it has given them to another flow; with the incarnation that they have
     /// to have still. Each has to be followed by [`Pool::free`] or [`Pool::keep`].
     pub(super) fn parted(&mut self) -> Vec<(u32, u16)> {
-        if self.leaving.is_empty() || !self.grace.is_over() {
-            return Vec::new();
+        match self.grace.end() {
+            None => Vec::new(),
+            Some(true) => std::mem::take(&mut self.leaving),
+            Some(false) => {
+                for (number, _) in std::mem::take(&mut self.leaving) {
+                    self.keep(number);
+                }
+                Vec::new()
+            }
         }
-        std::mem::take(&mut self.leaving)
     }
 
     /// Another flow has got it before it could leave, or it could not be read.
@@ -227,8 +252,12 @@ impl Pool {
 
     /// The entry has been read to the end.
     pub(super) fn free(&mut self, number: u32) {
-        if let Some(holder) = self.holders.get_mut(number as usize) {
+        let Some(holder) = self.holders.get_mut(number as usize) else { return };
+        if let Holder::Leaving(cpu) = *holder
+            && let Some(reserve) = self.reserves.get_mut(usize::from(cpu))
+        {
             *holder = Holder::Free;
+            reserve.owned -= 1;
             self.free.push(number);
             self.used -= 1;
         }

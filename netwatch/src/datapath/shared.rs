@@ -81,6 +81,13 @@ impl<T: Plain> SharedArray<T> {
         Some(unsafe { self.element(index)?.byte_add(offset).cast::<u32>().read_volatile() })
     }
 
+    /// Reads an aligned `u64` within an element.
+    pub(super) fn read_u64(&self, index: u32, offset: usize) -> Option<u64> {
+        debug_assert!(offset.is_multiple_of(8) && offset + 8 <= Self::STEP);
+        // SAFETY: as in `read_u32`.
+        Some(unsafe { self.element(index)?.byte_add(offset).cast::<u64>().read_volatile() })
+    }
+
     /// Writes an aligned `u32` within an element.
     pub(super) fn write_u32(&self, index: u32, offset: usize, value: u32) {
         debug_assert!(offset.is_multiple_of(4) && offset + 4 <= Self::STEP);
