@@ -121,7 +121,7 @@ fn room(cpu: u32, home: u32) -> u64 {
     if let Some(way) = free(line, index::way(home)) {
         let number = take(cpu);
         if number != index::NO_ENTRY {
-            return at(any_of(WAYS, way, number.into()), number);
+            return packed(any_of(WAYS, way, number.into()), number);
         }
     }
     let own = index::line(home);
@@ -138,15 +138,15 @@ fn room(cpu: u32, home: u32) -> u64 {
         return 0;
     }
     if from == own {
-        return at(way, number);
+        return packed(way, number);
     }
     // SAFETY: within the line.
     unsafe { place.write_volatile(0) };
-    at(index::way(home), number)
+    packed(index::way(home), number)
 }
 
 #[inline(always)]
-fn at(way: u32, number: u32) -> u64 {
+fn packed(way: u32, number: u32) -> u64 {
     u64::from(way) << 32 | u64::from(number)
 }
 

@@ -70,7 +70,7 @@ impl FlowTable {
         Ok(Self { entries, shadows, evicted: loaded.ring("EVICTED")?, pool })
     }
 
-    /// Entries in use at the last reading.
+    /// Entries of flows, as far as has been noticed.
     pub(super) fn used(&self) -> u64 {
         self.pool.used().into()
     }

@@ -52,7 +52,7 @@ impl Sizes {
         Self {
             cpus,
             entries,
-            index_bits: places.next_power_of_two().max(WAYS).ilog2(),
+            index_bits: places.max(WAYS).ilog2(),
             reserve: 1 << (entries / 4 / cpus).max(1).ilog2(),
         }
     }

@@ -111,8 +111,8 @@ fn the_flow_table_costs_the_same_on_every_host() {
     for cpus in [1, 2, 3, 6, 8, 64, 128, 200] {
         let sizes = Sizes::of(1 << 17, cpus);
         assert_eq!(sizes.entries, 1 << 17);
-        let index = u64::from(cpus * sizes.lines()) * size_of::<Line>() as u64;
-        assert!(index <= 8 << 20, "{cpus} CPUs: {index} bytes of index");
+        let places = cpus * sizes.lines() * WAYS;
+        assert!(places <= 8 * sizes.entries, "{cpus} CPUs: {places} places");
         assert!(cpus * sizes.reserve <= sizes.entries / 4, "{sizes:?}");
     }
     let least = Sizes::of(1, 128);

@@ -221,17 +221,22 @@ fn aligned(length: usize) -> usize {
     length.max(4).next_multiple_of(4)
 }
 
+/// What tests write.
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn attribute(kind: u16, value: &[u8]) -> Vec<u8> {
+pub(super) mod written {
+    /// An attribute with its header and padding.
+    pub(in super::super) fn attribute(kind: u16, value: &[u8]) -> Vec<u8> {
         let mut bytes = u16::try_from(4 + value.len()).unwrap().to_ne_bytes().to_vec();
         bytes.extend_from_slice(&kind.to_ne_bytes());
         bytes.extend_from_slice(value);
         bytes.resize(bytes.len().next_multiple_of(4), 0);
         bytes
     }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{written::attribute, *};
 
     fn veth() -> Vec<u8> {
         let mut payload = vec![0; LINK_HEADER];

@@ -37,9 +37,8 @@ async fn slow_clients_cannot_keep_others_out() {
     assert!(rest(&mut slow[0]).await.is_empty());
 }
 
-/// Whoever is being answered keeps its place, and the others wait for it.
-#[tokio::test]
-async fn a_request_under_way_is_not_displaced() {
+/// A server that has begun to answer so many clients, and ends when it is told to.
+async fn asked_by(count: usize, limits: Limits) -> (Server, Vec<TcpStream>, watch::Sender<bool>) {
     let (release, released) = watch::channel(false);
     let (asked, mut was_asked) = watch::channel(0);
     let slow: Provider = Arc::new(move |_| {
@@ -50,16 +49,23 @@ async fn a_request_under_way_is_not_displaced() {
             Ok("netwatch_x 1\n".to_owned())
         })
     });
-    let patient = Duration::from_mins(10);
-    let limits = Limits { connections: 2, requests: 0, provider_timeout: patient, ..LIMITS };
     let server = Server::start(limits, slow).await;
     let mut asking = Vec::new();
-    for _ in 0..limits.connections {
+    for _ in 0..count {
         let mut stream = server.connect().await;
         send(&mut stream, "GET", "/metrics", "Connection: close\r\n").await;
         asking.push(stream);
     }
-    was_asked.wait_for(|asked| *asked == limits.connections).await.unwrap();
+    was_asked.wait_for(|asked| *asked == count).await.unwrap();
+    (server, asking, release)
+}
+
+/// Whoever is being answered keeps its place, and the others wait for it.
+#[tokio::test]
+async fn a_request_under_way_is_not_displaced() {
+    let patient = Duration::from_mins(10);
+    let limits = Limits { connections: 2, requests: 0, provider_timeout: patient, ..LIMITS };
+    let (server, mut asking, release) = asked_by(limits.connections, limits).await;
     let mut third = server.connect().await;
     send(&mut third, "GET", "/-/healthy", "Connection: close\r\n").await;
     release.send(true).unwrap();
@@ -72,25 +78,8 @@ async fn a_request_under_way_is_not_displaced() {
 
 #[tokio::test]
 async fn more_requests_for_metrics_than_may_be_are_503() {
-    let (asked, mut was_asked) = watch::channel(0);
-    let (release, released) = watch::channel(false);
-    let slow: Provider = Arc::new(move |_| {
-        asked.send_modify(|asked| *asked += 1);
-        let mut released = released.clone();
-        Box::pin(async move {
-            released.wait_for(|released| *released).await.unwrap();
-            Ok("netwatch_x 1\n".to_owned())
-        })
-    });
     let limits = Limits { connections: 10, provider_timeout: Duration::from_mins(10), ..LIMITS };
-    let server = Server::start(limits, slow).await;
-    let mut asking = Vec::new();
-    for _ in 0..limits.requests {
-        let mut stream = server.connect().await;
-        send(&mut stream, "GET", "/metrics", "Connection: close\r\n").await;
-        asking.push(stream);
-    }
-    was_asked.wait_for(|asked| *asked == limits.requests).await.unwrap();
+    let (server, mut asking, release) = asked_by(limits.requests, limits).await;
     let body = "2 requests for metrics are being answered; more are not (--web.max-requests)\n";
     check(&server.ask("GET", "/metrics").await, "503", TEXT, body);
     assert!(server.ask("GET", "/-/healthy").await.ends_with("netwatch is healthy\n"));
