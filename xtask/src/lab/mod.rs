@@ -6,6 +6,7 @@
 
 pub(crate) mod client;
 mod marker;
+mod passage;
 mod ping;
 pub(crate) mod server;
 pub(crate) mod topology;

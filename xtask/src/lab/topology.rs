@@ -4,7 +4,7 @@ use std::{fs, path::Path};
 
 use anyhow::{Context as _, Result};
 
-use super::{BRIDGE, NODES, Node, ipv4, ipv6, mac, marker};
+use super::{BRIDGE, NODES, Node, ipv4, ipv6, mac, marker, passage};
 use crate::{
     cleanup::{self, OnDrop},
     command::step,
@@ -27,6 +27,7 @@ pub(crate) fn up() -> Result<Vec<String>> {
     for node in &NODES {
         attach(node).with_context(|| format!("making the namespace {}", node.name))?;
     }
+    passage::open().context("letting the lab's packets through the host's firewall")?;
     undo.disarm();
     Ok(removed)
 }
@@ -61,7 +62,11 @@ pub(crate) fn down() -> Result<Vec<String>> {
         );
     }
     remove(format!("bridge {BRIDGE}"), BRIDGE, link_exists(BRIDGE), &["link", "del", BRIDGE]);
+    let passage = passage::close();
     failed?;
+    if passage.context("removing the lab's rule from the host's firewall")? {
+        removed.push("firewall rule".into());
+    }
     if traffic {
         removed.insert(0, "traffic".into());
     }
