@@ -51,6 +51,8 @@ pub(super) struct Conversation {
     low: End,
     high: End,
     pub(super) last: Instant,
+    /// A connection: when it was found to have ended.
+    over: Instant,
     hooks: Hooks,
     #[serde(skip)]
     pub(super) names: Option<Arc<Names>>,
@@ -74,7 +76,7 @@ pub(super) struct Conversation {
     oddities: Option<Box<Oddities>>,
 }
 
-const _: () = assert!(size_of::<Conversation>() <= 328);
+const _: () = assert!(size_of::<Conversation>() <= 336);
 
 impl Conversation {
     /// One of which nothing has been taken up yet. It is due at once.
@@ -88,6 +90,7 @@ impl Conversation {
             low: End::silent(key.low.port),
             high: End::silent(key.high.port),
             last: first,
+            over: Instant::default(),
             hooks: Hooks::default(),
             names: None,
             provisional: true,
@@ -132,6 +135,9 @@ impl Conversation {
         }
         if observation.echoes != Echoes::default() {
             self.oddities.get_or_insert_default().add_echoes(observation.echoes);
+        }
+        if self.over == Instant::default() && self.tcp_end().is_some() {
+            self.over = self.last;
         }
         self.error = observation.error.or(self.error);
         self.source_mac = self.source_mac.or(observation.source_mac.map(|(mac, _)| mac));
@@ -186,12 +192,22 @@ impl Conversation {
         drops.unwrap_or_default()
     }
 
-    /// Whether an observation is of another connection between the same ports, begun after this one was over.
+    /// Whether an observation is of another flow between the same ports, begun after this one was over.
+    ///
+    /// What one CPU has seen of the other connection may come before its SYN, and an entry that saw one direction of this one
+    /// takes up both of the other: so it is the SYN that counts, and that it came after the end.
     pub(super) fn is_over_before(&self, observation: &Observation) -> bool {
-        let syn =
-            (observation.ingress.tcp_flags | observation.egress.tcp_flags) & tcp_flags::SYN != 0;
-        let later = first_of(observation).is_some_and(|first| first > self.last);
-        observation.fresh && syn && later && self.tcp_end().is_some()
+        let opens = |side: &SideReading| {
+            let syn = side.opened_by & tcp_flags::SYN != 0 && !side.new.is_zero();
+            syn && side.first.is_some_and(|first| first > self.over)
+        };
+        // What comes later than that may be read before it has been forgotten.
+        if let Stage::Ended(ended) = &self.stage
+            && first_of(observation).is_some_and(|first| first > ended.until)
+        {
+            return true;
+        }
+        self.tcp_end().is_some() && [observation.ingress, observation.egress].iter().any(opens)
     }
 
     fn low_is_client(&self) -> bool {
