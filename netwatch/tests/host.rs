@@ -48,6 +48,8 @@ mod sight;
 mod socket;
 #[path = "host/stopping.rs"]
 mod stopping;
+#[path = "host/sums.rs"]
+mod sums;
 #[path = "host/web.rs"]
 mod web;
 

@@ -19,6 +19,7 @@ mod report;
 mod root;
 mod run;
 mod screenshot;
+mod seen;
 mod setup;
 mod summary;
 mod test;
