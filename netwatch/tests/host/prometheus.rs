@@ -14,7 +14,7 @@ use super::{
     support::{
         agent::Agent,
         docker::{Container, unique},
-        http,
+        http, seen,
         serial::host,
         shell::{output, run},
         wait::until,
@@ -130,7 +130,9 @@ impl Prometheus {
     /// The first value of a query.
     pub(crate) fn value(&self, query: &str) -> Option<f64> {
         let answer = self.api(&format!("query?query={}", percent(query)))?;
-        answer["data"]["result"][0]["value"][1].as_str()?.parse().ok()
+        let value = answer["data"]["result"][0]["value"][1].as_str()?.parse().ok()?;
+        seen::note_value(query, value);
+        Some(value)
     }
 
     pub(crate) fn until_value(&self, query: &str) -> f64 {

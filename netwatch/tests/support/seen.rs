@@ -18,12 +18,21 @@ static TOLD: LazyLock<Mutex<HashSet<String>>> = LazyLock::new(Mutex::default);
 
 /// Notes the names of those that are not zero, as they are in the scrape.
 pub fn note(series: &[Series]) {
+    note_names(series.iter().filter(|one| one.value > 0.0).map(|one| one.name.as_str()));
+}
+
+/// The same for a query that begins with the name, such as `name > 0`, and what a Prometheus answers.
+pub fn note_value(query: &str, value: f64) {
+    let name = query.split(|c: char| !c.is_ascii_lowercase() && c != '_').next();
+    note_names(name.filter(|_| value > 0.0).into_iter());
+}
+
+fn note_names<'a>(names: impl Iterator<Item = &'a str>) {
     let Some(file) = env::var_os(FILE) else { return };
     let mut told = TOLD.lock().unwrap_or_else(PoisonError::into_inner);
-    let figures = series.iter().filter(|one| one.value > 0.0);
-    let new: String = figures
-        .filter(|one| told.insert(one.name.clone()))
-        .map(|one| format!("{}\n", one.name))
+    let new: String = names
+        .filter(|name| told.insert((*name).to_owned()))
+        .map(|name| format!("{name}\n"))
         .collect();
     if !new.is_empty() {
         let mut file = File::options().append(true).open(file).expect("a file of the runner's");
