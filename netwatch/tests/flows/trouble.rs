@@ -15,6 +15,7 @@ use super::{
         cpu,
         frames::Sender,
         metrics::Metrics,
+        mounts,
         netns::{in_new_namespace, own},
         serial,
         shell::run,
@@ -85,16 +86,23 @@ fn an_interface_that_cannot_be_observed_is_counted() {
 #[test]
 #[ignore = "needs root: cargo xtask test"]
 fn what_a_device_had_carried_before_is_counted() {
-    observed_with(&["--interface", "used*"], |agent, _| {
+    let _alone = serial::alone();
+    in_new_namespace(|| {
+        // Where the agent reads a device's counters, which are those of this namespace then.
+        mounts::own();
+        mounts::mount("sysfs", "/sys");
+        run("ip", &["link", "set", "lo", "up"]);
+        let agent = Agent::start(&["--interface", "used*"]);
         let here = own();
         let path = format!("/proc/{}/fd/{}", std::process::id(), here.as_raw_fd());
-        in_new_namespace(move || {
+        let _there = in_new_namespace(move || {
             let [used, _] = veth::pair(["used", "other"], 1_500);
             let mut sender = Sender::at(used);
             for port in 0..7 {
                 sender.send(&frame(port));
             }
             run("ip", &["link", "set", "used", "netns", &path]);
+            own()
         });
         let scrape = until_moved(&agent, &["netwatch_attach_gap_packets_total"]);
         assert_eq!(scrape.count("netwatch_attach_gap_packets_total", &[]), 7);
