@@ -38,8 +38,12 @@ mod packets;
 mod prometheus;
 #[path = "host/published.rs"]
 mod published;
+#[path = "host/questions.rs"]
+mod questions;
 #[path = "host/refusals.rs"]
 mod refusals;
+#[path = "host/scraped.rs"]
+mod scraped;
 #[path = "host/shop.rs"]
 mod shop;
 #[path = "host/sight.rs"]

@@ -96,12 +96,10 @@ fn edges_of_metrics(metrics: &Metrics, containers: &[&str]) -> BTreeMap<Edge, Tr
     edges
 }
 
-/// The same by the last line of each flow.
+/// The same by the last lines of each flow: a second one has what came late, and only that.
 fn edges_of_log(events: &Events, containers: &[&str]) -> BTreeMap<Edge, Traffic> {
-    let ends = events.0.iter().filter(|line| line["event"] == "end");
-    let last: HashMap<_, _> = ends.map(|line| (line["flow_id"].as_u64(), line)).collect();
     let mut edges = BTreeMap::<Edge, Traffic>::new();
-    for line in last.into_values() {
+    for line in events.0.iter().filter(|line| line["event"] == "end") {
         let edge = edge(line);
         if edge[..2].iter().any(|end| containers.contains(&end.as_str())) {
             let number = |way: &str, unit: &str| line[way][unit].as_u64().unwrap_or_default();
@@ -114,7 +112,7 @@ fn edges_of_log(events: &Events, containers: &[&str]) -> BTreeMap<Edge, Traffic>
             ]) {
                 *sum += number(way, unit);
             }
-            sum[4] += 1;
+            sum[4] += u64::from(line["reason"] != "late");
         }
     }
     edges
