@@ -1,6 +1,9 @@
 //! Panels as SVG.
 
-use std::{collections::BTreeSet, fmt::Write as _};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt::Write as _,
+};
 
 use super::{query::Series, unit::shown};
 use crate::screenshot::escaped;
@@ -25,6 +28,10 @@ pub(super) struct Panel {
     pub(super) kind: String,
     pub(super) title: String,
     pub(super) unit: String,
+    /// Words for some figures.
+    pub(super) words: BTreeMap<String, String>,
+    /// Each step of the scale is ten times the one below.
+    pub(super) is_log: bool,
     /// Column, row, width and height in the grid.
     pub(super) place: [f64; 4],
     pub(super) series: Vec<Series>,
@@ -67,10 +74,10 @@ fn nothing(svg: &mut String, [x, y, width, height]: [f64; 4]) {
 
 fn stat(svg: &mut String, panel: &Panel, [x, y, width, height]: [f64; 4]) {
     let Some(first) = panel.series.first() else { return };
-    let figure = if first.legend.is_empty() {
-        shown(first.last(), &panel.unit)
-    } else {
-        first.legend.clone()
+    let figure = match panel.words.get(&first.last().to_string()) {
+        Some(word) => word.clone(),
+        None if first.legend.is_empty() => shown(first.last(), &panel.unit),
+        None => first.legend.clone(),
     };
     let how = "text-anchor=\"middle\" font-size=\"26\" fill=\"#73bf69\"";
     text(svg, [x + width / 2.0, y + height / 2.0 + 10.0], &figure, how);
@@ -85,7 +92,7 @@ fn table(svg: &mut String, panel: &Panel, [x, y, width, height]: [f64; 4]) {
     let step = width / (f64::from(count(columns.len())) + 1.0);
     let column = |number: usize| x + step * f64::from(count(number));
     let faint = "fill=\"#8e9199\"";
-    text(svg, [x, y + 12.0], "client \\ server", faint);
+    text(svg, [x, y + 12.0], &cut("client \\ server", step), faint);
     for (number, name) in columns.iter().enumerate() {
         text(svg, [column(number + 1), y + 12.0], &cut(name, step), faint);
     }
@@ -112,11 +119,17 @@ fn lines(svg: &mut String, panel: &Panel, [x, y, width, height]: [f64; 4]) {
     let rows = f64::from(count(legend.iter().map(|place| place.2).max().unwrap_or(0))) + 1.0;
     let (left, wide, high) = (x + AXIS, width - AXIS, height - rows * LINE - 8.0);
     let values = || panel.series.iter().flat_map(|one| &one.points).map(|(_, value)| *value);
-    let (low, top) = (values().fold(0.0, f64::min), values().fold(0.0, f64::max));
+    let is_log = panel.is_log && values().all(|value| value > 0.0);
+    let scale = |value: f64| if is_log { value.log10() } else { value };
+    let scaled = || values().map(scale);
+    let least = if is_log { f64::INFINITY } else { 0.0 };
+    let (low, top) = (scaled().fold(least, f64::min), scaled().fold(-least, f64::max));
+    let (low, top) = if is_log { (low.floor(), top.ceil()) } else { (low, top) };
     let top = if top - low > 0.0 { top } else { low + 1.0 };
-    let at = |value: f64| y + high * (top - value) / (top - low);
+    let at = |value: f64| y + high * (top - scale(value)) / (top - low);
     for part in 0..=4 {
-        let value = low + (top - low) * f64::from(part) / 4.0;
+        let place = low + (top - low) * f64::from(part) / 4.0;
+        let value = if is_log { 10_f64.powf(place) } else { place };
         let height = at(value);
         let _ = writeln!(
             svg,
@@ -207,8 +220,10 @@ mod tests {
 
     fn drawn(kind: &str, series: Vec<Series>) -> String {
         let (title, unit) = ("Traffic".to_owned(), "Bps".to_owned());
+        let words = BTreeMap::from([("1".to_owned(), "up".to_owned())]);
         let place = [0.0, 0.0, 12.0, 8.0];
-        board("all", &[Panel { kind: kind.to_owned(), title, unit, place, series }])
+        let kind = kind.to_owned();
+        board("all", &[Panel { kind, title, unit, words, is_log: false, place, series }])
     }
 
     #[test]
@@ -223,6 +238,7 @@ mod tests {
         let table = drawn("table", vec![series("", &[(1.0, 1e6)])]);
         assert!(table.contains(">1 MB/s<") && table.contains(">a&lt;b<") && table.contains(">web<"));
         assert!(drawn("stat", vec![series("", &[(1.0, 7.0)])]).contains(">7 B/s</text>"));
+        assert!(drawn("stat", vec![series("", &[(1.0, 1.0)])]).contains(">up</text>"));
     }
 
     #[test]

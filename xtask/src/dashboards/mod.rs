@@ -67,10 +67,15 @@ fn panel(panel: &Value, prometheus: &Prometheus, args: &Args) -> Result<Panel> {
         let number = panel["gridPos"][side].as_u64().and_then(|number| u32::try_from(number).ok());
         f64::from(number.unwrap_or_default())
     });
+    let defaults = &panel["fieldConfig"]["defaults"];
+    let words = list(&defaults["mappings"]).iter().flat_map(|one| one["options"].as_object());
+    let words = words.flatten().map(|(value, how)| (value.clone(), word(&how["text"]).to_owned()));
     Ok(Panel {
         kind: word(&panel["type"]).to_owned(),
         title: word(&panel["title"]).to_owned(),
-        unit: word(&panel["fieldConfig"]["defaults"]["unit"]).to_owned(),
+        unit: word(&defaults["unit"]).to_owned(),
+        words: words.collect(),
+        is_log: defaults["custom"]["scaleDistribution"]["type"] == "log",
         place: [x, y, width, height],
         series,
     })

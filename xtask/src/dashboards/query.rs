@@ -81,11 +81,15 @@ impl Prometheus {
     }
 }
 
-/// `{{label}}` is the label's value.
+/// `{{label}}` is the label's value, which is empty where there is no such label.
 fn filled(legend: &str, labels: &BTreeMap<String, String>) -> String {
-    labels.iter().fold(legend.to_owned(), |text, (name, value)| {
-        text.replace(&format!("{{{{{name}}}}}"), value)
-    })
+    let mut parts = legend.split("{{");
+    let begin = parts.next().unwrap_or_default().to_owned();
+    let filled = parts.fold(begin, |text, part| {
+        let (name, rest) = part.split_once("}}").unwrap_or((part, ""));
+        text + labels.get(name).map_or("", String::as_str) + rest
+    });
+    filled.trim().to_owned()
 }
 
 fn percent(text: &str) -> String {
@@ -93,4 +97,17 @@ fn percent(text: &str) -> String {
         let _ = write!(all, "%{byte:02X}");
         all
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn legends_have_the_labels_that_there_are() {
+        let labels = BTreeMap::from([("server".to_owned(), "db".to_owned())]);
+        assert_eq!(filled("{{server}} {{port}}", &labels), "db");
+        assert_eq!(filled("to {{server}} by {{", &labels), "to db by");
+        assert_eq!(percent("a{}"), "%61%7B%7D");
+    }
 }
