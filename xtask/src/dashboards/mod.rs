@@ -68,7 +68,7 @@ fn panel(panel: &Value, prometheus: &Prometheus, args: &Args) -> Result<Panel> {
         f64::from(number.unwrap_or_default())
     });
     let defaults = &panel["fieldConfig"]["defaults"];
-    let words = list(&defaults["mappings"]).iter().flat_map(|one| one["options"].as_object());
+    let words = list(&defaults["mappings"]).iter().filter_map(|one| one["options"].as_object());
     let words = words.flatten().map(|(value, how)| (value.clone(), word(&how["text"]).to_owned()));
     Ok(Panel {
         kind: word(&panel["type"]).to_owned(),
