@@ -144,7 +144,9 @@ impl Core {
                 self.delivery.is_incomplete(monotonic_now());
                 self.accounts = state.accounts.sums();
                 self.keeping.away = state.away;
-                info!("flows and the counters of containers and edges go on; interfaces begin anew");
+                info!(
+                    "flows and the counters of containers and edges go on; interfaces begin anew"
+                );
             }
         }
         if self.keeping.file.is_some() {
