@@ -22,8 +22,7 @@ use crate::model::{EndReason, Protocol, Snapshot};
 /// Series (name and labels as written) to value; fails on a series that is there twice.
 fn scrape(snapshot: &Snapshot) -> BTreeMap<String, f64> {
     let mut series = BTreeMap::new();
-    for line in render(snapshot, Form::Text).lines().filter(|line| !line.starts_with('#'))
-    {
+    for line in render(snapshot, Form::Text).lines().filter(|line| !line.starts_with('#')) {
         let (name, value) = line.rsplit_once(' ').unwrap();
         assert_eq!(
             series.insert(name.to_owned(), value.parse().unwrap()),

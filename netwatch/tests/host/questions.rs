@@ -43,7 +43,8 @@ fn every_question_has_an_answer() {
     let address = server.address("bridge");
     // What it drops is sent to the server and never there.
     let from = client.address("bridge");
-    let _rule = Rule::add(&["-s", &from, "-d", &address, "-p", "tcp", "--dport", "7", "-j", "DROP"]);
+    let _rule =
+        Rule::add(&["-s", &from, "-d", &address, "-p", "tcp", "--dport", "7", "-j", "DROP"]);
     let traffic = || {
         scraped.fetch();
         client.ping(&address, 1);
@@ -52,7 +53,9 @@ fn every_question_has_an_answer() {
         let ask = ["busybox", "wget", "-q", "-O", "-", &from_outside];
         run("ip", &[&["netns", "exec", &outside.namespace], &ask[..]].concat());
         let shell = |script: &str| client.exec(&["/bin/sh", "-c", script]);
-        shell(&format!("nslookup web.example {address}; nslookup {MISSING}.example {address}; true"));
+        shell(&format!(
+            "nslookup web.example {address}; nslookup {MISSING}.example {address}; true"
+        ));
         // Nobody listens at the first, nothing comes to the second.
         shell(&format!("for port in 4 7 9; do nc -w 1 {address} $port </dev/null; done; true"));
     };

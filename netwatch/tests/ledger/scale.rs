@@ -43,7 +43,8 @@ const RATE: u32 = 3_000;
 const PATIENCE: Duration = Duration::from_mins(5);
 /// The containers are namespaces; those of an engine would come on top. Of each some packets are sampled, so that there are
 /// all series that a host has in the long run.
-const ARGUMENTS: [&str; 4] = ["--docker-host", "unix:///nowhere/docker.sock", "--sample-rate", "10"];
+const ARGUMENTS: [&str; 4] =
+    ["--docker-host", "unix:///nowhere/docker.sock", "--sample-rate", "10"];
 const FIRST_PORT: u16 = 1_000;
 
 /// A host with containers on bridges, each of which talks to the next one on its bridge.
@@ -186,7 +187,6 @@ fn memory(pid: u32, what: &str) -> u64 {
 
 #[test]
 #[ignore = "needs root: cargo xtask test"]
-#[expect(clippy::print_stdout, reason = "for whoever wants to know")]
 fn a_scrape_of_very_many_edges_is_bounded_and_complete() {
     alone(|| {
         let host = Host::asked_for();

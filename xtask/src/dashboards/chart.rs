@@ -20,8 +20,8 @@ const LETTER: f64 = 6.4;
 /// Room for the figures beside a chart.
 const AXIS: f64 = 76.0;
 const COLOURS: [&str; 10] = [
-    "#73bf69", "#f2cc0c", "#5794f2", "#ff9830", "#f2495c", "#b877d9", "#8ab8ff", "#96d98d", "#ffee52",
-    "#ca95e5",
+    "#73bf69", "#f2cc0c", "#5794f2", "#ff9830", "#f2495c", "#b877d9", "#8ab8ff", "#96d98d",
+    "#ffee52", "#ca95e5",
 ];
 
 pub(super) struct Panel {
@@ -229,14 +229,17 @@ mod tests {
     #[test]
     fn each_kind_shows_its_figures() {
         assert!(drawn("timeseries", vec![]).contains(">no data</text>"));
-        let lines = drawn("timeseries", vec![series("web", &[(0.0, 0.0), (0.01, 2e3), (1.0, 1e3)])]);
+        let lines =
+            drawn("timeseries", vec![series("web", &[(0.0, 0.0), (0.01, 2e3), (1.0, 1e3)])]);
         assert!(lines.contains(">2 kB/s</text>") && lines.contains(">web</text>"), "{lines}");
         // From nothing at the bottom to the top, and a gap.
         let [x, top] = [GAP + PADDING + AXIS, HEAD + 30.0];
         assert!(lines.contains(&format!("<path d=\"M{x:.1} ")), "{lines}");
         assert!(lines.contains(&format!(" {top:.1}M")), "{lines}");
         let table = drawn("table", vec![series("", &[(1.0, 1e6)])]);
-        assert!(table.contains(">1 MB/s<") && table.contains(">a&lt;b<") && table.contains(">web<"));
+        assert!(
+            table.contains(">1 MB/s<") && table.contains(">a&lt;b<") && table.contains(">web<")
+        );
         assert!(drawn("stat", vec![series("", &[(1.0, 7.0)])]).contains(">7 B/s</text>"));
         assert!(drawn("stat", vec![series("", &[(1.0, 1.0)])]).contains(">up</text>"));
     }

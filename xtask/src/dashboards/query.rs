@@ -57,7 +57,8 @@ impl Prometheus {
                 .collect();
             let all = list(&series["values"]).iter().chain(series.get("value"));
             let point = |point: &Value| {
-                let value: f64 = word(&point[1]).parse().ok().filter(|value: &f64| value.is_finite())?;
+                let value: f64 =
+                    word(&point[1]).parse().ok().filter(|value: &f64| value.is_finite())?;
                 Some((1.0 - (now - point[0].as_f64()?) / long, value))
             };
             let points = all.filter_map(point).collect();
