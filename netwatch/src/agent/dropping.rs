@@ -216,7 +216,6 @@ impl Core {
         // What is told of connections is heard in time, also while nobody asks.
         joining.read(directory, tracker);
         datapath.read_evicted(|observation| observe(tracker, joining, directory, &observation));
-        tracker.settle();
     }
 
     /// Takes up the flows, and which of their packets were dropped.
@@ -225,7 +224,6 @@ impl Core {
         let dropped = self.datapath.read_dropped_packets();
         let Self { datapath, tracker, joining, directory, .. } = self;
         datapath.read_flows(|observation| observe(tracker, joining, directory, &observation));
-        tracker.settle();
         // Of a flow that was read before it left the host's stack, nothing had been told.
         joining.read(directory, tracker);
         for packet in dropped.iter().filter(|packet| !is_spent(packet)) {

@@ -29,8 +29,6 @@ pub struct Tracker {
     pub(super) over_limit: Tally,
     /// Conversations whose ports were taken up by another one since the last tick.
     pub(super) replaced: Vec<Conversation>,
-    /// What was seen of conversations that had ended, in this reading.
-    pub(super) waiting: Vec<Observation>,
 }
 
 impl Tracker {
@@ -44,35 +42,11 @@ impl Tracker {
             counted: Tally::ZERO,
             over_limit: Tally::ZERO,
             replaced: Vec::new(),
-            waiting: Vec::new(),
         }
     }
 
     /// Takes up what one interface has seen of a flow.
-    ///
-    /// What is seen of one that has ended waits until the reading is over: it may be of the next connection between the same
-    /// ports, whose SYN passed on another CPU and is read after it.
     pub fn observe(&mut self, observation: &Observation) {
-        let key = FlowKey::new(observation.local, observation.remote, observation.protocol);
-        let known = self.table.find(&key).and_then(|place| self.table.get_mut(place));
-        let waits = known.is_some_and(|flow| {
-            matches!(flow.stage, Stage::Ended(_)) && !flow.is_over_before(observation)
-        });
-        if waits {
-            self.waiting.push(*observation);
-        } else {
-            self.take(observation);
-        }
-    }
-
-    /// A reading is over: takes up what has waited for that.
-    pub fn settle(&mut self) {
-        for observation in std::mem::take(&mut self.waiting) {
-            self.take(&observation);
-        }
-    }
-
-    fn take(&mut self, observation: &Observation) {
         let key = FlowKey::new(observation.local, observation.remote, observation.protocol);
         let known = self.table.find(&key);
         let goes_on = known.is_some_and(|place| {
@@ -222,7 +196,6 @@ impl Tracker {
         name: &mut dyn FnMut(&Unnamed<'_>) -> Naming,
         report: &mut dyn FnMut(&Report<'_>),
     ) {
-        self.settle();
         let step = &mut Step { now, name, report };
         for flow in std::mem::take(&mut self.replaced) {
             self.lifecycle.finish(flow, EndReason::Idle, step);

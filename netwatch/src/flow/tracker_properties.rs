@@ -306,8 +306,6 @@ proptest! {
         let mut edges = EdgeTraffic::default();
         for action in &actions {
             run.take(action);
-            // Whoever looks has read before.
-            run.tracker.settle();
             let totals = run.tracker.totals();
             prop_assert_eq!(totals.counted + run.tracker.over_limit(), run.offered.0);
             let (starts, ends) = (run.count(|phase| phase == FlowPhase::Start), run.count(is_end));

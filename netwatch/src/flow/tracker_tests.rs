@@ -89,30 +89,6 @@ fn connect(tracker: &mut Tracker, at: u64) {
     tracker.observe(&observation(VETH_B, server, client, received, sent));
 }
 
-/// The server answered on another CPU than the one that the SYN came in by, and that one is read first.
-#[test]
-fn the_next_connection_between_the_same_ports_is_one_of_its_own_in_whatever_order_it_is_read() {
-    let mut tracker = tracker();
-    connect(&mut tracker, SECOND);
-    tick(&mut tracker, 2 * SECOND);
-    let (client, server) = (socket(2, 40_000), socket(3, 80));
-    let none = SideReading::default();
-    let at = 4 * SECOND;
-    let received = reading(4, at + MS, at + 8 * MS, ACK | FIN);
-    tracker.observe(&observation(VETH_A, client, server, none, received));
-    tracker.observe(&observation(VETH_B, server, client, received, none));
-    let sent = SideReading { opened_by: SYN, ..reading(6, at, at + 9 * MS, SYN | ACK | FIN) };
-    tracker.observe(&observation(VETH_A, client, server, sent, none));
-    tracker.observe(&observation(VETH_B, server, client, none, sent));
-    let events = tick(&mut tracker, 5 * SECOND);
-    assert_eq!(phases(&events), [FlowPhase::Start, FlowPhase::End(EndReason::Fin)]);
-    let flow = &events[1].flow;
-    assert_eq!((flow.client.socket, flow.server.socket), (client, server));
-    assert_eq!((flow.sent.packets, flow.received.packets), (6, 4));
-    let (_, traffic) = tracker.edges().snapshot().remove(0);
-    assert_eq!((traffic.sent.packets, traffic.received.packets, traffic.connections), (12, 8, 2));
-}
-
 #[test]
 fn a_connection_seen_at_two_veths_is_counted_once() {
     let mut tracker = tracker();
