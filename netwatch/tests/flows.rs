@@ -23,6 +23,8 @@ mod logs;
 mod own;
 #[path = "flows/stuck.rs"]
 mod stuck;
+#[path = "flows/trouble.rs"]
+mod trouble;
 
 use std::{
     fs,

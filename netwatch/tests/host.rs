@@ -38,10 +38,14 @@ mod packets;
 mod prometheus;
 #[path = "host/published.rs"]
 mod published;
+#[path = "host/questions.rs"]
+mod questions;
 #[path = "host/refusals.rs"]
 mod refusals;
 #[path = "host/restart.rs"]
 mod restart;
+#[path = "host/scraped.rs"]
+mod scraped;
 #[path = "host/shop.rs"]
 mod shop;
 #[path = "host/sight.rs"]
@@ -50,6 +54,8 @@ mod sight;
 mod socket;
 #[path = "host/stopping.rs"]
 mod stopping;
+#[path = "host/sums.rs"]
+mod sums;
 #[path = "host/web.rs"]
 mod web;
 

@@ -18,6 +18,8 @@ mod churn;
 mod cpus;
 #[path = "ledger/flood.rs"]
 mod flood;
+#[path = "ledger/scale.rs"]
+mod scale;
 
 use std::net::IpAddr;
 

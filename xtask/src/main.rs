@@ -7,6 +7,7 @@
 mod bench;
 mod cleanup;
 mod command;
+mod dashboards;
 mod docker;
 mod engine;
 mod firewall;
@@ -19,6 +20,7 @@ mod report;
 mod root;
 mod run;
 mod screenshot;
+mod seen;
 mod setup;
 mod summary;
 mod test;
@@ -77,6 +79,9 @@ enum Task {
     /// Make a picture (SVG) of what `tmux capture-pane -e -p` prints, for the README
     #[command(hide = true)]
     Screenshot,
+    /// Make pictures (SVG) of what the dashboards show of a Prometheus's figures, for docs/dashboards.md
+    #[command(hide = true)]
+    Dashboards(dashboards::Args),
     /// Observe the lab (for `run`, the part that needs root)
     #[command(hide = true)]
     ObserveLab(run::ObserveArgs),
@@ -110,6 +115,7 @@ fn perform(task: Task) -> Result<ExitCode> {
         Task::Lab(task) => lab::lab(&task)?,
         Task::Engine => engine::keep()?,
         Task::Screenshot => screenshot::screenshot()?,
+        Task::Dashboards(args) => dashboards::dashboards(&args)?,
         Task::ObserveLab(args) => return run::observe_lab(&args),
         Task::LabServe(args) => lab::server::serve(&args)?,
         Task::LabClient(args) => lab::client::run(&args),

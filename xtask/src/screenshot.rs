@@ -102,7 +102,7 @@ fn coloured(before: &'static str, code: &str) -> &'static str {
     }
 }
 
-fn escaped(text: &str) -> String {
+pub(crate) fn escaped(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
 }
 

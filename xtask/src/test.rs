@@ -15,6 +15,7 @@ use crate::{
     image,
     report::{say, show},
     root::Root,
+    seen::{self, Seen},
     setup::{self, Purpose},
     summary::Summary,
     workspace::cargo,
@@ -56,28 +57,37 @@ pub(crate) fn test(args: &Args) -> Result<ExitCode> {
 fn with_engine(root: Root, filter: &[String], summary: &mut Summary) -> Result<()> {
     let engine = Engine::find_or_start(root)?;
     image::ensure(root, &engine.host)?;
-    let documented = run(root, &engine, summary, &["--doc"], &[], filter);
+    let seen = Seen::begin()?;
+    let tests = |what: &[&str], how: &[&str]| {
+        let mut command = cargo(&["test", "--no-fail-fast"]);
+        command.args(ALL).args(what).arg("--").args(how).args(filter);
+        command
+            .env("NETWATCH_TEST_DOCKER", "1")
+            .env("DOCKER_HOST", &engine.host.0)
+            .env(seen::VARIABLE, &seen.0);
+        run_as(root, &mut command);
+        command
+    };
+    let documented = run(tests(&["--doc"], &[]), summary);
     cleanup::check()?;
     // Tests that need root and Docker are marked as ignored, so that a plain `cargo test` works everywhere.
     let all = ["--lib", "--bins", "--tests", "--examples"];
-    run(root, &engine, summary, &all, &["--include-ignored"], filter).and(documented)
+    let tested = run(tests(&all, &["--include-ignored"]), summary);
+    // Some of the tests see some of the metrics.
+    if filter.is_empty() {
+        match seen.check() {
+            Ok(()) => summary.passed += 1,
+            Err(error) => {
+                summary.failed += 1;
+                say(format_args!("error: {error:#}"));
+            }
+        }
+    }
+    tested.and(documented)
 }
 
-fn run(
-    root: Root,
-    engine: &Engine,
-    summary: &mut Summary,
-    what: &[&str],
-    how: &[&str],
-    filter: &[String],
-) -> Result<()> {
-    let mut command = cargo(&["test", "--no-fail-fast"]);
-    command.args(ALL).args(what).arg("--").args(how).args(filter);
-    command
-        .env("NETWATCH_TEST_DOCKER", "1")
-        .env("DOCKER_HOST", &engine.host.0)
-        .stdout(Stdio::piped());
-    run_as(root, &mut command);
+fn run(mut command: Command, summary: &mut Summary) -> Result<()> {
+    command.stdout(Stdio::piped());
     let mut child = command.spawn().with_context(|| format!("starting {}", line(&command)))?;
     let output = child.stdout.take().context("cargo test has no output")?;
     let reader = thread::spawn(move || {

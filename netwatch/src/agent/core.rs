@@ -50,7 +50,7 @@ const MANY_EVENTS: usize = 2_000;
 /// How often the programs are given the time: the grain of the last packet's time. As often the entries that gave way are
 /// taken out of their ring, which has room for those of a CPU that does nothing but begin flows.
 const CLOCK_INTERVAL: Duration = Duration::from_millis(10);
-/// Packets and bytes each way, and connections: what an edge takes of `--metrics.max-series`.
+/// Packets and bytes each way, connections, and segments that were sent again: what an edge takes of `--metrics.max-series`.
 const SERIES_PER_EDGE: usize = 6;
 
 pub(super) struct Core {
@@ -89,6 +89,11 @@ pub(super) struct Core {
     seen: (Tally, u64),
 }
 
+/// Edges with names of their own: what is folded takes the place of one.
+fn named_edges(max_series: usize) -> usize {
+    (max_series / SERIES_PER_EDGE).saturating_sub(1)
+}
+
 impl Core {
     pub(super) fn new(
         config: &Config,
@@ -107,7 +112,7 @@ impl Core {
         Self {
             datapath,
             directory: Directory::new(),
-            tracker: Tracker::new(limits, Edges::new(config.max_series / SERIES_PER_EDGE)),
+            tracker: Tracker::new(limits, Edges::new(named_edges(config.max_series))),
             accounts: Accounts::default(),
             attaching: Attaching::new(),
             dropping: Dropping::default(),
@@ -285,6 +290,15 @@ pub(super) fn engine_up(state: EngineState) -> Option<bool> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn all_edges_fit_into_the_series_that_there_may_be() {
+        for most in [10, 11, 12, 9_999, 10_000, 1_000_000] {
+            let edges = named_edges(most) + 1;
+            assert!(edges * SERIES_PER_EDGE <= most, "{edges} of {most}");
+        }
+        assert_eq!(named_edges(10_000), 1_665);
+    }
 
     #[test]
     fn reading_takes_its_share_and_no_more_unless_there_is_much_to_tell() {

@@ -208,7 +208,7 @@ fn site(
                     serve::Form::Text => metrics::Form::Text,
                     serve::Form::OpenMetrics => metrics::Form::OpenMetrics,
                 };
-                metrics::render(&snapshot, form).map_err(|error| error.to_string())
+                Ok(metrics::render(&snapshot, form))
             })
         }),
         readiness,

@@ -7,6 +7,11 @@ use std::{
 
 use crate::model::{Container, ContainerSizes, EntrySide, Sample, SizeHistogram};
 
+/// Containers that have histograms of their own, in each network. The others have them together: a histogram is 14 series.
+const MOST: usize = 1_000;
+/// What these are called.
+const OTHERS: &str = "other";
+
 /// Histograms by container name and network. A restarted container goes on under its name.
 #[derive(Default)]
 pub(super) struct Sizes {
@@ -42,7 +47,11 @@ impl Sizes {
         let Some(container) = container else { return };
         let Some(waiting) = self.waiting.remove(&ifindex) else { return };
         let network = network.cloned().unwrap_or_else(|| "".into());
-        let sums = self.sums.entry((container.name.as_str().into(), network)).or_default();
+        let mut key = (container.name.as_str().into(), network);
+        if self.sums.len() >= MOST && !self.sums.contains_key(&key) {
+            key = (OTHERS.into(), "".into());
+        }
+        let sums = self.sums.entry(key).or_default();
         sums.receive.merge(&waiting.receive);
         sums.transmit.merge(&waiting.transmit);
     }
@@ -87,11 +96,10 @@ mod tests {
         }
     }
 
-    #[test]
-    fn samples_wait_for_the_name() {
-        let web = Container {
-            id: "web".into(),
-            name: "web".into(),
+    fn container(name: &str) -> Container {
+        Container {
+            id: name.into(),
+            name: name.into(),
             image: String::new(),
             project: None,
             service: None,
@@ -102,7 +110,25 @@ mod tests {
             published: Vec::new(),
             shared_by: Vec::new(),
             source: Source::Engine,
-        };
+        }
+    }
+
+    #[test]
+    fn containers_are_bounded() {
+        let mut sizes = Sizes::default();
+        for (number, ifindex) in (0..MOST + 5).chain([7]).zip(0..) {
+            sizes.add(&sample(ifindex, EntrySide::Ingress));
+            sizes.settle(ifindex, Some(&container(&format!("c{number}"))), None);
+        }
+        let all = sizes.snapshot();
+        assert_eq!(all.len(), MOST + 1);
+        let of = |name: &str| all.iter().find(|one| &*one.container == name).unwrap();
+        assert_eq!([of("c7"), of(OTHERS)].map(|one| one.transmit.count()), [20, 50]);
+    }
+
+    #[test]
+    fn samples_wait_for_the_name() {
+        let web = container("web");
         let network: Arc<str> = "bridge".into();
         let mut sizes = Sizes::default();
         sizes.add(&sample(4, EntrySide::Ingress));

@@ -24,9 +24,23 @@ pub(super) fn add(ifindex: u32) -> io::Result<bool> {
     let message = RouteNetlinkMessage::NewQueueDiscipline(qdisc(ifindex));
     match request(message, NLM_F_ACK | NLM_F_CREATE | NLM_F_EXCL, |_| ()) {
         Ok(()) => Ok(true),
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(false),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+            is_clsact(ifindex).map(|()| false)
+        }
         Err(error) => Err(error),
     }
+}
+
+/// In its place there may be the older `ingress`, which takes filters for both hooks and runs them all at the first one.
+fn is_clsact(ifindex: u32) -> io::Result<()> {
+    let message = RouteNetlinkMessage::GetQueueDiscipline(qdisc(ifindex));
+    request(message, NLM_F_ACK, |_| ()).map_err(|error| match error.raw_os_error() {
+        // The kernel compares the kinds.
+        Some(libc::EINVAL) => io::Error::other(
+            "it has the qdisc `ingress`, which has no place for what is sent; `tc qdisc del dev NAME ingress` removes it",
+        ),
+        _ => error,
+    })
 }
 
 /// Removes the qdisc if nobody has a filter in it.

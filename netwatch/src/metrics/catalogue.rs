@@ -215,7 +215,7 @@ catalogue! {
     ContainerPacketSize: Containers Histogram "netwatch_container_packet_size_bytes" ["container", "network", "direction"]
         "Sizes of the packets on the wire that the container received or sent, Ethernet headers included: an estimate from samples."
         "`direction` is `receive` or `transmit`. One packet in `--sample-rate` is looked at, and each counts for as many; a \
-         container with few packets has few or none. The exact numbers of packets and bytes are in the metrics above. The \
+         container with few packets has few or none. `container` is `other` beyond 1,000. The exact numbers of packets and bytes are in the metrics above. The \
          buckets end at the largest packet of the usual MTUs: 1280, 1450, 1500 (without and with a VLAN tag), 9000, 65535.";
 
     EdgeBytes: Edges Counter "netwatch_edge_bytes_total" ["client", "server", "protocol", "port", "direction"]

@@ -35,6 +35,18 @@ pub(super) struct Family {
     pub(super) series: BTreeMap<Vec<String>, Value>,
 }
 
+impl Family {
+    /// Lines that it takes.
+    pub(super) fn len(&self) -> usize {
+        let lines = |value: &Value| match value {
+            // With the bucket without a bound, sum and count.
+            Value::Distribution(distribution) => distribution.buckets.len() + 3,
+            Value::Count(..) | Value::Real(_) => 1,
+        };
+        self.series.values().map(lines).sum()
+    }
+}
+
 /// All series of a scrape. Sorted by label values: two scrapes of the same snapshot are equal.
 pub(super) struct Families {
     series: Vec<BTreeMap<Vec<String>, Value>>,

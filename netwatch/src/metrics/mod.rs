@@ -10,7 +10,6 @@ pub mod docs;
 mod family;
 #[cfg(test)]
 mod fixture;
-mod openmetrics;
 mod packets;
 #[cfg(test)]
 mod tests;
@@ -19,8 +18,6 @@ mod traffic;
 
 use crate::model::Snapshot;
 use family::{Families, Family};
-
-pub use text::RenderError;
 
 /// A format of the text.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -42,10 +39,6 @@ fn gather(snapshot: &Snapshot) -> Vec<Family> {
 }
 
 /// The snapshot as the text of a scrape.
-pub fn render(snapshot: &Snapshot, form: Form) -> Result<String, RenderError> {
-    let families = gather(snapshot);
-    match form {
-        Form::Text => text::text(families),
-        Form::OpenMetrics => Ok(openmetrics::text(&families)),
-    }
+pub fn render(snapshot: &Snapshot, form: Form) -> String {
+    text::text(&gather(snapshot), form)
 }

@@ -3,6 +3,7 @@
 use std::{
     fs::{File, OpenOptions},
     io::{BufRead as _, BufReader, Write as _},
+    net::TcpStream,
     os::{
         fd::OwnedFd,
         unix::{fs::OpenOptionsExt as _, net::UnixStream},
@@ -38,13 +39,24 @@ fn a_standard_error_that_nobody_empties_does_not_hold_up_the_agent() {
         let address = free_address();
         let mut agent = netwatch()
             .args(["run", "--socket", "none", "--web.listen-address", &address.to_string()])
+            .args(["--log.level", "debug"])
             .stdin(Stdio::null())
             .stderr(Stdio::from(OwnedFd::from(full)))
             .spawn()
             .unwrap();
         let metrics = || http::get(address, "/metrics").ok().filter(|it| it.status == 200);
-        let metrics = Metrics::parse(&until("metrics", metrics).body);
-        assert_eq!(metrics.count("netwatch_log_lines_lost_total", &[]), 0, "they wait");
+        let lost = || {
+            let metrics = Metrics::parse(&until("metrics", metrics).body);
+            metrics.count("netwatch_log_lines_lost_total", &[])
+        };
+        assert_eq!(lost(), 0, "they wait");
+        until("more lines than may wait", || {
+            // Each is a line.
+            for _ in 0..200 {
+                TcpStream::connect(address).unwrap().write_all(b"nonsense\r\n\r\n").unwrap();
+            }
+            (lost() > 0).then_some(())
+        });
         signal(agent.id(), libc::SIGTERM);
         assert_eq!(end_of(&mut agent).code(), Some(0));
     });

@@ -3,17 +3,11 @@
 use std::{fs, path::Path};
 
 use serde_json::Value;
-use tempfile::TempDir;
 
 use super::{
-    QUICK,
-    prometheus::{Prometheus, percent},
-    support::{
-        agent::Agent,
-        docker::{Container, unique},
-        serial::host,
-        wait::until,
-    },
+    prometheus::percent,
+    scraped::Scraped,
+    support::{serial::host, wait::until},
 };
 
 /// Figures that a host has only when something goes wrong: their queries may have an empty answer.
@@ -50,22 +44,12 @@ fn queries(container: &str) -> Vec<String> {
 #[ignore = "needs root and Docker: cargo xtask test"]
 fn every_query_of_the_dashboards_has_an_answer() {
     let _host = host();
-    let server = Container::web(&unique("shown"), &[]);
-    server.until_serving();
-    let client = Container::idle(&unique("looks"), &[]);
-    let agent = Agent::start(&QUICK);
-    agent.until_named(&server.name);
-    agent.until_named(&client.name);
-    let address = server.address("bridge");
-    let folder = TempDir::new().unwrap();
     let rules = Path::new(env!("CARGO_MANIFEST_DIR")).join("../packaging/prometheus/rules.yml");
-    let rules = rules.canonicalize().unwrap();
-    let prometheus =
-        Prometheus::start_with_rules(folder.path(), &agent.address.to_string(), &rules);
-    // Rates need two figures that differ, so it goes on until they have been seen.
+    let scraped = Scraped::start(Some(&rules.canonicalize().unwrap()), &[]);
+    let Scraped { prometheus, client, server, .. } = &scraped;
     let traffic = || {
-        client.ping(&address, 1);
-        client.exec(&["wget", "-qO", "/dev/null", &format!("http://{address}/big")]);
+        client.ping(&server.address("bridge"), 1);
+        scraped.fetch();
     };
     traffic();
     for query in queries(&server.name) {
@@ -73,16 +57,12 @@ fn every_query_of_the_dashboards_has_an_answer() {
         let may_be_empty = rare(&ONLY_IN_TROUBLE) || rare(&NOT_HERE);
         // The container that answers asks nobody.
         let is_of_a_client = query.contains("client=~");
-        until(&query, || {
-            let answer = prometheus.api(&format!("query?query={}", percent(&query)))?;
+        if may_be_empty || is_of_a_client {
+            let answer = prometheus.api(&format!("query?query={}", percent(&query))).unwrap();
             assert_eq!(answer["status"], "success", "{query}: {answer}");
-            let empty = answer["data"]["result"].as_array()?.is_empty();
-            if empty && !may_be_empty && !is_of_a_client {
-                traffic();
-                return None;
-            }
-            Some(())
-        });
+        } else {
+            scraped.until_answered(&query, traffic);
+        }
     }
     until("the rules are evaluated", || {
         let answer = prometheus.api("rules")?;

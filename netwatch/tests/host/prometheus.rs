@@ -10,11 +10,11 @@ use std::{
 use serde_json::Value;
 
 use super::{
-    QUICK,
+    scraped::Scraped,
     support::{
         agent::Agent,
         docker::{Container, unique},
-        http,
+        http, seen,
         serial::host,
         shell::{output, run},
         wait::until,
@@ -47,15 +47,9 @@ fn a_real_prometheus_answers_by_container_name() {
 #[ignore = "needs root and Docker: cargo xtask test"]
 fn an_exemplar_leads_to_its_flow() {
     let _host = host();
-    let server = Container::web(&unique("answers"), &[]);
-    server.until_serving();
-    let client = Container::idle(&unique("asks"), &[]);
-    let agent = Agent::start(&QUICK);
-    agent.until_named(&server.name);
-    agent.until_named(&client.name);
-    let folder = tempfile::tempdir().unwrap();
-    let prometheus = Prometheus::start(folder.path(), &agent.address.to_string());
-    client.exec(&["wget", "-qO", "/dev/null", &format!("http://{}/big", server.address("bridge"))]);
+    let scraped = Scraped::start(None, &[]);
+    let Scraped { prometheus, agent, client, server, .. } = &scraped;
+    scraped.fetch();
     let query = format!("netwatch_tcp_handshake_seconds_bucket{{server=\"{}\"}}", server.name);
     let number = until("an exemplar", || {
         let path = format!("query_exemplars?query={}&start=0&end=4000000000", percent(&query));
@@ -130,7 +124,9 @@ impl Prometheus {
     /// The first value of a query.
     pub(crate) fn value(&self, query: &str) -> Option<f64> {
         let answer = self.api(&format!("query?query={}", percent(query)))?;
-        answer["data"]["result"][0]["value"][1].as_str()?.parse().ok()
+        let value = answer["data"]["result"][0]["value"][1].as_str()?.parse().ok()?;
+        seen::note_value(query, value);
+        Some(value)
     }
 
     pub(crate) fn until_value(&self, query: &str) -> f64 {

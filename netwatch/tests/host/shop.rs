@@ -1,5 +1,5 @@
 //! A shop of five containers on two networks under steady load: no flow without names, the log's sums are what the kernel
-//! counted, nothing twice, nothing later than promised.
+//! counted, and so are those of the metrics, nothing twice, nothing later than promised.
 //!
 //! `NETWATCH_SHOP_SECONDS` says how long the load lasts, 45 unless told otherwise. With `--nocapture` the test says how
 //! much that was, and how late lines were.
@@ -10,21 +10,25 @@ use std::{
     fmt::Write as _,
     io::{Read as _, Write as _},
     net::{TcpStream, UdpSocket},
+    sync::atomic::{AtomicBool, Ordering},
     thread,
     time::{Duration, Instant},
 };
 
 use serde_json::Value;
 
-use super::support::{
-    agent::Agent,
-    counters::Quiet,
-    dns::Server,
-    docker::{Container, Network, docker, unique},
-    events::{Events, end},
-    netns::in_namespace_of,
-    order::{Timeouts, assert_each_told_once, assert_in_order},
-    serial::host,
+use super::{
+    sums::{Watch, among, mistakes},
+    support::{
+        agent::Agent,
+        counters::Quiet,
+        dns::Server,
+        docker::{Container, Network, docker, unique},
+        events::{Events, end},
+        netns::in_namespace_of,
+        order::{Timeouts, assert_each_told_once, assert_in_order},
+        serial::host,
+    },
 };
 
 /// Flows end soon, and those that go on are told of several times.
@@ -73,6 +77,10 @@ impl Shop {
         [&self.web, &self.api, &self.db, &self.cache, &self.worker]
     }
 
+    fn names(&self) -> [&str; 5] {
+        self.containers().map(|container| container.name.as_str())
+    }
+
     /// Everybody talks for so long: HTTP with small and large answers, connections that stay, look-ups, datagrams, echoes, and
     /// the host as a client.
     fn trade(&self, time: Duration) {
@@ -109,6 +117,15 @@ impl Shop {
             stream.read_to_end(&mut Vec::new()).expect("it answers");
             thread::sleep(Duration::from_millis(50));
         }
+    }
+}
+
+/// Says that the shop has closed when dropped, also where trading failed.
+struct Open<'a>(&'a AtomicBool);
+
+impl Drop for Open<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
     }
 }
 
@@ -173,7 +190,14 @@ fn a_shop_under_load_is_told_completely_once_and_in_time() {
     let agent = Agent::start(&ARGUMENTS);
     let shop = Shop::open();
     let interfaces = interfaces_of(&agent, &shop);
-    shop.trade(Duration::from_secs(seconds));
+    let closed = AtomicBool::new(false);
+    let mut watch = thread::scope(|scope| {
+        let watch = scope.spawn(|| Watch::until(&closed, &agent));
+        let open = Open(&closed);
+        shop.trade(Duration::from_secs(seconds));
+        drop(open);
+        watch.join().expect("its scrapes add up")
+    });
 
     let (mut counters, mut difference) = (Sums::new(), String::new());
     for _ in 0..ATTEMPTS {
@@ -188,12 +212,19 @@ fn a_shop_under_load_is_told_completely_once_and_in_time() {
         };
         let named = (in_no_flow("packet"), in_no_flow("byte"));
         counters = sums_of_counters(&quiet, &interfaces);
-        difference = differences(&counters, &sums_of_log(&agent.events()), named);
+        let events = agent.events();
+        let log = sums_of_log(&events);
+        difference = differences(&counters, &log, named);
+        let received = |sums: &Sums| sums.values().map(|ways| ways[0].1).sum::<u64>();
+        let in_no_flow = received(&counters).saturating_sub(received(&log));
+        difference += &mistakes(&quiet.metrics, &events, &shop.names(), in_no_flow);
+        watch.look(&quiet.metrics);
         if difference.is_empty() {
             break;
         }
     }
     assert_eq!(difference, "");
+    report_sums(&watch, &agent, &shop);
     let lost = agent.metrics().count("netwatch_flow_log_lines_lost_total", &[]);
     let stopped = agent.stop(libc::SIGTERM);
     assert!(stopped.status.success() && lost == 0, "{lost} lines lost: {}", stopped.stderr);
@@ -256,6 +287,14 @@ fn everybody_traded(events: &Events, shop: &Shop) {
     let services = |line: &Value| line["client"]["service"].as_str().map(str::to_owned);
     let services: BTreeSet<_> = events.0.iter().filter_map(services).collect();
     assert!(["web", "api", "worker"].iter().all(|service| services.contains(*service)));
+}
+
+#[expect(clippy::print_stdout, reason = "for whoever wants to know")]
+fn report_sums(watch: &Watch, agent: &Agent, shop: &Shop) {
+    let Watch { scrapes, counters, behind: [packets, bytes], .. } = watch;
+    println!("{scrapes} scrapes: none of {} counters fell", counters.len());
+    println!("behind by at most {packets} packets, {bytes} bytes, and never in the next scrape");
+    println!("{} bytes among containers", among(&agent.metrics(), &shop.names()));
 }
 
 #[expect(clippy::print_stdout, reason = "for whoever wants to know")]

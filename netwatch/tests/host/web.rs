@@ -77,6 +77,7 @@ fn a_real_prometheus_asks_over_tls_with_a_password() {
     let ours = TempDir::new().unwrap();
     let prometheus = Prometheus::start_with(ours.path(), &target, &how(folder.path(), "right"));
     prometheus.until_target("up", "");
+    prometheus.until_value("netwatch_web_config_up > 0");
     let value = prometheus.until_value("netwatch_web_requests_total{code=\"200\"}");
     assert!(value >= 0.0);
 
@@ -111,6 +112,9 @@ fn a_real_prometheus_asks_over_tls_with_a_password() {
     });
     prometheus.until_target("up", "");
     assert!(agent.stderr().contains("what was in force stays so"), "{}", agent.stderr());
+    for trouble in ["web_config_failures", "web_tls_handshakes_failed"] {
+        prometheus.until_value(&format!("netwatch_{trouble}_total > 0"));
+    }
 }
 
 /// Connections that the crowd has.

@@ -68,8 +68,13 @@ impl Agent {
 
     /// The same by a command of the caller's, which ends in the program.
     pub fn start_by(command: &mut Command, arguments: &[&str]) -> Self {
+        Self::start_within(PATIENCE, command, arguments)
+    }
+
+    /// The same where there is much to attach to.
+    pub fn start_within(patience: Duration, command: &mut Command, arguments: &[&str]) -> Self {
         let mut agent = Self::spawn(command, arguments);
-        until("the agent is ready", || {
+        within(patience, "the agent is ready", || {
             if let Some(status) = agent.child.try_wait().expect("its state") {
                 panic!("the agent ended: {status}\n{}", agent.stderr());
             }

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use super::seen;
+
 /// One line of it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Series {
@@ -20,9 +22,12 @@ pub struct Metrics {
 pub type Labels<'a> = &'a [(&'a str, &'a str)];
 
 impl Metrics {
+    /// What an agent has answered.
     pub fn parse(text: &str) -> Self {
         let lines = text.lines().filter(|line| !line.is_empty() && !line.starts_with('#'));
-        Self { series: lines.map(series).collect() }
+        let series: Vec<_> = lines.map(series).collect();
+        seen::note(&series);
+        Self { series }
     }
 
     /// All series of a metric with these labels.

@@ -1,0 +1,62 @@
+//! A client, a server and an agent that a Prometheus scrapes.
+
+use std::path::Path;
+
+use tempfile::TempDir;
+
+use super::{
+    QUICK,
+    prometheus::{Prometheus, percent},
+    support::{
+        agent::Agent,
+        docker::{Container, unique},
+        wait::until,
+    },
+};
+
+pub(crate) struct Scraped {
+    pub(crate) prometheus: Prometheus,
+    pub(crate) agent: Agent,
+    pub(crate) client: Container,
+    pub(crate) server: Container,
+    _folder: TempDir,
+}
+
+impl Scraped {
+    /// With rules, if there are any, and with more arguments for the agent.
+    pub(crate) fn start(rules: Option<&Path>, arguments: &[&str]) -> Self {
+        let server = Container::web(&unique("answers"), &[]);
+        server.until_serving();
+        let client = Container::idle(&unique("asks"), &[]);
+        let agent = Agent::start(&[&QUICK[..], arguments].concat());
+        agent.until_named(&server.name);
+        agent.until_named(&client.name);
+        let folder = TempDir::new().unwrap();
+        let target = agent.address.to_string();
+        let prometheus = match rules {
+            Some(rules) => Prometheus::start_with_rules(folder.path(), &target, rules),
+            None => Prometheus::start(folder.path(), &target),
+        };
+        Self { prometheus, agent, client, server, _folder: folder }
+    }
+
+    /// The client downloads from the server.
+    pub(crate) fn fetch(&self) {
+        let address = self.server.address("bridge");
+        self.client.exec(&["wget", "-qO", "/dev/null", &format!("http://{address}/big")]);
+    }
+
+    /// Asks until the answer is not empty, with traffic in between: rates need two figures that differ.
+    pub(crate) fn until_answered(&self, query: &str, mut traffic: impl FnMut()) -> String {
+        until(query, || {
+            let path = format!("query?query={}", percent(query));
+            let answer = self.prometheus.api(&path)?;
+            assert_eq!(answer["status"], "success", "{query}: {answer}");
+            if answer["data"]["result"].as_array()?.is_empty() {
+                traffic();
+                return None;
+            }
+            Some(answer["data"]["result"].to_string())
+        })
+    }
+}
