@@ -40,6 +40,7 @@ const LIBRARIES: &[(&str, &str)] = &[
     ("flate2", "agent"),
     ("flate2", "serve"),
     ("listenfd", "serve"),
+    ("prometheus", "metrics"),
     ("ring", "serve"),
     ("serde_saphyr", "serve"),
     ("tokio_rustls", "serve"),

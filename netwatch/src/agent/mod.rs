@@ -208,7 +208,7 @@ fn site(
                     serve::Form::Text => metrics::Form::Text,
                     serve::Form::OpenMetrics => metrics::Form::OpenMetrics,
                 };
-                Ok(metrics::render(&snapshot, form))
+                metrics::render(&snapshot, form).map_err(|error| error.to_string())
             })
         }),
         readiness,

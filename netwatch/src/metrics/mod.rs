@@ -10,6 +10,7 @@ pub mod docs;
 mod family;
 #[cfg(test)]
 mod fixture;
+mod openmetrics;
 mod packets;
 #[cfg(test)]
 mod tests;
@@ -18,6 +19,8 @@ mod traffic;
 
 use crate::model::Snapshot;
 use family::{Families, Family};
+
+pub use text::RenderError;
 
 /// A format of the text.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -39,6 +42,10 @@ fn gather(snapshot: &Snapshot) -> Vec<Family> {
 }
 
 /// The snapshot as the text of a scrape.
-pub fn render(snapshot: &Snapshot, form: Form) -> String {
-    text::text(&gather(snapshot), form)
+pub fn render(snapshot: &Snapshot, form: Form) -> Result<String, RenderError> {
+    let families = gather(snapshot);
+    match form {
+        Form::Text => text::text(families),
+        Form::OpenMetrics => Ok(openmetrics::text(&families)),
+    }
 }

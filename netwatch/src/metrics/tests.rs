@@ -22,7 +22,8 @@ use crate::model::{EndReason, Protocol, Snapshot};
 /// Series (name and labels as written) to value; fails on a series that is there twice.
 fn scrape(snapshot: &Snapshot) -> BTreeMap<String, f64> {
     let mut series = BTreeMap::new();
-    for line in render(snapshot, Form::Text).lines().filter(|line| !line.starts_with('#')) {
+    for line in render(snapshot, Form::Text).unwrap().lines().filter(|line| !line.starts_with('#'))
+    {
         let (name, value) = line.rsplit_once(' ').unwrap();
         assert_eq!(
             series.insert(name.to_owned(), value.parse().unwrap()),
@@ -209,7 +210,7 @@ fn a_container_in_a_foreign_namespace_says_whose() {
     sidecar.shares_with = Some("web".to_owned());
     let snapshot =
         Snapshot { known: vec![Arc::new(host), Arc::new(sidecar)], ..Snapshot::default() };
-    let text = render(&snapshot, Form::Text);
+    let text = render(&snapshot, Form::Text).unwrap();
     assert!(text.contains("{container=\"node-exporter\",id=\"node-exporter-id\""), "{text}");
     assert!(text.contains("network=\"host\",address=\"\"} 1\n"), "{text}");
     assert!(text.contains("network=\"container:web\",address=\"\"} 1\n"), "{text}");
@@ -239,7 +240,7 @@ fn hostile() -> Snapshot {
 
 #[test]
 fn hostile_names_stay_inside_their_label() {
-    let text = render(&hostile(), Form::Text);
+    let text = render(&hostile(), Form::Text).unwrap();
     assert!(text.contains(r#"{container="a\"b\\c",network="shop_default"}"#), "{text}");
     assert!(text.contains(r#"{container="x\"} 1\nnetwatch_forged_total 1","#), "{text}");
     assert!(!text.lines().any(|line| line.starts_with("netwatch_forged")));
@@ -259,7 +260,7 @@ fn promtool_finds_nothing() {
             .stderr(Stdio::piped())
             .spawn()
             .unwrap();
-        let text = render(&snapshot, Form::Text);
+        let text = render(&snapshot, Form::Text).unwrap();
         promtool.stdin.take().unwrap().write_all(text.as_bytes()).unwrap();
         let output = promtool.wait_with_output().unwrap();
         let said = [output.stdout, output.stderr].concat();

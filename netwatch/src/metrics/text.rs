@@ -1,138 +1,90 @@
-//! A scrape's text: Prometheus's format 0.0.4, and OpenMetrics 1.0, which has units and exemplars.
-//!
-//! Written here and not by a library: those that there are know only one of the two, and build all series once more to do so.
+//! Prometheus's text format 0.0.4, by its own library.
 
-use std::fmt::Write as _;
+use prometheus::{
+    TextEncoder,
+    proto::{
+        Bucket, Counter, Gauge, Histogram, LabelPair, Metric as Series, MetricFamily, MetricType,
+    },
+};
 
 use super::{
-    Form,
-    catalogue::{Entry, Kind},
-    family::{Distribution, Family, Value},
+    catalogue::Kind,
+    family::{Distribution, Family, Value, to_f64},
 };
-use crate::model::Exemplar;
 
-/// What a counter's samples end in, and its family in OpenMetrics does not.
-const TOTAL: &str = "_total";
-/// What a series takes, roughly.
-const SERIES: usize = 100;
+/// The encoder refused a family: a defect of netwatch, not of the host.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot encode the metrics: {0}; please report this")]
+pub struct RenderError(#[from] prometheus::Error);
 
-/// All families as text.
-pub(super) fn text(families: &[Family], form: Form) -> String {
-    let series = families.iter().map(Family::len).sum::<usize>();
-    let mut text = String::with_capacity(SERIES * series);
-    for family in families {
-        Writer { text: &mut text, entry: family.metric.entry(), form }.family(family);
-    }
-    if form == Form::OpenMetrics {
-        text.push_str("# EOF\n");
-    }
-    text
+/// All families as text. Exemplars are left out: the format has none.
+pub(super) fn text(families: Vec<Family>) -> Result<String, RenderError> {
+    let families: Vec<_> = families.into_iter().map(family).collect();
+    Ok(TextEncoder::new().encode_to_string(&families)?)
 }
 
-struct Writer<'a> {
-    text: &'a mut String,
-    entry: Entry,
-    form: Form,
+fn family(Family { metric, series }: Family) -> MetricFamily {
+    let entry = metric.entry();
+    let mut family = MetricFamily::default();
+    family.set_name(entry.name.to_owned());
+    family.set_help(entry.help.to_owned());
+    family.set_field_type(match entry.kind {
+        Kind::Counter => MetricType::COUNTER,
+        Kind::Gauge => MetricType::GAUGE,
+        Kind::Histogram => MetricType::HISTOGRAM,
+    });
+    let series = series.into_iter().map(|(values, value)| {
+        let labels = entry.labels.iter().zip(values).map(|(name, value)| label(name, value));
+        one(entry.kind, labels.collect(), value)
+    });
+    family.set_metric(series.collect());
+    family
 }
 
-impl Writer<'_> {
-    fn family(&mut self, family: &Family) {
-        let Entry { name, kind, help, .. } = self.entry;
-        let is_open = self.form == Form::OpenMetrics;
-        let of = if is_open && kind == Kind::Counter { name.trim_end_matches(TOTAL) } else { name };
-        self.push(&["# HELP ", of, " "]);
-        self.escape(help, is_open);
-        self.push(&["\n# TYPE ", of, " ", kind.name(), "\n"]);
-        if let Some(unit) = self.entry.unit().filter(|_| is_open) {
-            self.push(&["# UNIT ", of, " ", unit, "\n"]);
+fn one(kind: Kind, labels: Vec<LabelPair>, value: Value) -> Series {
+    let mut series = Series::from_label(labels);
+    let number = match value {
+        Value::Distribution(distribution) => {
+            series.set_histogram(histogram(&distribution));
+            return series;
         }
-        for (labels, value) in &family.series {
-            match value {
-                Value::Count(count, exemplar) => {
-                    self.name("", labels, None);
-                    let _ = write!(self.text, " {count}");
-                    self.end(exemplar.as_ref().filter(|_| kind == Kind::Counter));
-                }
-                Value::Real(number) => {
-                    self.name("", labels, None);
-                    let _ = write!(self.text, " {number}");
-                    self.end(None);
-                }
-                Value::Distribution(distribution) => self.histogram(labels, distribution),
-            }
-        }
+        // The library knows only doubles: above 2^53 this is the nearest one. Prometheus would round to the same when it
+        // reads the integer that OpenMetrics has here.
+        Value::Count(count, _) => to_f64(count),
+        Value::Real(number) => number,
+    };
+    if kind == Kind::Counter {
+        let mut counter = Counter::default();
+        counter.set_value(number);
+        series.set_counter(counter);
+    } else {
+        let mut gauge = Gauge::default();
+        gauge.set_value(number);
+        series.set_gauge(gauge);
     }
+    series
+}
 
-    fn histogram(&mut self, labels: &[String], distribution: &Distribution) {
-        let Distribution { buckets, sum, count, exemplars } = distribution;
-        let mut exemplars = exemplars.iter();
-        for (bound, cumulative) in buckets {
-            let mut bound = bound.to_string();
-            // A number with a fraction, always: the canonical form of OpenMetrics.
-            if self.form == Form::OpenMetrics && !bound.contains('.') {
-                bound.push_str(".0");
-            }
-            self.name("_bucket", labels, Some(&bound));
-            let _ = write!(self.text, " {cumulative}");
-            self.end(exemplars.next().and_then(Option::as_ref));
-        }
-        self.name("_bucket", labels, Some("+Inf"));
-        let _ = write!(self.text, " {count}");
-        self.end(exemplars.next().and_then(Option::as_ref));
-        self.name("_sum", labels, None);
-        let _ = write!(self.text, " {sum}");
-        self.end(None);
-        self.name("_count", labels, None);
-        let _ = write!(self.text, " {count}");
-        self.end(None);
-    }
+/// Counts are integers here, and become doubles in the encoder. The bucket without a bound it adds by itself.
+fn histogram(distribution: &Distribution) -> Histogram {
+    let mut histogram = Histogram::default();
+    histogram.set_sample_sum(distribution.sum);
+    histogram.set_sample_count(distribution.count);
+    let buckets = distribution.buckets.iter();
+    histogram.set_bucket(buckets.map(|&(bound, cumulative)| bucket(bound, cumulative)).collect());
+    histogram
+}
 
-    /// Name and labels of a sample.
-    fn name(&mut self, suffix: &str, labels: &[String], bound: Option<&str>) {
-        self.push(&[self.entry.name, suffix]);
-        let named = self.entry.labels.iter().copied().zip(labels.iter().map(String::as_str));
-        let mut between = '{';
-        for (name, value) in named.chain(bound.map(|bound| ("le", bound))) {
-            self.text.push(between);
-            self.push(&[name, "=\""]);
-            self.escape(value, true);
-            self.text.push('"');
-            between = ',';
-        }
-        if between == ',' {
-            self.text.push('}');
-        }
-    }
+fn bucket(bound: f64, cumulative: u64) -> Bucket {
+    let mut bucket = Bucket::default();
+    bucket.set_upper_bound(bound);
+    bucket.set_cumulative_count(cumulative);
+    bucket
+}
 
-    /// What may follow a value.
-    fn end(&mut self, exemplar: Option<&Exemplar>) {
-        if let Some(exemplar) = exemplar.filter(|_| self.form == Form::OpenMetrics) {
-            let Exemplar { flow, value, time } = exemplar;
-            let ms = time.0 / 1_000_000;
-            let _ = write!(
-                self.text,
-                " # {{flow_id=\"{flow}\"}} {value} {}.{:03}",
-                ms / 1_000,
-                ms % 1_000
-            );
-        }
-        self.text.push('\n');
-    }
-
-    fn push(&mut self, parts: &[&str]) {
-        self.text.extend(parts.iter().copied());
-    }
-
-    /// Quotes stay as they are where nothing is quoted: in the help text of Prometheus's format.
-    fn escape(&mut self, text: &str, quotes: bool) {
-        for part in text.split_inclusive(['\\', '\n', '"']) {
-            let (plain, escaped) = match part.char_indices().next_back() {
-                Some((end, '\\')) => (&part[..end], "\\\\"),
-                Some((end, '\n')) => (&part[..end], "\\n"),
-                Some((end, '"')) if quotes => (&part[..end], "\\\""),
-                _ => (part, ""),
-            };
-            self.push(&[plain, escaped]);
-        }
-    }
+fn label(name: &str, value: String) -> LabelPair {
+    let mut pair = LabelPair::default();
+    pair.set_name(name.to_owned());
+    pair.set_value(value);
+    pair
 }

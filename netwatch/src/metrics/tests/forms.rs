@@ -179,7 +179,7 @@ fn check_histograms(families: &[Read]) {
 /// only OpenMetrics has exemplars.
 fn check_both(snapshot: &Snapshot) {
     let [mut plain, mut open] = [Form::Text, Form::OpenMetrics].map(|form| {
-        let families = read(&render(snapshot, form), form);
+        let families = read(&render(snapshot, form).unwrap(), form);
         check_histograms(&families);
         families
     });
@@ -204,7 +204,7 @@ fn both_forms_say_the_same() {
 
 #[test]
 fn exemplars_name_the_flow() {
-    let families = read(&render(&fixture::full(), Form::OpenMetrics), Form::OpenMetrics);
+    let families = read(&render(&fixture::full(), Form::OpenMetrics).unwrap(), Form::OpenMetrics);
     let flow = BTreeMap::from([("flow_id".to_owned(), "4711".to_owned())]);
     let examples = |family: &str| -> Vec<_> {
         let family = families.iter().find(|read| read.name == family).unwrap();
@@ -214,12 +214,12 @@ fn exemplars_name_the_flow() {
     let handshakes = examples("netwatch_tcp_handshake_seconds");
     assert_eq!(handshakes, [&(flow.clone(), 0.0006, time), &(flow.clone(), 12.0, time)]);
     assert_eq!(examples("netwatch_undelivered_packets"), [&(flow, 3.0, time)]);
-    assert!(!render(&fixture::full(), Form::Text).contains("flow_id"));
+    assert!(!render(&fixture::full(), Form::Text).unwrap().contains("flow_id"));
 }
 
 #[test]
 fn units_are_those_of_the_names() {
-    let text = render(&fixture::full(), Form::OpenMetrics);
+    let text = render(&fixture::full(), Form::OpenMetrics).unwrap();
     for line in [
         "# UNIT netwatch_tcp_handshake_seconds seconds",
         "# UNIT netwatch_edge_bytes bytes",
