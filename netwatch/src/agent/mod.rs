@@ -27,6 +27,7 @@ mod running;
 mod scraping;
 mod sizes;
 mod snapshot;
+mod stages;
 mod telling;
 mod times;
 mod told;

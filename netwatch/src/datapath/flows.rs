@@ -6,7 +6,6 @@
 
 use std::mem::offset_of;
 
-use aya::maps::{MapData, RingBuf};
 use netwatch_common::{
     flow::{FlowEntry, Half, family},
     record,
@@ -19,6 +18,7 @@ use super::{
     monotonic_now,
     object::Loaded,
     pool::{Memory, Pool},
+    ring::Ring,
     shared::{Plain, SharedArray},
 };
 use crate::model::Observation;
@@ -29,7 +29,7 @@ const BETWEEN_VISITS: u32 = 4_096;
 pub(super) struct FlowTable {
     entries: SharedArray<FlowEntry>,
     shadows: SharedArray<Shadow>,
-    evicted: RingBuf<MapData>,
+    evicted: Ring,
     pool: Pool,
 }
 
@@ -78,6 +78,11 @@ impl FlowTable {
     /// Entries in all.
     pub(super) fn capacity(&self) -> u64 {
         u64::from(self.entries.len()) - 1
+    }
+
+    /// What the entries go through that give way.
+    pub(super) fn ring(&self) -> &Ring {
+        &self.evicted
     }
 
     /// Takes the evicted entries out of the ring, and fills the reserves.
@@ -185,15 +190,15 @@ impl FlowTable {
         interfaces: &InterfaceTable,
         each: &mut impl FnMut(Observation),
     ) {
-        while let Some(item) = self.evicted.next() {
-            let Some(record) = record::evicted(&item) else { continue };
-            let Some(shadow) = self.shadows.read(record.index) else { continue };
+        self.evicted.drain(|bytes| {
+            let Some(record) = record::evicted(bytes) else { return };
+            let Some(shadow) = self.shadows.read(record.index) else { return };
             hand_out(&record.entry, &shadow, interfaces, each);
             // The next one in this entry has another sequence number: each packet changes it.
             let finished = record.entry.incarnation;
             let sequence = record.entry.sequence;
             self.shadows.write(record.index, Shadow { sequence, finished, ..Shadow::default() });
-        }
+        });
     }
 }
 
