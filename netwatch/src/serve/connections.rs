@@ -14,7 +14,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     sync::watch,
-    task::JoinSet,
+    task::{JoinSet, yield_now},
     time::{sleep, timeout},
 };
 use tokio_rustls::{TlsAcceptor, rustls::ServerConfig};
@@ -61,6 +61,8 @@ pub async fn serve(
                 let (router, door, stop) = (router.clone(), door.clone(), stop.clone());
                 let visit = Visit { slot: Arc::new(slot), source, router, door, limits, stop };
                 connections.spawn(visit.last(stream));
+                // It is to be heard before so many others come that it has to give way.
+                yield_now().await;
             }
         }
     }

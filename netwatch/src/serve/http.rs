@@ -101,7 +101,7 @@ async fn metrics(
     Extension(visitor): Extension<Arc<Slot>>,
     headers: HeaderMap,
 ) -> Response {
-    let Some(place) = shared.places.enter_for(&visitor).await else {
+    let Some(place) = shared.places.enter_for(&visitor) else {
         return unavailable(&format!(
             "{} requests for metrics are being answered; more are not (--web.max-requests)",
             shared.most

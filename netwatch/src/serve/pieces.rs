@@ -52,7 +52,7 @@ impl HttpBody for Pieces {
 
 #[cfg(test)]
 mod tests {
-    use futures::{FutureExt as _, TryStreamExt as _};
+    use futures::TryStreamExt as _;
 
     use super::{super::slots::Slots, *};
 
@@ -62,9 +62,9 @@ mod tests {
         let client = Slots::new(1).enter(super::super::source::Source::Local).await;
         for length in [0, 1, PIECE - 1, PIECE, PIECE + 1, 3 * PIECE] {
             let text: Vec<u8> = (0..=u8::MAX).cycle().take(length).collect();
-            let body = Pieces::new(text.clone(), places.enter_for(&client).await.unwrap());
+            let body = Pieces::new(text.clone(), places.enter_for(&client).unwrap());
             assert_eq!(body.size_hint().exact(), Some(length as u64));
-            assert!(places.enter_for(&client).now_or_never().flatten().is_none());
+            assert!(places.enter_for(&client).is_none());
             let pieces: Vec<Bytes> =
                 axum::body::Body::new(body).into_data_stream().try_collect().await.unwrap();
             assert!(pieces.iter().all(|piece| piece.len() <= PIECE));

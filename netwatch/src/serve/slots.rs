@@ -21,15 +21,6 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// How often it is looked whether one has taken that long.
 const LOOK: Duration = Duration::from_millis(500);
 
-/// Why there is no place.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Full {
-    /// One has been told to go.
-    ForNow,
-    /// Nobody has to give way.
-    Quite,
-}
-
 /// The places of a listener.
 pub(super) struct Slots {
     most: usize,
@@ -41,6 +32,25 @@ pub(super) struct Slots {
 struct Taken {
     last: u64,
     held: BTreeMap<u64, Held>,
+}
+
+impl Taken {
+    /// Who makes room for one more of a source, if anybody does.
+    fn first_to_go(&mut self, source: Source) -> Option<&mut Held> {
+        let mut places = HashMap::<Source, usize>::new();
+        for held in self.held.values().filter(|held| !held.going) {
+            *places.entry(held.source).or_default() += 1;
+        }
+        let own = places.get(&source).copied().unwrap_or_default();
+        let places = |held: &Held| places.get(&held.source).copied().unwrap_or_default();
+        // Nobody takes from who has less, and what is being answered only from who has more even then.
+        let may_go = |held: &&mut Held| {
+            let is_idle = !held.busy || held.since.elapsed() > PATIENCE;
+            !held.going && (places(held) > own + 1 || is_idle && places(held) >= own)
+        };
+        let all = self.held.values_mut().filter(may_go);
+        all.min_by_key(|held| (Reverse(places(held)), held.busy, held.since))
+    }
 }
 
 struct Held {
@@ -57,74 +67,38 @@ impl Slots {
         Arc::new(Self { most, taken: Mutex::default(), freed: Notify::new() })
     }
 
-    /// A place for a connection; whoever has to make room for it is told so. One waits here at a time.
+    /// A place for a connection; one waits here at a time.
     pub(super) async fn enter(self: &Arc<Self>, source: Source) -> Slot {
         let go = Arc::default();
         loop {
-            match self.try_enter(source, &go, false) {
-                Ok(slot) => return slot,
-                Err(_) => self.wait().await,
+            if let Some(slot) = self.try_enter(source, &go, false) {
+                return slot;
             }
+            let _ = timeout(LOOK, self.freed.notified()).await;
         }
     }
 
-    /// A place for what a connection asks for, unless it would take too long. Giving it up is giving up the connection.
-    pub(super) async fn enter_for(self: &Arc<Self>, visitor: &Slot) -> Option<Slot> {
-        let begin = Instant::now();
-        while begin.elapsed() < LOOK {
-            match self.try_enter(visitor.source, &visitor.go, true) {
-                Ok(slot) => {
-                    // Another one may have been waiting for the same to go.
-                    self.freed.notify_one();
-                    return Some(slot);
-                }
-                Err(Full::ForNow) => self.wait().await,
-                Err(Full::Quite) => return None,
-            }
-        }
-        None
+    /// A place for what a connection asks for. Giving it up is giving up the connection.
+    pub(super) fn enter_for(self: &Arc<Self>, visitor: &Slot) -> Option<Slot> {
+        self.try_enter(visitor.source, &visitor.go, true)
     }
 
-    async fn wait(&self) {
-        let _ = timeout(LOOK, self.freed.notified()).await;
-    }
-
-    fn try_enter(
-        self: &Arc<Self>,
-        source: Source,
-        go: &Arc<Notify>,
-        busy: bool,
-    ) -> Result<Slot, Full> {
+    /// A place; whoever has to make room for it is told so, and needs a moment to go. As many as there are places may be going.
+    fn try_enter(self: &Arc<Self>, source: Source, go: &Arc<Notify>, busy: bool) -> Option<Slot> {
         let mut taken = self.lock();
-        if taken.held.len() < self.most {
-            taken.last += 1;
-            let (id, since) = (taken.last, Instant::now());
-            taken.held.insert(id, Held { source, busy, since, going: false, go: Arc::clone(go) });
-            return Ok(Slot { slots: Arc::clone(self), id, source, go: Arc::clone(go) });
+        let staying = taken.held.values().filter(|held| !held.going).count();
+        if staying >= self.most {
+            if taken.held.len() - staying >= self.most {
+                return None;
+            }
+            let held = taken.first_to_go(source)?;
+            held.going = true;
+            held.go.notify_one();
         }
-        if taken.held.values().any(|held| held.going) {
-            return Err(Full::ForNow);
-        }
-        let mut places = HashMap::<Source, usize>::new();
-        for held in taken.held.values() {
-            *places.entry(held.source).or_default() += 1;
-        }
-        let own = places.get(&source).copied().unwrap_or_default();
-        let places = |held: &Held| places.get(&held.source).copied().unwrap_or_default();
-        // Nobody takes from who has less, and what is being answered only from who has more even then.
-        let may_go = |held: &&mut Held| {
-            let is_idle = !held.busy || held.since.elapsed() > PATIENCE;
-            places(held) > own + 1 || is_idle && places(held) >= own
-        };
-        let of_most = taken
-            .held
-            .values_mut()
-            .filter(may_go)
-            .min_by_key(|held| (Reverse(places(held)), held.busy, held.since));
-        let Some(held) = of_most else { return Err(Full::Quite) };
-        held.going = true;
-        held.go.notify_one();
-        Err(Full::ForNow)
+        taken.last += 1;
+        let (id, since) = (taken.last, Instant::now());
+        taken.held.insert(id, Held { source, busy, since, going: false, go: Arc::clone(go) });
+        Some(Slot { slots: Arc::clone(self), id, source, go: Arc::clone(go) })
     }
 
     fn lock(&self) -> MutexGuard<'_, Taken> {
@@ -218,13 +192,18 @@ mod tests {
         // The first is at work, the second has been and is the latest to be idle.
         let _busy = held[0].begin();
         drop(held[1].begin());
-        assert!(slots.enter(from(1)).now_or_never().is_none());
+        let next = slots.enter(from(1)).now_or_never().unwrap();
         assert_eq!(held.iter().map(|slot| is_told(slot)).collect::<Vec<_>>(), [false, false, true]);
-        // Nobody else is told while it has not gone.
+        let last = slots.enter(from(1)).now_or_never().unwrap();
+        assert!(is_told(&held[1]));
+        let _other = slots.enter(from(1)).now_or_never().unwrap();
+        assert!(is_told(&next));
+        // As many are going as there are places.
         assert!(slots.enter(from(1)).now_or_never().is_none());
-        assert!(!is_told(&held[1]));
+        assert!(!is_told(&last));
         held.pop();
         assert!(slots.enter(from(1)).now_or_never().is_some());
+        assert!(is_told(&last));
     }
 
     #[tokio::test]
@@ -237,10 +216,9 @@ mod tests {
         slots.lock().held.values_mut().for_each(|held| {
             held.since = Instant::now().checked_sub(PATIENCE * 2).expect("an earlier time");
         });
-        assert!(slots.enter(from(1)).now_or_never().is_none());
+        assert!(slots.enter(from(1)).now_or_never().is_some());
         assert!(is_told(&slot), "unless it takes for ever");
         drop((busy, slot));
-        assert!(slots.enter(from(1)).now_or_never().is_some());
     }
 
     /// However busy its connections look, whoever holds most places gives one.
@@ -257,7 +235,7 @@ mod tests {
         for slot in [&held[1], &held[0], &held[2]] {
             drop(slot.begin());
         }
-        assert!(slots.enter(few).now_or_never().is_none());
+        let _next = slots.enter(few).now_or_never().unwrap();
         assert!(!is_told(&scraper));
         assert_eq!(held.iter().map(|slot| is_told(slot)).collect::<Vec<_>>(), [false, true, false]);
     }
@@ -273,7 +251,7 @@ mod tests {
         let _busy: Vec<_> = held.iter().map(Slot::begin).collect();
         assert!(slots.enter(from(1)).now_or_never().is_none());
         assert!(!held.iter().any(|slot| is_told(slot)), "not for one of its own");
-        assert!(slots.enter(from(2)).now_or_never().is_none());
+        let _other = slots.enter(from(2)).now_or_never().unwrap();
         assert_eq!(held.iter().map(|slot| is_told(slot)).collect::<Vec<_>>(), [true, false, false]);
     }
 
@@ -285,15 +263,12 @@ mod tests {
             connections.enter(from(1)).await,
             connections.enter(from(2)).await,
         ];
-        let first = answers.enter_for(&many).await.unwrap();
-        let second = answers.enter_for(&again).await.unwrap();
-        assert!(answers.enter_for(&many).now_or_never().unwrap().is_none(), "at once");
-        let mut waits = std::pin::pin!(answers.enter_for(&few));
-        assert!(waits.as_mut().now_or_never().is_none());
+        let held = [answers.enter_for(&many).unwrap(), answers.enter_for(&again).unwrap()];
+        assert!(answers.enter_for(&many).is_none());
+        let other = answers.enter_for(&few).unwrap();
         assert_eq!((is_told(&many), is_told(&again), is_told(&few)), (true, false, false));
-        drop(first);
-        let third = waits.now_or_never().unwrap().unwrap();
-        drop((second, third));
+        assert!(answers.enter_for(&few).is_none(), "both have one");
+        drop((held, other));
     }
 
     #[tokio::test]
