@@ -1,4 +1,4 @@
-//! Clients that take places and do nothing with them, and come again as soon as they have lost one.
+//! Clients that take places and do nothing with them, and come again soon after they have lost one.
 
 use std::{
     io::{ErrorKind, Read as _, Write as _},
@@ -11,7 +11,10 @@ use std::{
     time::Duration,
 };
 
-use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use rustix::{
+    net::sockopt::set_socket_recv_buffer_size,
+    process::{Resource, Rlimit, getrlimit, setrlimit},
+};
 
 use super::{
     scraper::{REQUEST, connect_from},
@@ -21,9 +24,11 @@ use super::{
 const IDLE: usize = 1_000;
 const SLOW: usize = 20;
 const DEAF: usize = 4;
-/// Answers to so many requests are more than the buffers of a connection hold.
-const MANY: usize = 2_000;
+/// Answers to so many requests are more than is on its way to one that has as small a buffer as may be.
+const MANY: usize = 30;
 const STEP: Duration = Duration::from_millis(100);
+/// In how many steps those come again that have lost their place.
+const REST: u32 = 20;
 
 pub struct Crowd {
     made: Arc<AtomicU64>,
@@ -50,13 +55,19 @@ impl Crowd {
         let mut slow: Vec<_> = (0..SLOW).map(|_| come()).collect();
         let mut deaf: Vec<_> = (0..DEAF).map(|_| come()).collect();
         for stream in &mut deaf {
+            set_socket_recv_buffer_size(&*stream, 1).unwrap();
             let _ = stream.write(&REQUEST.repeat(MANY));
         }
         let is_over = Arc::clone(&over);
         let thread = thread::spawn(move || {
-            while !is_over.load(Ordering::Relaxed) {
-                for stream in idle.iter_mut().filter(|stream| is_closed(stream)) {
-                    *stream = come();
+            for step in 1_u32.. {
+                if is_over.load(Ordering::Relaxed) {
+                    break;
+                }
+                if step % REST == 0 {
+                    for stream in idle.iter_mut().filter(|stream| is_closed(stream)) {
+                        *stream = come();
+                    }
                 }
                 for stream in &mut slow {
                     if stream.write(b"G").is_err() {
