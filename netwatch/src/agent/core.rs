@@ -21,6 +21,7 @@ use super::{
     dropping::Dropping,
     flow_log::FlowLog,
     joining::Joining,
+    keeping::{Keeping, Parting},
     running::{QUESTIONS, Question},
     scraping::{Pace, Scrape, waiting},
     sizes::Sizes,
@@ -84,6 +85,8 @@ pub(super) struct Core {
     pub(super) ready: bool,
     /// Losses that the flow log has told of.
     pub(super) told: HashMap<Outcome, Tally>,
+    /// What outlives this agent.
+    pub(super) keeping: Keeping,
     /// All packets seen and all drops counted at the last reading of the flows.
     seen: (Tally, u64),
 }
@@ -95,7 +98,9 @@ impl Core {
         flow_log: FlowLog,
         (readers, web): (Arc<Counts>, Arc<serve::Counts>),
         readiness: watch::Sender<Readiness>,
+        mut keeping: Keeping,
     ) -> Self {
+        keeping.only_with(&datapath);
         let limits = Limits {
             idle: config.idle_timeout,
             active: config.active_timeout,
@@ -128,6 +133,7 @@ impl Core {
             readiness,
             ready: false,
             told: HashMap::new(),
+            keeping,
             seen: (Tally::ZERO, 0),
         }
     }
@@ -199,13 +205,15 @@ impl Core {
     /// Takes up what the hooks have seen, and tells of it; answers with how many events of flows that were.
     fn read(&mut self) -> usize {
         let now = monotonic_now();
-        self.timed(Stage::Reading, Self::take_up);
-        self.timed(Stage::Telling, |core| core.tell_all(now))
+        let is_quiet = self.timed(Stage::Reading, Self::take_up);
+        self.timed(Stage::Telling, |core| core.tell_all(now, is_quiet))
     }
 
-    fn take_up(&mut self) {
+    /// Answers whether no hook has seen anything.
+    fn take_up(&mut self) -> bool {
         self.clock = self.clock.or_set(clock());
         let seen = (self.datapath.seen(), self.datapath.dropped());
+        let is_quiet = seen.0 == self.seen.0;
         if seen != self.seen {
             self.seen = seen;
             self.read_flows();
@@ -213,35 +221,54 @@ impl Core {
         self.read_rings();
         self.settle_messages();
         self.settle_drops();
+        is_quiet
     }
 
-    fn tell_all(&mut self, now: Instant) -> usize {
+    fn tell_all(&mut self, now: Instant, is_quiet: bool) -> usize {
         self.tell_losses(now);
         let events = self.tell(now, Tracker::tick);
         self.tell_lives(now);
         self.flow_log.tick(self.clock);
         self.directory.expire(now);
         self.domains.expire(now);
+        self.keep(self.seen.0, is_quiet);
         events
     }
 
-    /// The last counters, the end of every flow, and nothing left attached.
+    /// The last counters, the end of every flow, and either nothing left attached or everything.
     async fn finish(mut self) {
         self.flow_log.begin_to_close();
-        for index in self.datapath.attached() {
-            self.detach(index);
+        let leaves = self.keeping.leaves();
+        for index in self.datapath.counted() {
+            if leaves {
+                self.settle(index);
+            } else {
+                self.detach(index);
+            }
         }
         self.read_flows();
         self.read_rings();
         self.finish_messages();
-        self.tell(monotonic_now(), Tracker::finish);
+        if !leaves {
+            // Otherwise they go on, and the next agent will tell of their end.
+            self.tell(monotonic_now(), Tracker::finish);
+        }
         self.tell_losses(monotonic_now());
         // Nothing more comes that they could wait for.
         self.tell_lives(Instant(u64::MAX));
+        let parting = self.part().await;
         let Self { flow_log, datapath, clock, .. } = self;
         flow_log.close(clock).await;
-        drop(datapath);
-        info!("stopped");
+        match parting {
+            Parting::Leave => {
+                datapath.leave();
+                info!("stopped; counting goes on for the next netwatch");
+            }
+            Parting::Remove => {
+                datapath.remove();
+                info!("stopped");
+            }
+        }
     }
 }
 

@@ -97,6 +97,7 @@ impl Core {
             features: [self.dropping.features(&self.datapath), vec![self.joining.feature()]]
                 .concat(),
             conntrack_overruns: self.joining.overruns(),
+            away: self.keeping.away(),
             programs: self.datapath.program_runs(),
             flow_entries: (kernel.flow_entries, kernel.flow_capacity),
             map_bytes: kernel.map_bytes,

@@ -60,6 +60,7 @@ impl Positions {
         self.at(self.page).wrapping_sub(self.at(0))
     }
 
+    #[expect(clippy::cast_ptr_alignment, reason = "a page begins at a multiple of eight")]
     fn at(&self, offset: usize) -> u64 {
         // SAFETY: a word at the beginning of one of the two pages of the mapping; any bytes are a value of it.
         unsafe { self.memory.as_ptr().add(offset).cast::<u64>().read_volatile() }

@@ -169,6 +169,7 @@ pub(super) fn full() -> Snapshot {
                 Feature::lacking("drop_reasons", "this kernel tells none"),
             ],
             conntrack_overruns: 29,
+            away: Duration::from_millis(2_500),
             programs: vec![ProgramRuns {
                 program: "ingress",
                 runs: 50,
@@ -201,15 +202,19 @@ pub(super) fn full() -> Snapshot {
                 time: Duration::from_millis(21),
             }],
             process: Some(process()),
-            web: WebStatus {
-                requests: vec![(200, 40), (401, 2), (0, 1)],
-                displaced: 3,
-                cut: 6,
-                handshakes_failed: 4,
-                settings_failed: 5,
-                settings_good: Some(true),
-            },
+            web: web(),
         },
+    }
+}
+
+fn web() -> WebStatus {
+    WebStatus {
+        requests: vec![(200, 40), (401, 2), (0, 1)],
+        displaced: 3,
+        cut: 6,
+        handshakes_failed: 4,
+        settings_failed: 5,
+        settings_good: Some(true),
     }
 }
 
