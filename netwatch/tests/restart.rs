@@ -24,13 +24,13 @@ use std::{
 };
 
 use etherparse::PacketBuilder;
+use netwatch::datapath::{Beside, Hook, hooked};
 use support::{
     agent::{Agent, lasting},
     counters::{ByInterface, Quiet, of_kernel},
     frames::Sender,
     metrics::Metrics,
     netns::in_new_namespace,
-    remains::{Remains, expect_nothing_since, remains},
     serial,
     shell::run,
     veth,
@@ -45,7 +45,6 @@ const FRAME: u64 = 142;
 
 /// A pair of veths, and where agents leave what the next one needs.
 struct Bed {
-    before: Remains,
     ends: [u32; 2],
     kernel: ByInterface,
     pins: String,
@@ -54,12 +53,13 @@ struct Bed {
 
 impl Bed {
     fn new() -> Self {
-        let before = remains();
         run("ip", &["link", "set", "lo", "up"]);
         let ends = veth::pair(["one", "two"], 1_500);
+        let state = TempDir::new().unwrap();
         // Others may run in namespaces of their own at the same time.
-        let pins = format!("{PINS}-{}", std::process::id());
-        Self { before, ends, kernel: of_kernel(), pins, state: TempDir::new().unwrap() }
+        let name = state.path().file_name().unwrap().to_str().unwrap();
+        let pins = format!("{PINS}{}", name.replace('.', "-"));
+        Self { ends, kernel: of_kernel(), pins, state }
     }
 
     fn start(&self, more: &[&str]) -> Agent {
@@ -88,11 +88,18 @@ impl Bed {
 
     /// That nothing is left of the last agent.
     fn expect_nothing(self) {
-        expect_nothing_since(&self.before);
-        let left = |path: &Path| fs::read_dir(path).map_or(0, Iterator::count);
-        assert_eq!((left(Path::new(&self.pins)), left(self.state.path())), (0, 0));
-        let _ = fs::remove_dir(&self.pins);
+        assert_eq!(attached(), 0);
+        assert!(!Path::new(&self.pins).exists());
+        assert_eq!(fs::read_dir(self.state.path()).unwrap().count(), 0);
     }
+}
+
+/// How many of netwatch's programs are attached to the pair.
+fn attached() -> usize {
+    let names = ["one", "two"].into_iter();
+    let hooks = names.flat_map(|name| Hook::ALL.map(|hook| (name, veth::index(name), hook)));
+    let all = hooks.flat_map(|(name, index, hook)| hooked(name, index, hook).unwrap());
+    all.filter(Beside::is_ours).count()
 }
 
 /// Sends frames of many flows until it is told to stop.
@@ -371,10 +378,10 @@ fn stop_ends_the_agent_and_what_counts_when_it_is_told_to() {
         assert_eq!(bed.quiet(&agent).count("netwatch_packets_seen_total", &[]), 40);
         assert_eq!(bed.stop(&["--detach", "--socket", &socket]).status.code(), Some(0));
         drop(agent);
-        expect_nothing_since(&bed.before);
+        assert_eq!(attached(), 0);
 
         bed.start(&[]).stop(libc::SIGKILL);
-        assert!(remains().difference(&bed.before).next().is_some(), "it is attached all the same");
+        assert_eq!(attached(), 4, "it counts on");
         let removed = bed.stop(&["--detach"]);
         assert!(said(&removed).contains("is removed"), "{}", said(&removed));
         bed.expect_nothing();

@@ -143,7 +143,10 @@ impl Pins {
     /// The same, and the directory itself.
     pub(super) fn remove(&self) -> io::Result<()> {
         self.clear()?;
-        fs::remove_dir(&self.0)
+        fs::remove_dir(&self.0)?;
+        // Of other namespaces there may be more in it.
+        let _ = self.0.parent().map(fs::remove_dir);
+        Ok(())
     }
 
     fn files(&self) -> io::Result<Vec<PathBuf>> {
