@@ -27,7 +27,7 @@ use super::{
     offer::{Offer, TRACEPOINT},
     reasons::Reasons,
     rights::{self, CONFIDENTIALITY},
-    ring::Ring,
+    ring_buffer::Ring,
     shared::SharedArray,
 };
 use crate::model::{DropCount, DroppedPacket, Feature};

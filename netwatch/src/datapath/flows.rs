@@ -19,7 +19,7 @@ use super::{
     monotonic_now,
     object::Loaded,
     pool::{Memory, Pool},
-    ring::Ring,
+    ring_buffer::Ring,
     shadow::{Bookmark, Shadow},
     shared::SharedArray,
 };

@@ -19,7 +19,7 @@ mod pins;
 mod pool;
 mod reasons;
 mod rights;
-mod ring;
+mod ring_buffer;
 mod shadow;
 mod shared;
 mod sole;
@@ -56,7 +56,7 @@ use flows::FlowTable;
 use interfaces::InterfaceTable;
 use offer::Offer;
 use pins::Pins;
-use ring::Ring;
+use ring_buffer::Ring;
 use shared::SharedArray;
 use sole::Sole;
 

@@ -36,7 +36,7 @@ use super::{
     pins::{MAPS, Pins, namespace_cookie},
     pool::Sizes,
     rights,
-    ring::Ring,
+    ring_buffer::Ring,
     shadow::Bookmark,
     shared::{Plain, SharedArray},
 };
