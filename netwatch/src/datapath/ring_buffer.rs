@@ -37,8 +37,8 @@ impl Ring {
         }
     }
 
-    pub(super) fn status(&self, ring: &'static str) -> RingStatus {
-        RingStatus { ring, used: self.highest.at(monotonic_now()), size: self.size }
+    pub(super) fn status(&self, name: &'static str) -> RingStatus {
+        RingStatus { ring: name, used: self.highest.at(monotonic_now()), size: self.size }
     }
 }
 
