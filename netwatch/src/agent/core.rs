@@ -23,8 +23,9 @@ use super::{
     joining::Joining,
     keeping::{Keeping, Parting},
     running::{QUESTIONS, Question},
-    scraping::{self, Scrape, waiting},
+    scraping::{Pace, Scrape, waiting},
     sizes::Sizes,
+    stages::{Stage, Stages},
     times::Timing,
 };
 use crate::{
@@ -70,6 +71,7 @@ pub(super) struct Core {
     pub(super) timing: Timing,
     /// Scrapes, and how long they took.
     pub(super) scrapes: (u64, Duration),
+    pub(super) stages: Stages,
     pub(super) crossed: Crossed,
     pub(super) joining: Joining,
     pub(super) readers: Arc<Counts>,
@@ -125,6 +127,7 @@ impl Core {
             delivery: Delivery::default(),
             timing: Timing::default(),
             scrapes: (0, Duration::ZERO),
+            stages: Stages::default(),
             crossed: Crossed::default(),
             joining: Joining::start(),
             readers,
@@ -150,7 +153,7 @@ impl Core {
         mut stopped: watch::Receiver<bool>,
     ) -> Result<(), AgentError> {
         let mut next_reading = tokio::time::Instant::now();
-        let (mut next_answer, mut next_snapshot) = (next_reading, next_reading);
+        let (mut next_answer, mut pace) = (next_reading, Pace::from(next_reading));
         let mut tick = interval(CLOCK_INTERVAL);
         tick.set_missed_tick_behavior(MissedTickBehavior::Skip);
         let result = loop {
@@ -159,31 +162,36 @@ impl Core {
                 biased;
                 _ = stopped.wait_for(|stop| *stop) => break Ok(()),
                 event = links.recv() => match event {
-                    Some(event) => if let Err(error) = self.on_link(&event) { break Err(error) },
+                    Some(event) => {
+                        let done = self.timed(Stage::Links, |core| core.on_link(&event));
+                        if let Err(error) = done { break Err(error) }
+                    }
                     None => break Err(AgentError::LinksEnded),
                 },
-                Some(event) = engine.recv() => self.on_engine(&event),
+                Some(event) = engine.recv() => {
+                    self.timed(Stage::Engine, |core| core.on_engine(&event));
+                }
                 _ = tick.tick() => {
                     self.datapath.refresh_clock();
-                    self.read_evicted();
+                    self.timed(Stage::Rings, Self::read_evicted);
                 }
                 () = sleep_until(next_reading) => {
                     let begin = tokio::time::Instant::now();
                     let events = self.read();
                     next_reading = begin + pause(begin.elapsed(), events);
                 }
-                Some(asked) = waiting(next_snapshot, &mut scrapes) => if !asked.is_empty() {
+                Some(asked) = waiting(pace.next(), &mut scrapes) => if !asked.is_empty() {
                     let begin = tokio::time::Instant::now();
-                    let snapshot = Arc::new(self.snapshot());
+                    let snapshot = Arc::new(self.timed(Stage::Scrapes, Self::snapshot));
                     for scrape in asked {
                         // Whoever asked may have gone.
                         let _ = scrape.send(Arc::clone(&snapshot));
                     }
-                    next_snapshot = begin + scraping::pause(begin.elapsed());
+                    pace.made(begin, begin.elapsed());
                 },
                 Some(asked) = after(next_answer, &mut questions, QUESTIONS) => {
                     let begin = tokio::time::Instant::now();
-                    self.answer(asked);
+                    self.timed(Stage::Readers, |core| core.answer(asked));
                     next_answer = begin + begin.elapsed() * ANSWERING_SHARE;
                 }
             }
@@ -192,9 +200,22 @@ impl Core {
         result
     }
 
+    fn timed<T>(&mut self, stage: Stage, work: impl FnOnce(&mut Self) -> T) -> T {
+        let begin = std::time::Instant::now();
+        let done = work(self);
+        self.stages.add(stage, begin.elapsed());
+        done
+    }
+
     /// Takes up what the hooks have seen, and tells of it; answers with how many events of flows that were.
     fn read(&mut self) -> usize {
         let now = monotonic_now();
+        let is_quiet = self.timed(Stage::Reading, Self::take_up);
+        self.timed(Stage::Telling, |core| core.tell_all(now, is_quiet))
+    }
+
+    /// Answers whether no hook has seen anything.
+    fn take_up(&mut self) -> bool {
         self.clock = self.clock.or_set(clock());
         let seen = (self.datapath.seen(), self.datapath.dropped());
         let is_quiet = seen.0 == self.seen.0;
@@ -205,13 +226,17 @@ impl Core {
         self.read_rings();
         self.settle_messages();
         self.settle_drops();
+        is_quiet
+    }
+
+    fn tell_all(&mut self, now: Instant, is_quiet: bool) -> usize {
         self.tell_losses(now);
         let events = self.tell(now, Tracker::tick);
         self.tell_lives(now);
         self.flow_log.tick(self.clock);
         self.directory.expire(now);
         self.domains.expire(now);
-        self.keep(seen.0, is_quiet);
+        self.keep(self.seen.0, is_quiet);
         events
     }
 

@@ -2,11 +2,12 @@
 
 use std::collections::HashSet;
 
+use super::core::ANSWERING_SHARE;
 use crate::{
     datapath::monotonic_now,
     flow::Tracker,
     identity::{Conntrack, Directory, Proxies, Tracked, connections_to},
-    model::{Feature, FlowKey, Socket},
+    model::{Feature, FlowKey, Instant, Socket},
 };
 
 /// The feature that is lacking where the kernel does not tell of connections.
@@ -17,6 +18,8 @@ pub(super) struct Joining {
     conntrack: Result<Conntrack, String>,
     proxies: Proxies,
     overruns: u64,
+    /// Not before this time are the host's sockets looked through again: where there are many, that takes long.
+    next_look_up: Instant,
 }
 
 impl Joining {
@@ -26,13 +29,19 @@ impl Joining {
         if let Err(lacking) = &conntrack {
             tracing::warn!(feature = CONNTRACK, "not available: {lacking}");
         }
-        Self { conntrack, proxies: Proxies::default(), overruns: 0 }
+        Self {
+            conntrack,
+            proxies: Proxies::default(),
+            overruns: 0,
+            next_look_up: Instant::default(),
+        }
     }
 
     /// Tells the flows of the connections that have come since the last time.
     pub(super) fn read(&mut self, directory: &Directory, tracker: &mut Tracker) {
         let Ok(conntrack) = &mut self.conntrack else { return };
         let (proxies, overruns, now) = (&mut self.proxies, &mut self.overruns, monotonic_now());
+        let next = &mut self.next_look_up;
         conntrack.read(now, |tracked| match tracked {
             Tracked::New(connection) => {
                 if let Some(translation) = connection.translation() {
@@ -41,7 +50,9 @@ impl Joining {
                 }
                 let (client, server) = connection.original;
                 tracker.pass_on_as_is(&FlowKey::new(client, server, connection.protocol));
-                if let Some(translation) = proxies.hear(&connection, directory, now, calls) {
+                if let Some(translation) =
+                    proxies.hear(&connection, directory, now, |port| paced(next, port))
+                {
                     tracker.translate(translation);
                 }
             }
@@ -70,6 +81,17 @@ impl Joining {
         };
         Feature { name: CONNTRACK, lacking }
     }
+}
+
+/// Those with a port, unless it would take more than its share of a CPU.
+fn paced(next: &mut Instant, port: u16) -> Option<HashSet<(Socket, Socket)>> {
+    let begin = monotonic_now();
+    if begin < *next {
+        return None;
+    }
+    let found = calls(port);
+    *next = begin.after(monotonic_now().since(begin) * ANSWERING_SHARE);
+    Some(found)
 }
 
 /// Connections with a port of the host that conntrack does not tell of.

@@ -28,6 +28,7 @@ mod running;
 mod scraping;
 mod sizes;
 mod snapshot;
+mod stages;
 mod state;
 mod telling;
 mod times;
@@ -146,7 +147,8 @@ async fn start(config: Config, own: Option<Own>) -> Result<(), AgentError> {
     let (running, questions) = running::channel();
     let readers = Arc::new(Counts::default());
     if let Some(history) = history {
-        let source = Source { history, running, counts: Arc::clone(&readers) };
+        let counts = Arc::clone(&readers);
+        let source = Source { history, running, counts, patience: flows::PATIENCE };
         if let Some((reader, begins)) = own {
             begins();
             let (source, stop) = (source.clone(), Arc::clone(&stop));

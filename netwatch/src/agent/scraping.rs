@@ -28,9 +28,27 @@ pub(super) async fn waiting<T>(
     Some(asked)
 }
 
-/// From the beginning of a snapshot that took so long to the next one.
-pub(super) fn pause(took: Duration) -> Duration {
-    (took * ANSWERING_SHARE).min(LONGEST_PAUSE)
+/// When the next snapshot may be made. They take their share of a CPU; what was not used of it in the last seconds may be
+/// used at once, so that a few who ask at different times of a second need not wait for each other.
+pub(super) struct Pace(Instant);
+
+impl From<Instant> for Pace {
+    /// The first one at this time.
+    fn from(first: Instant) -> Self {
+        Self(first)
+    }
+}
+
+impl Pace {
+    pub(super) fn next(&self) -> Instant {
+        self.0
+    }
+
+    /// One was begun then, and took so long.
+    pub(super) fn made(&mut self, begin: Instant, took: Duration) {
+        let unused = begin.checked_sub(LONGEST_PAUSE).unwrap_or(begin);
+        self.0 = self.0.max(unused) + (took * ANSWERING_SHARE).min(LONGEST_PAUSE);
+    }
 }
 
 #[cfg(test)]
@@ -63,9 +81,35 @@ mod tests {
         assert!(waiting(now, &mut scrapes).now_or_never().is_none());
     }
 
+    /// Snapshots of so many milliseconds, each as soon as it may be, in a time that begins when nobody has asked for long.
+    fn made_within(time: Duration, took: u64) -> usize {
+        let took = Duration::from_millis(took);
+        let begin = Instant::now() + Duration::from_hours(1);
+        let (mut pace, mut now) = (Pace::from(begin - time), begin);
+        let mut count = 0;
+        while now < begin + time {
+            pace.made(now, took);
+            count += 1;
+            let longest = now + LONGEST_PAUSE;
+            now = (now + took).max(pace.next());
+            assert!(now <= longest.max(begin + took), "nobody waits for ever");
+        }
+        count
+    }
+
     #[test]
-    fn snapshots_take_their_share_and_nobody_waits_for_ever() {
-        assert_eq!(pause(Duration::from_millis(10)), Duration::from_millis(200));
-        assert_eq!(pause(Duration::from_millis(500)), LONGEST_PAUSE);
+    fn snapshots_take_their_share_and_a_few_need_not_wait() {
+        let minute = Duration::from_mins(1);
+        // A twentieth of the minute, and of the two seconds before.
+        assert_eq!(made_within(minute, 10), 300 + 10);
+        assert_eq!(made_within(minute, 500), 31);
+        // Four at nearly the same time.
+        let begin = Instant::now() + Duration::from_hours(1);
+        let mut pace = Pace::from(begin);
+        for at in [10, 20, 30, 40] {
+            let now = begin + minute + Duration::from_millis(at);
+            assert!(pace.next() <= now);
+            pace.made(now, Duration::from_millis(10));
+        }
     }
 }

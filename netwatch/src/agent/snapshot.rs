@@ -80,6 +80,7 @@ impl Core {
         WebStatus {
             requests: self.web.requests().collect(),
             displaced: self.web.displaced(),
+            cut: self.web.cut(),
             handshakes_failed: self.web.handshakes_failed(),
             settings_failed: self.web.settings_failed(),
             settings_good: self.web.settings_are_good(),
@@ -100,6 +101,7 @@ impl Core {
             programs: self.datapath.program_runs(),
             flow_entries: (kernel.flow_entries, kernel.flow_capacity),
             map_bytes: kernel.map_bytes,
+            rings: self.datapath.rings().into(),
             evictions: kernel.evictions,
             samples: kernel.samples,
             samples_lost: kernel.samples_lost,
@@ -119,6 +121,7 @@ impl Core {
             readers: self.readers(),
             web: self.web(),
             scrape: ScrapeStatus::default(),
+            stages: self.stages.status(),
             process: process::status(),
         }
     }

@@ -11,7 +11,7 @@ use std::{
 
 use aya::{
     Ebpf,
-    maps::{HashMap as KernelMap, MapData, PerCpuHashMap, RingBuf},
+    maps::{HashMap as KernelMap, MapData, PerCpuHashMap},
     programs::{ProgramError, RawTracePoint},
 };
 use netwatch_common::{
@@ -27,6 +27,7 @@ use super::{
     offer::{Offer, TRACEPOINT},
     reasons::Reasons,
     rights::{self, CONFIDENTIALITY},
+    ring_buffer::Ring,
     shared::SharedArray,
 };
 use crate::model::{DropCount, DroppedPacket, Feature};
@@ -41,7 +42,7 @@ pub(super) struct Drops {
     namespaces: KernelMap<MapData, u32, u32>,
     counts: PerCpuHashMap<MapData, Abi<DropKey>, u64>,
     states: SharedArray<DropState>,
-    records: RingBuf<MapData>,
+    records: Ring,
     reasons: Reasons,
     features: Vec<Feature>,
     /// What has been handed out of each counter.
@@ -179,15 +180,20 @@ impl Drops {
     /// Hands out the packets that have been told since the last call.
     pub(super) fn read_packets(&mut self) -> Vec<DroppedPacket> {
         let mut packets = Vec::new();
-        while let Some(item) = self.records.next() {
-            let Some(record) = record::dropped(&item) else { continue };
+        self.records.drain(|bytes| {
+            let Some(record) = record::dropped(bytes) else { return };
             let packet = abi::dropped(&record, self.reasons.label(record.reason));
             // Multicast ends wherever nobody wants it: on a Docker host in each container, which has IPv6 off.
             if !packet.destination.address.is_multicast() {
                 packets.push(packet);
             }
-        }
+        });
         packets
+    }
+
+    /// What they go through.
+    pub(super) fn ring(&self) -> &Ring {
+        &self.records
     }
 
     /// All drops that have been counted.

@@ -6,7 +6,6 @@
 
 use std::mem::offset_of;
 
-use aya::maps::{MapData, RingBuf};
 use netwatch_common::{
     flow::{FlowEntry, Half, family},
     record,
@@ -20,6 +19,7 @@ use super::{
     monotonic_now,
     object::Loaded,
     pool::{Memory, Pool},
+    ring_buffer::Ring,
     shadow::{Bookmark, Shadow},
     shared::SharedArray,
 };
@@ -31,7 +31,7 @@ const BETWEEN_VISITS: u32 = 4_096;
 pub(super) struct FlowTable {
     entries: SharedArray<FlowEntry>,
     shadows: SharedArray<Shadow>,
-    evicted: RingBuf<MapData>,
+    evicted: Ring,
     pool: Pool,
     /// An earlier agent has read it up to some time ago.
     is_inherited: bool,
@@ -76,6 +76,11 @@ impl FlowTable {
     /// Entries in all.
     pub(super) fn capacity(&self) -> u64 {
         u64::from(self.entries.len()) - 1
+    }
+
+    /// What the entries go through that give way.
+    pub(super) fn ring(&self) -> &Ring {
+        &self.evicted
     }
 
     /// Takes the evicted entries out of the ring, and fills the reserves.
@@ -233,16 +238,16 @@ impl FlowTable {
         interfaces: &InterfaceTable,
         each: &mut impl FnMut(Observation),
     ) {
-        while let Some(item) = self.evicted.next() {
-            let Some(record) = record::evicted(&item) else { continue };
-            let Some(shadow) = self.shadows.read(record.index) else { continue };
+        self.evicted.drain(|bytes| {
+            let Some(record) = record::evicted(bytes) else { return };
+            let Some(shadow) = self.shadows.read(record.index) else { return };
             let FlowEntry { incarnation, sequence, .. } = record.entry;
             // An agent that ended may have read, and not told, the one before.
             let before = if shadow.is_before(incarnation) { shadow } else { Shadow::default() };
             hand_out(&record.entry, &before, interfaces, each);
             // The next one in this entry has another sequence number: each packet changes it.
             self.shadows.write(record.index, Shadow::finished(incarnation, sequence));
-        }
+        });
     }
 }
 

@@ -19,6 +19,7 @@ mod pins;
 mod pool;
 mod reasons;
 mod rights;
+mod ring_buffer;
 mod shadow;
 mod shared;
 mod sole;
@@ -28,7 +29,7 @@ use std::{mem::offset_of, path::Path, time::Duration};
 
 use aya::{
     Ebpf,
-    maps::{Array, MapData, RingBuf},
+    maps::{Array, MapData},
     programs::ProgramInfo,
 };
 use netwatch_common::{
@@ -55,12 +56,13 @@ use flows::FlowTable;
 use interfaces::InterfaceTable;
 use offer::Offer;
 use pins::Pins;
+use ring_buffer::Ring;
 use shared::SharedArray;
 use sole::Sole;
 
 use crate::model::{
     DropCount, DroppedPacket, Feature, Instant, InterfaceCounters, InterfaceKind, Message,
-    Observation, ProgramRuns, Sample, Tally,
+    Observation, ProgramRuns, RingStatus, Sample, Tally,
 };
 
 /// The programs in the kernel, their maps and their attachments. Dropping it detaches TCX links; call
@@ -73,8 +75,8 @@ pub struct Datapath {
     outcomes: SharedArray<AbiTally>,
     cpu_states: SharedArray<CpuState>,
     clock: Array<MapData, u64>,
-    samples: RingBuf<MapData>,
-    messages: RingBuf<MapData>,
+    samples: Ring,
+    messages: Ring,
     drops: Drops,
     cpus: u32,
     map_bytes: u64,
@@ -299,20 +301,20 @@ impl Datapath {
 
     /// Hands out the samples that have come since the last call.
     pub fn read_samples(&mut self, mut each: impl FnMut(Sample)) {
-        while let Some(item) = self.samples.next() {
-            if let Some(sample) = abi::sample(&item) {
+        self.samples.drain(|record| {
+            if let Some(sample) = abi::sample(record) {
                 each(sample);
             }
-        }
+        });
     }
 
     /// Hands out the DNS messages that have come since the last call.
     pub fn read_messages(&mut self, mut each: impl FnMut(Message)) {
-        while let Some(item) = self.messages.next() {
-            if let Some(message) = abi::message(&item) {
+        self.messages.drain(|record| {
+            if let Some(message) = abi::message(record) {
                 each(message);
             }
-        }
+        });
     }
 
     /// What this kernel and our rights allow beyond the two programs, and why not.
@@ -398,6 +400,16 @@ impl Datapath {
             status.messages_lost += state.messages_lost;
         }
         status
+    }
+
+    /// The rings, and how full they were.
+    pub fn rings(&self) -> [RingStatus; 4] {
+        [
+            self.flows.ring().status("flows"),
+            self.samples.status("samples"),
+            self.messages.status("dns"),
+            self.drops.ring().status("drops"),
+        ]
     }
 
     /// The kernel's statistics of the programs; zero unless `sysctl kernel.bpf_stats_enabled` is on.

@@ -36,6 +36,7 @@ use super::{
     pins::{MAPS, Pins, namespace_cookie},
     pool::Sizes,
     rights,
+    ring_buffer::Ring,
     shadow::Bookmark,
     shared::{Plain, SharedArray},
 };
@@ -265,9 +266,15 @@ impl Loaded {
     }
 
     /// A ring buffer.
-    pub(super) fn ring(&mut self, name: &'static str) -> Result<RingBuf<MapData>, DatapathError> {
+    pub(super) fn ring(&mut self, name: &'static str) -> Result<Ring, DatapathError> {
         let map = self.take(name)?;
-        RingBuf::try_from(map).map_err(|source| DatapathError::Map { map: name, source })
+        let failed = |source| DatapathError::Map { map: name, source };
+        let Map::RingBuf(data) = &map else {
+            return Err(DatapathError::Incomplete { what: format!("ring {name}") });
+        };
+        let size = data.info().map_err(failed)?.max_entries();
+        let records = RingBuf::try_from(map).map_err(failed)?;
+        Ring::new(records, size).map_err(|source| DatapathError::Memory { map: name, source })
     }
 
     /// The word that holds the programs' clock. It is the whole of its section.

@@ -21,6 +21,8 @@ const PATIENCE: Duration = Duration::from_secs(1);
 const MOST: usize = 256;
 /// How many times in a second the host's sockets are asked for.
 const LOOK_UPS: u32 = 20;
+/// Connections that are remembered of all ports.
+const MOST_KNOWN: usize = 16_384;
 
 /// Clients of published ports: who called, and where.
 type Calls = HashSet<(Socket, Socket)>;
@@ -33,6 +35,8 @@ pub struct Proxies {
     known: HashMap<u16, Calls>,
     /// When look-ups were last counted from nought, and how many there were since.
     look_ups: (Instant, u32),
+    /// When it was last looked who waits in vain.
+    tidied: Instant,
 }
 
 /// A container's port.
@@ -59,14 +63,15 @@ struct Call {
 
 impl Proxies {
     /// Hears of a new connection that the kernel does not translate. Answers with what it is a part of, if it is the second
-    /// one of two. `look_up` finds the connections with a port of the host that the kernel does not tell of.
+    /// one of two. `look_up` finds the connections with a port of the host that the kernel does not tell of; `None`: not now.
     pub fn hear(
         &mut self,
         connection: &Connection,
         directory: &Directory,
         now: Instant,
-        look_up: impl FnMut(u16) -> Calls,
+        look_up: impl FnMut(u16) -> Option<Calls>,
     ) -> Option<Translation> {
+        self.tidy(now);
         let (source, destination) = connection.original;
         let protocol = connection.protocol;
         let is_host =
@@ -109,6 +114,19 @@ impl Proxies {
         self.waiting.clear();
     }
 
+    /// Forgets those that nobody has passed on in time.
+    fn tidy(&mut self, now: Instant) {
+        if now.since(self.tidied) < PATIENCE {
+            return;
+        }
+        self.tidied = now;
+        self.waiting.retain(|_, waiting| {
+            waiting.forget_old(now);
+            !waiting.calls.is_empty()
+        });
+        self.waiting.shrink_to(MOST);
+    }
+
     fn call(&mut self, behind: &Behind, protocol: Protocol, call: Call) {
         let container = Arc::clone(&behind.container_id);
         let target = Target { container, protocol, port: behind.port };
@@ -121,7 +139,7 @@ impl Proxies {
         ports: &HashSet<u16>,
         directory: &Directory,
         now: Instant,
-        mut look_up: impl FnMut(u16) -> Calls,
+        mut look_up: impl FnMut(u16) -> Option<Calls>,
     ) {
         if now.since(self.look_ups.0) >= Duration::from_secs(1) {
             self.look_ups = (now, 0);
@@ -131,10 +149,11 @@ impl Proxies {
             if self.look_ups.1 > LOOK_UPS {
                 return;
             }
-            if self.known.len() >= MOST {
+            let Some(found) = look_up(*port) else { return };
+            let remembered: usize = self.known.values().map(HashSet::len).sum();
+            if self.known.len() >= MOST || remembered + found.len() > MOST_KNOWN {
                 self.known.clear();
             }
-            let found = look_up(*port);
             let known = self.known.insert(*port, found.clone()).unwrap_or_default();
             for (client, called) in found.difference(&known).copied() {
                 if let Some(behind) = directory.behind(called, Protocol::TCP) {

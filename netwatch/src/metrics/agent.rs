@@ -42,6 +42,10 @@ pub(super) fn collect(snapshot: &Snapshot, families: &mut Families) {
     families.add(Metric::MapEntries, FLOW_MAP, used);
     families.add(Metric::MapMaxEntries, FLOW_MAP, room);
     families.add(Metric::MapMemory, [], agent.map_bytes);
+    for ring in &agent.rings {
+        families.add(Metric::RingUsed, [ring.ring], ring.used);
+        families.add(Metric::RingSize, [ring.ring], ring.size);
+    }
     families.add(Metric::FlowEvictions, [], agent.evictions);
     families.add(Metric::Samples, [], agent.samples);
     families.add(Metric::SamplesLost, [], agent.samples_lost);
@@ -59,6 +63,10 @@ pub(super) fn collect(snapshot: &Snapshot, families: &mut Families) {
     families.add_real(Metric::UpToDateSeconds, [], agent.scrape.age.as_secs_f64());
     families.add(Metric::Scrapes, [], agent.scrape.scrapes);
     families.add_real(Metric::ScrapeSeconds, [], agent.scrape.time.as_secs_f64());
+    for stage in &agent.stages {
+        families.add(Metric::StageRuns, [stage.stage], stage.runs);
+        families.add_real(Metric::StageSeconds, [stage.stage], stage.time.as_secs_f64());
+    }
     if let Some(process) = &agent.process {
         families.add_real(Metric::ProcessCpuSeconds, [], process.cpu_seconds);
         families.add_real(Metric::ProcessStartTime, [], process.started);
@@ -81,6 +89,7 @@ fn web(web: &WebStatus, families: &mut Families) {
         families.add(Metric::WebRequests, [code.as_str()], *count);
     }
     families.add(Metric::WebConnectionsDisplaced, [], web.displaced);
+    families.add(Metric::WebAnswersCut, [], web.cut);
     families.add(Metric::WebHandshakesFailed, [], web.handshakes_failed);
     if let Some(good) = web.settings_good {
         families.add(Metric::WebConfigUp, [], u64::from(good));

@@ -108,9 +108,8 @@ impl Budget {
             "container" | "server" | "interface" | "id" | "image" | "project" | "service"
             | "network" | "address" | "place" => Self::Host,
             "version" | "revision" | "abi" | "reason" | "kind" | "direction" | "protocol"
-            | "port" | "rcode" | "outcome" | "feature" | "lacking" | "program" | "map" | "code" => {
-                Self::Words
-            }
+            | "port" | "rcode" | "outcome" | "feature" | "lacking" | "program" | "map" | "ring"
+            | "stage" | "code" => Self::Words,
             _ => return None,
         })
     }
@@ -342,6 +341,14 @@ catalogue! {
     MapMemory: Agent Gauge "netwatch_map_memory_bytes" []
         "Memory of all eBPF maps of the agent."
         "";
+    RingUsed: Agent Gauge "netwatch_ring_used_bytes" ["ring"]
+        "The most bytes that the agent found waiting in a ring buffer, in the last one to two minutes."
+        "What finds no room in a full one is lost, and counted. `flows`: entries of the flow table that gave way, `flow-table-full` in \
+         netwatch_packet_outcomes_total; `samples`: netwatch_samples_lost_total; `dns`: `ring-full` in netwatch_dns_messages_lost_total; \
+         `drops`: netwatch_drop_details_lost_total.";
+    RingSize: Agent Gauge "netwatch_ring_size_bytes" ["ring"]
+        "Bytes that a ring buffer has room for."
+        "";
     FlowEvictions: Agent Counter "netwatch_flow_evictions_total" []
         "Entries of the kernel's flow table that gave way to others."
         "No loss: an entry that gives way is handed to the agent. Many per second mean that `--max-flows` is small.";
@@ -384,6 +391,9 @@ catalogue! {
     WebConnectionsDisplaced: Agent Counter "netwatch_web_connections_displaced_total" []
         "HTTP connections that were closed to make room for another one."
         "64 may be open at each address. The one that has asked for nothing for the longest time goes first.";
+    WebAnswersCut: Agent Counter "netwatch_web_answers_cut_total" []
+        "HTTP answers that were broken off because the client did not take them within 30 seconds."
+        "A slow link, or a client that does not read.";
     WebHandshakesFailed: Agent Counter "netwatch_web_tls_handshakes_failed_total" []
         "Connections that ended before TLS was agreed upon."
         "Plain HTTP, no certificate or one that is not accepted, versions or ciphers that do not meet.";
@@ -402,6 +412,13 @@ catalogue! {
     ScrapeSeconds: Agent Counter "netwatch_scrape_seconds_total" []
         "Time that collecting the figures of scrapes took."
         "";
+    StageRuns: Agent Counter "netwatch_stage_runs_total" ["stage"]
+        "How often the agent's core did one of its works."
+        "`links`: attaching and detaching; `engine`: names; `rings`: entries that gave way and connections, every 10 ms; `reading`: \
+         flows, samples, DNS messages and drops; `telling`: lines for flow log and readers; `scrapes`; `readers`: who asks for flows that go on.";
+    StageSeconds: Agent Counter "netwatch_stage_seconds_total" ["stage"]
+        "Time that the agent's core has spent in one of its works."
+        "It does one at a time: if the sum grows by nearly a second each second, it is overloaded.";
     ProcessCpuSeconds: Agent Counter "process_cpu_seconds_total" []
         "Time that the agent has spent on CPUs, in user space and in the kernel."
         "What its programs in the kernel take is in netwatch_bpf_program_run_seconds_total.";

@@ -10,8 +10,9 @@ use crate::model::{
     AgentStatus, AttachStatus, Attachment, Container, ContainerSizes, ContainerTraffic, DnsCounts,
     DropTotal, Edge, EdgeTraffic, EndReason, EntrySide, Exemplar, Feature, FlowTotals, Instant,
     Interface, InterfaceCounters, InterfaceKind, InterfaceSnapshot, InterfaceTally, OutOfSight,
-    ProcessStatus, ProgramRuns, Protocol, ReaderStatus, Sample, ScrapeStatus, SizeHistogram,
-    Snapshot, Source, Tally, TimeHistogram, Times, UndeliveredTotal, Unseen, WallTime, WebStatus,
+    ProcessStatus, ProgramRuns, Protocol, ReaderStatus, RingStatus, Sample, ScrapeStatus,
+    SizeHistogram, Snapshot, Source, StageStatus, Tally, TimeHistogram, Times, UndeliveredTotal,
+    Unseen, WallTime, WebStatus,
 };
 
 pub(super) fn tally(packets: u64, segments: u64, bytes: u64) -> Tally {
@@ -176,6 +177,7 @@ pub(super) fn full() -> Snapshot {
             }],
             flow_entries: (40, 65_536),
             map_bytes: 1 << 20,
+            rings: vec![RingStatus { ring: "samples", used: 4_096, size: 524_288 }],
             evictions: 21,
             samples: 22,
             samples_lost: 23,
@@ -194,15 +196,25 @@ pub(super) fn full() -> Snapshot {
                 time: Duration::from_millis(20),
                 age: Duration::from_millis(3),
             },
+            stages: vec![StageStatus {
+                stage: "reading",
+                runs: 7,
+                time: Duration::from_millis(21),
+            }],
             process: Some(process()),
-            web: WebStatus {
-                requests: vec![(200, 40), (401, 2), (0, 1)],
-                displaced: 3,
-                handshakes_failed: 4,
-                settings_failed: 5,
-                settings_good: Some(true),
-            },
+            web: web(),
         },
+    }
+}
+
+fn web() -> WebStatus {
+    WebStatus {
+        requests: vec![(200, 40), (401, 2), (0, 1)],
+        displaced: 3,
+        cut: 6,
+        handshakes_failed: 4,
+        settings_failed: 5,
+        settings_good: Some(true),
     }
 }
 

@@ -46,8 +46,8 @@ pub use published::{Behind, PublishedPort};
 pub use sample::{Ends, Sample, SampleEvent, SampledPacket};
 pub use snapshot::{
     AgentStatus, AttachStatus, ContainerSizes, ContainerTraffic, DnsCounts, Edge, EdgeTraffic,
-    FlowTotals, InterfaceSnapshot, ProcessStatus, ProgramRuns, ReaderStatus, ScrapeStatus,
-    Snapshot, Times, UndeliveredTotal, WebStatus,
+    FlowTotals, InterfaceSnapshot, ProcessStatus, ProgramRuns, ReaderStatus, RingStatus,
+    ScrapeStatus, Snapshot, StageStatus, Times, UndeliveredTotal, WebStatus,
 };
 pub use time::{Clock, Instant, WallTime};
 pub use times::{Exemplar, TimeHistogram};

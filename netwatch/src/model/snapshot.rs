@@ -183,6 +183,28 @@ pub struct ScrapeStatus {
     pub age: Duration,
 }
 
+/// A ring buffer between the programs and the agent.
+#[derive(Clone, Copy, Debug)]
+pub struct RingStatus {
+    /// What goes through it.
+    pub ring: &'static str,
+    /// The most bytes that were found in it of late.
+    pub used: u64,
+    /// Bytes that it has room for.
+    pub size: u64,
+}
+
+/// One of the works of the agent's core, since the start.
+#[derive(Clone, Copy, Debug)]
+pub struct StageStatus {
+    /// Which.
+    pub stage: &'static str,
+    /// How often.
+    pub runs: u64,
+    /// How long, in all.
+    pub time: Duration,
+}
+
 /// The process of the agent.
 #[derive(Clone, Copy, Debug)]
 pub struct ProcessStatus {
@@ -207,6 +229,8 @@ pub struct WebStatus {
     pub requests: Vec<(u16, u64)>,
     /// Connections that made room for others.
     pub displaced: u64,
+    /// Answers that clients did not take in time.
+    pub cut: u64,
     /// Connections without a TLS handshake.
     pub handshakes_failed: u64,
     /// Changes of the web configuration that are not in force.
@@ -234,6 +258,8 @@ pub struct AgentStatus {
     pub flow_entries: (u64, u64),
     /// Bytes of all maps.
     pub map_bytes: u64,
+    /// The rings.
+    pub rings: Vec<RingStatus>,
     /// Entries that had to give way in the kernel's table.
     pub evictions: u64,
     /// Samples received.
@@ -264,6 +290,8 @@ pub struct AgentStatus {
     pub web: WebStatus,
     /// Scrapes.
     pub scrape: ScrapeStatus,
+    /// What the core spends its time on.
+    pub stages: Vec<StageStatus>,
     /// The process; `None` where it cannot be told.
     pub process: Option<ProcessStatus>,
 }

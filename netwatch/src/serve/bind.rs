@@ -9,7 +9,7 @@ use std::{
 use listenfd::ListenFd;
 use tokio::{
     io::{AsyncRead, AsyncWrite},
-    net::{TcpListener, UnixListener},
+    net::{TcpListener, TcpSocket, UnixListener},
 };
 
 use super::{
@@ -19,6 +19,9 @@ use super::{
 };
 
 const OPTION: &str = "web.listen-address";
+
+/// Connections that may wait to be accepted. One more than that tries again after a second, whoever it is of.
+const BACKLOG: u32 = 4_096;
 
 /// A socket that is listened at.
 pub struct Listener(Kind);
@@ -68,8 +71,7 @@ pub async fn bind(places: &[Place]) -> Result<Vec<Listener>, ServeError> {
     for place in places {
         match place {
             Place::Address(address) => {
-                let listener = TcpListener::bind(address).await;
-                let listener = listener.map_err(|error| explain(*address, &error))?;
+                let listener = listen_at(*address).map_err(|error| explain(*address, &error))?;
                 listeners.push(Listener(Kind::Tcp(listener)));
             }
             Place::Unix(place) => {
@@ -80,6 +82,14 @@ pub async fn bind(places: &[Place]) -> Result<Vec<Listener>, ServeError> {
         }
     }
     Ok(listeners)
+}
+
+fn listen_at(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+    // The port of an agent that has just ended is free.
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(BACKLOG)
 }
 
 /// What systemd has passed (`sd_listen_fds(3)`): stream sockets of TCP and Unix.

@@ -14,7 +14,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     sync::watch,
-    task::JoinSet,
+    task::{JoinSet, yield_now},
     time::{sleep, timeout},
 };
 use tokio_rustls::{TlsAcceptor, rustls::ServerConfig};
@@ -61,6 +61,8 @@ pub async fn serve(
                 let (router, door, stop) = (router.clone(), door.clone(), stop.clone());
                 let visit = Visit { slot: Arc::new(slot), source, router, door, limits, stop };
                 connections.spawn(visit.last(stream));
+                // It is to be heard before so many others come that it has to give way.
+                yield_now().await;
             }
         }
     }
@@ -124,9 +126,10 @@ impl Visit {
         let Self { slot, source, router, door, limits, mut stop } = self;
         let service = service_fn(|request: Request<Incoming>| {
             let (door, router, settings) = (door.clone(), router.clone(), Arc::clone(&settings));
-            let busy = slot.begin();
+            let (busy, visitor) = (slot.begin(), Arc::clone(&slot));
             async move {
-                let request = request.map(Body::new);
+                let mut request = request.map(Body::new);
+                request.extensions_mut().insert(visitor);
                 let now = door.live.current().await;
                 let mut answer = door.answer(request, source, &now, router, busy).await;
                 // What it was begun with is no longer in force: the next connection is another one.
@@ -143,11 +146,25 @@ impl Visit {
             .serve_connection(TokioIo::new(stream), service);
         tokio::pin!(connection);
 
+        // Whoever is being answered then has the time that an answer has.
+        let over = async {
+            tokio::select! {
+                () = stopped(&mut stop) => limits.grace,
+                () = sleep(limits.lifetime) => limits.answer_timeout,
+            }
+        };
         let result = tokio::select! {
             result = connection.as_mut() => result,
-            () = async { tokio::select! { () = stopped(&mut stop) => {}, () = sleep(limits.lifetime) => {} } } => {
+            // Whoever reads so slowly would keep the answer in memory.
+            () = slot.overdue(limits.answer_timeout) => {
+                return door.counts.cut_off();
+            }
+            patience = over => {
                 connection.as_mut().graceful_shutdown();
-                timeout(limits.grace, connection).await.unwrap_or(Ok(()))
+                let Ok(result) = timeout(patience, connection).await else {
+                    return door.counts.cut_off();
+                };
+                result
             }
         };
         if let Err(error) = result {

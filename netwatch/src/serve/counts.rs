@@ -10,6 +10,7 @@ const CODES: [u16; 9] = [200, 401, 404, 405, 413, 429, 500, 503, 0];
 pub struct Counts {
     requests: [AtomicU64; CODES.len()],
     displaced: AtomicU64,
+    cut: AtomicU64,
     handshakes_failed: AtomicU64,
     settings_failed: AtomicU64,
     has_settings: AtomicBool,
@@ -25,6 +26,11 @@ impl Counts {
     /// Connections that had to make room for a new one.
     pub fn displaced(&self) -> u64 {
         self.displaced.load(Ordering::Relaxed)
+    }
+
+    /// Answers that their client did not take in time.
+    pub fn cut(&self) -> u64 {
+        self.cut.load(Ordering::Relaxed)
     }
 
     /// Connections that did not get as far as TLS.
@@ -50,6 +56,10 @@ impl Counts {
 
     pub(super) fn displace(&self) {
         self.displaced.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(super) fn cut_off(&self) {
+        self.cut.fetch_add(1, Ordering::Relaxed);
     }
 
     pub(super) fn handshake_failed(&self) {

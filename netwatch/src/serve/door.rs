@@ -23,7 +23,7 @@ use super::{
     Counts, Live,
     http::harden,
     passwords::{Credentials, Passwords, Verdict},
-    rate::Bucket,
+    rate::Buckets,
     settings::Settings,
     slots::Busy,
     source::Source,
@@ -40,13 +40,13 @@ pub struct Door {
     pub(super) live: Live,
     pub(super) counts: Arc<Counts>,
     passwords: Arc<Passwords>,
-    bucket: Arc<Mutex<Bucket>>,
+    buckets: Arc<Mutex<Buckets>>,
 }
 
 impl Door {
     /// With the settings in force.
     pub fn new(live: Live, counts: Arc<Counts>) -> Self {
-        Self { live, counts, passwords: Passwords::new(), bucket: Arc::default() }
+        Self { live, counts, passwords: Passwords::new(), buckets: Arc::default() }
     }
 
     /// The answer, or why there is none.
@@ -87,9 +87,9 @@ impl Door {
             return Err((StatusCode::PAYLOAD_TOO_LARGE, close, what).into_response());
         }
         if let Some(rate) = settings.rate {
-            let mut bucket = self.bucket.lock().unwrap_or_else(PoisonError::into_inner);
-            bucket
-                .take(rate, Instant::now())
+            let mut buckets = self.buckets.lock().unwrap_or_else(PoisonError::into_inner);
+            buckets
+                .take(source, rate, Instant::now())
                 .map_err(|wait| later("more requests than rate_limit allows", wait))?;
         }
         if settings.users.is_empty() {

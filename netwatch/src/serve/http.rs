@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use axum::{
-    Router,
+    Extension, Router,
     body::Body,
     extract::State,
     http::{HeaderMap, HeaderValue, StatusCode, header},
@@ -12,12 +12,13 @@ use axum::{
     routing::get,
 };
 use futures::future::BoxFuture;
-use tokio::{
-    sync::{Semaphore, watch},
-    time::timeout,
-};
+use tokio::{sync::watch, time::timeout};
 
-use super::{Form, Limits, ServeError, gzip, page};
+use super::{
+    Form, Limits, ServeError, gzip, page,
+    pieces::Pieces,
+    slots::{Slot, Slots},
+};
 
 /// Makes the text of the metrics, or says in one line why it cannot.
 pub type Provider = Arc<dyn Fn(Form) -> BoxFuture<'static, Result<String, String>> + Send + Sync>;
@@ -47,8 +48,8 @@ pub struct Site {
 struct Shared {
     site: Site,
     provider_timeout: Duration,
-    /// Requests for metrics that may be answered at a time; `None`: as many as come.
-    places: Option<Semaphore>,
+    /// For requests for metrics, from their coming until the answer has been sent.
+    places: Arc<Slots>,
     most: usize,
 }
 
@@ -72,7 +73,7 @@ pub fn router(site: Site, limits: Limits) -> Result<Router, ServeError> {
         router = router.route("/", get(landing));
     }
     let most = limits.requests;
-    let places = (most != 0).then(|| Semaphore::new(most.min(Semaphore::MAX_PERMITS)));
+    let places = Slots::new(if most == 0 { usize::MAX } else { most });
     let shared = Shared { site, provider_timeout: limits.provider_timeout, places, most };
     Ok(router
         .fallback(not_found)
@@ -95,9 +96,12 @@ fn unfit(path: &str) -> Option<&'static str> {
     }
 }
 
-async fn metrics(State(shared): State<Arc<Shared>>, headers: HeaderMap) -> Response {
-    let place = shared.places.as_ref().map(Semaphore::try_acquire).transpose();
-    let Ok(_place) = place else {
+async fn metrics(
+    State(shared): State<Arc<Shared>>,
+    Extension(visitor): Extension<Arc<Slot>>,
+    headers: HeaderMap,
+) -> Response {
+    let Some(place) = shared.places.enter_for(&visitor) else {
         return unavailable(&format!(
             "{} requests for metrics are being answered; more are not (--web.max-requests)",
             shared.most
@@ -110,8 +114,8 @@ async fn metrics(State(shared): State<Arc<Shared>>, headers: HeaderMap) -> Respo
     let task = tokio::spawn(async move {
         let text = text.await?;
         let body = match in_gzip.then(|| gzip::compress(&text)) {
-            Some(Ok(body)) => (Some(GZIP), body.into()),
-            _ => (None, Body::from(text)),
+            Some(Ok(body)) => (Some(GZIP), body),
+            _ => (None, text.into_bytes()),
         };
         Ok::<_, String>(body)
     });
@@ -122,6 +126,7 @@ async fn metrics(State(shared): State<Arc<Shared>>, headers: HeaderMap) -> Respo
                 (header::CONTENT_TYPE, form.content_type()),
                 (header::VARY, "Accept, Accept-Encoding"),
             ];
+            let body = Body::new(Pieces::new(body, place));
             return (fixed, coding.map(|coding| [coding]), body).into_response();
         }
         Ok(Ok(Err(reason))) => reason,

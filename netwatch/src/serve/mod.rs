@@ -20,6 +20,7 @@ mod gzip;
 mod http;
 mod page;
 mod passwords;
+mod pieces;
 mod place;
 mod rate;
 pub mod settings;
@@ -93,13 +94,15 @@ pub enum ServeError {
 pub struct Limits {
     /// Connections at a time, per listener. One more takes the place of the one that is idle longest.
     pub connections: usize,
-    /// Requests for metrics at a time, per listener; 0: as many as come.
+    /// Requests for metrics at a time, per listener, from their coming until the answer has been sent; 0: as many as come.
     pub requests: usize,
     /// From the first wait for a request until its headers are complete; also how long an idle connection is kept.
     pub header_timeout: Duration,
     /// Until the provider has answered.
     pub provider_timeout: Duration,
-    /// How long a connection may live: nobody keeps one by never reading the answer.
+    /// Until the client has taken the whole answer.
+    pub answer_timeout: Duration,
+    /// How long a connection may live.
     pub lifetime: Duration,
     /// Until open requests are cut off when a connection's life or the server ends.
     pub grace: Duration,
@@ -112,6 +115,7 @@ impl Default for Limits {
             requests: 40,
             header_timeout: Duration::from_secs(5),
             provider_timeout: Duration::from_secs(5),
+            answer_timeout: Duration::from_secs(30),
             lifetime: Duration::from_mins(1),
             grace: Duration::from_millis(1_500),
         }

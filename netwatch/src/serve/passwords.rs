@@ -5,7 +5,7 @@
 //! there before; what is remembered is bounded, and is no password.
 
 use std::{
-    collections::{BTreeMap, VecDeque},
+    collections::{BTreeMap, HashSet, VecDeque},
     sync::{Arc, Mutex, PoisonError},
     time::{Duration, Instant},
 };
@@ -21,7 +21,7 @@ use super::{source::Source, tries::Tries};
 
 /// Right passwords that are remembered.
 const MOST_KNOWN: usize = 256;
-/// Passwords that may wait to be checked.
+/// Sources with a password that waits to be checked: one each, so that nobody fills the queue.
 const QUEUE: usize = 16;
 /// For how long one waits.
 const PATIENCE: Duration = Duration::from_secs(4);
@@ -61,7 +61,7 @@ pub(super) struct Passwords {
     key: Option<hmac::Key>,
     right: Mutex<VecDeque<(hmac::Tag, Source)>>,
     tries: Mutex<Tries>,
-    queue: Arc<Semaphore>,
+    queue: Mutex<HashSet<Source>>,
     gate: Arc<Semaphore>,
 }
 
@@ -71,7 +71,7 @@ impl Passwords {
             key: hmac::Key::generate(hmac::HMAC_SHA256, &SystemRandom::new()).ok(),
             right: Mutex::default(),
             tries: Mutex::default(),
-            queue: Arc::new(Semaphore::new(QUEUE)),
+            queue: Mutex::default(),
             gate: Arc::new(Semaphore::new(1)),
         })
     }
@@ -98,9 +98,7 @@ impl Passwords {
             self.remember(&message(&given, &against), source);
             return Verdict::Right;
         }
-        let Ok(place) = Arc::clone(&self.queue).try_acquire_owned() else {
-            return Verdict::Later(BUSY);
-        };
+        let Some(place) = self.queue_up(source) else { return Verdict::Later(BUSY) };
         // In a task of its own: who closes the connection meanwhile has tried all the same.
         let passwords = Arc::clone(self);
         let task = tokio::spawn(async move {
@@ -108,6 +106,12 @@ impl Passwords {
             passwords.take_turn(source, given, against, hash.is_some()).await
         });
         task.await.unwrap_or(Verdict::Later(BUSY))
+    }
+
+    fn queue_up(self: &Arc<Self>, source: Source) -> Option<Waiting> {
+        let mut queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_in = queue.len() < QUEUE && queue.insert(source);
+        is_in.then(|| Waiting { passwords: Arc::clone(self), source })
     }
 
     /// One after the other.
@@ -157,6 +161,19 @@ impl Passwords {
             right.pop_front();
         }
         right.push_back((hmac::sign(key, message), source));
+    }
+}
+
+/// The place of a source in the queue.
+struct Waiting {
+    passwords: Arc<Passwords>,
+    source: Source,
+}
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        let mut queue = self.passwords.queue.lock().unwrap_or_else(PoisonError::into_inner);
+        queue.remove(&self.source);
     }
 }
 
@@ -285,5 +302,30 @@ mod tests {
         assert_eq!(known(9, from(1)), None);
         assert_eq!(known(10, from(1)), Some(Known::Here));
         assert_eq!(known(10, from(2)), Some(Known::Elsewhere));
+    }
+
+    #[tokio::test]
+    async fn a_source_waits_once_and_the_queue_is_bounded() {
+        let passwords = Passwords::new();
+        let first = passwords.queue_up(from(1)).unwrap();
+        assert!(passwords.queue_up(from(1)).is_none());
+        let others: Vec<_> = (2..17).map(|last| passwords.queue_up(from(last)).unwrap()).collect();
+        assert_eq!(others.len() + 1, QUEUE);
+        assert!(passwords.queue_up(from(17)).is_none());
+        drop(first);
+        assert!(passwords.queue_up(from(17)).is_some());
+    }
+
+    /// What bcrypt makes of a password, and what Go's, which other exporters have, makes of it too.
+    #[test]
+    fn only_the_first_72_bytes_count_and_nul_is_one_of_them() {
+        let hash = bcrypt::hash("x".repeat(72), 4).unwrap();
+        assert!(bcrypt::verify("x".repeat(72), &hash).unwrap());
+        assert!(bcrypt::verify("x".repeat(72) + "anything", &hash).unwrap());
+        assert!(!bcrypt::verify("x".repeat(71), &hash).unwrap());
+        let hash = bcrypt::hash("a\0b", 4).unwrap();
+        assert!(bcrypt::verify("a\0b", &hash).unwrap());
+        assert!(!bcrypt::verify("a\0c", &hash).unwrap());
+        assert!(!bcrypt::verify("a", &hash).unwrap());
     }
 }

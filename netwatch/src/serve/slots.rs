@@ -1,5 +1,6 @@
-//! Places for connections, as many as may be: one that comes when all are taken gets that of the one that has been idle
-//! longest, of those from where most are. So whoever connects keeps nobody out, however often and whatever it says.
+//! Places, as many as may be: for connections, and for answers that are being made and sent. One that comes when all are taken
+//! gets that of the one that has been idle longest, of those from where most are. So whoever connects keeps nobody out,
+//! however often, whatever it says, and however slowly it reads.
 
 use std::{
     cmp::Reverse,
@@ -8,7 +9,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use tokio::{sync::Notify, time::timeout};
+use tokio::{
+    sync::Notify,
+    time::{sleep, timeout},
+};
 
 use super::source::Source;
 
@@ -30,6 +34,25 @@ struct Taken {
     held: BTreeMap<u64, Held>,
 }
 
+impl Taken {
+    /// Who makes room for one more of a source, if anybody does.
+    fn first_to_go(&mut self, source: Source) -> Option<&mut Held> {
+        let mut places = HashMap::<Source, usize>::new();
+        for held in self.held.values().filter(|held| !held.going) {
+            *places.entry(held.source).or_default() += 1;
+        }
+        let own = places.get(&source).copied().unwrap_or_default();
+        let places = |held: &Held| places.get(&held.source).copied().unwrap_or_default();
+        // Nobody takes from who has less, and what is being answered only from who has more even then.
+        let may_go = |held: &&mut Held| {
+            let is_idle = !held.busy || held.since.elapsed() > PATIENCE;
+            !held.going && (places(held) > own + 1 || is_idle && places(held) >= own)
+        };
+        let all = self.held.values_mut().filter(may_go);
+        all.min_by_key(|held| (Reverse(places(held)), held.busy, held.since))
+    }
+}
+
 struct Held {
     source: Source,
     busy: bool,
@@ -44,48 +67,38 @@ impl Slots {
         Arc::new(Self { most, taken: Mutex::default(), freed: Notify::new() })
     }
 
-    /// A place; whoever has to make room for it is told so. One waits here at a time.
+    /// A place for a connection; one waits here at a time.
     pub(super) async fn enter(self: &Arc<Self>, source: Source) -> Slot {
+        let go = Arc::default();
         loop {
-            if let Some(slot) = self.try_enter(source) {
+            if let Some(slot) = self.try_enter(source, &go, false) {
                 return slot;
             }
             let _ = timeout(LOOK, self.freed.notified()).await;
         }
     }
 
-    fn try_enter(self: &Arc<Self>, source: Source) -> Option<Slot> {
+    /// A place for what a connection asks for. Giving it up is giving up the connection.
+    pub(super) fn enter_for(self: &Arc<Self>, visitor: &Slot) -> Option<Slot> {
+        self.try_enter(visitor.source, &visitor.go, true)
+    }
+
+    /// A place; whoever has to make room for it is told so, and needs a moment to go. As many as there are places may be going.
+    fn try_enter(self: &Arc<Self>, source: Source, go: &Arc<Notify>, busy: bool) -> Option<Slot> {
         let mut taken = self.lock();
-        if taken.held.len() < self.most {
-            taken.last += 1;
-            let (id, go) = (taken.last, Arc::new(Notify::new()));
-            let (since, told) = (Instant::now(), Arc::clone(&go));
-            taken.held.insert(id, Held { source, busy: false, since, going: false, go: told });
-            return Some(Slot { slots: Arc::clone(self), id, go });
-        }
-        if taken.held.values().any(|held| held.going) {
-            return None;
-        }
-        let mut places = HashMap::<Source, usize>::new();
-        for held in taken.held.values() {
-            *places.entry(held.source).or_default() += 1;
-        }
-        let own = places.get(&source).copied().unwrap_or_default();
-        let places = |held: &Held| places.get(&held.source).copied().unwrap_or_default();
-        // Nobody takes from who has less.
-        let may_go = |held: &&mut Held| {
-            places(held) >= own && (!held.busy || held.since.elapsed() > PATIENCE)
-        };
-        let of_most = taken
-            .held
-            .values_mut()
-            .filter(may_go)
-            .min_by_key(|held| (Reverse(places(held)), held.busy, held.since));
-        if let Some(held) = of_most {
+        let staying = taken.held.values().filter(|held| !held.going).count();
+        if staying >= self.most {
+            if taken.held.len() - staying >= self.most {
+                return None;
+            }
+            let held = taken.first_to_go(source)?;
             held.going = true;
             held.go.notify_one();
         }
-        None
+        taken.last += 1;
+        let (id, since) = (taken.last, Instant::now());
+        taken.held.insert(id, Held { source, busy, since, going: false, go: Arc::clone(go) });
+        Some(Slot { slots: Arc::clone(self), id, source, go: Arc::clone(go) })
     }
 
     fn lock(&self) -> MutexGuard<'_, Taken> {
@@ -93,10 +106,11 @@ impl Slots {
     }
 }
 
-/// The place of a connection, until it is dropped.
+/// A place, until it is dropped.
 pub(super) struct Slot {
     slots: Arc<Slots>,
     id: u64,
+    source: Source,
     go: Arc<Notify>,
 }
 
@@ -104,6 +118,25 @@ impl Slot {
     /// Returns when another connection needs the place.
     pub(super) async fn displaced(&self) {
         self.go.notified().await;
+    }
+
+    /// Returns when a request has been answered for so long.
+    pub(super) async fn overdue(&self, limit: Duration) {
+        loop {
+            let left = self.left(limit);
+            if left.is_zero() {
+                return;
+            }
+            sleep(left).await;
+        }
+    }
+
+    /// Nothing can be overdue earlier.
+    fn left(&self, limit: Duration) -> Duration {
+        match self.slots.lock().held.get(&self.id) {
+            Some(held) if held.busy => limit.saturating_sub(held.since.elapsed()),
+            _ => limit,
+        }
     }
 
     /// A request has come, and is being answered until the guard is dropped.
@@ -159,13 +192,18 @@ mod tests {
         // The first is at work, the second has been and is the latest to be idle.
         let _busy = held[0].begin();
         drop(held[1].begin());
-        assert!(slots.enter(from(1)).now_or_never().is_none());
+        let next = slots.enter(from(1)).now_or_never().unwrap();
         assert_eq!(held.iter().map(|slot| is_told(slot)).collect::<Vec<_>>(), [false, false, true]);
-        // Nobody else is told while it has not gone.
+        let last = slots.enter(from(1)).now_or_never().unwrap();
+        assert!(is_told(&held[1]));
+        let _other = slots.enter(from(1)).now_or_never().unwrap();
+        assert!(is_told(&next));
+        // As many are going as there are places.
         assert!(slots.enter(from(1)).now_or_never().is_none());
-        assert!(!is_told(&held[1]));
+        assert!(!is_told(&last));
         held.pop();
         assert!(slots.enter(from(1)).now_or_never().is_some());
+        assert!(is_told(&last));
     }
 
     #[tokio::test]
@@ -178,10 +216,9 @@ mod tests {
         slots.lock().held.values_mut().for_each(|held| {
             held.since = Instant::now().checked_sub(PATIENCE * 2).expect("an earlier time");
         });
-        assert!(slots.enter(from(1)).now_or_never().is_none());
+        assert!(slots.enter(from(1)).now_or_never().is_some());
         assert!(is_told(&slot), "unless it takes for ever");
         drop((busy, slot));
-        assert!(slots.enter(from(1)).now_or_never().is_some());
     }
 
     /// However busy its connections look, whoever holds most places gives one.
@@ -198,9 +235,55 @@ mod tests {
         for slot in [&held[1], &held[0], &held[2]] {
             drop(slot.begin());
         }
-        assert!(slots.enter(few).now_or_never().is_none());
+        let _next = slots.enter(few).now_or_never().unwrap();
         assert!(!is_told(&scraper));
         assert_eq!(held.iter().map(|slot| is_told(slot)).collect::<Vec<_>>(), [false, true, false]);
+    }
+
+    /// What is being answered gives way too where its source has more than the other one would have then.
+    #[tokio::test]
+    async fn nobody_takes_all_places_by_asking_much() {
+        let slots = Slots::new(3);
+        let mut held = Vec::new();
+        for _ in 0..3 {
+            held.push(Arc::new(slots.enter(from(1)).await));
+        }
+        let _busy: Vec<_> = held.iter().map(Slot::begin).collect();
+        assert!(slots.enter(from(1)).now_or_never().is_none());
+        assert!(!held.iter().any(|slot| is_told(slot)), "not for one of its own");
+        let _other = slots.enter(from(2)).now_or_never().unwrap();
+        assert_eq!(held.iter().map(|slot| is_told(slot)).collect::<Vec<_>>(), [true, false, false]);
+    }
+
+    #[tokio::test]
+    async fn an_answer_has_its_place_by_the_connection() {
+        let (connections, answers) = (Slots::new(8), Slots::new(2));
+        let [many, again, few] = [
+            connections.enter(from(1)).await,
+            connections.enter(from(1)).await,
+            connections.enter(from(2)).await,
+        ];
+        let held = [answers.enter_for(&many).unwrap(), answers.enter_for(&again).unwrap()];
+        assert!(answers.enter_for(&many).is_none());
+        let other = answers.enter_for(&few).unwrap();
+        assert_eq!((is_told(&many), is_told(&again), is_told(&few)), (true, false, false));
+        assert!(answers.enter_for(&few).is_none(), "both have one");
+        drop((held, other));
+    }
+
+    #[tokio::test]
+    async fn only_what_is_being_answered_can_be_overdue() {
+        let slots = Slots::new(1);
+        let slot = Arc::new(slots.enter(from(1)).await);
+        let limit = Duration::from_secs(30);
+        assert_eq!(slot.left(limit), limit);
+        let busy = slot.begin();
+        slots.lock().held.values_mut().for_each(|held| {
+            held.since = Instant::now().checked_sub(limit).expect("an earlier time");
+        });
+        assert!(slot.overdue(limit).now_or_never().is_some());
+        drop(busy);
+        assert!(slot.overdue(limit).now_or_never().is_none());
     }
 
     #[tokio::test]

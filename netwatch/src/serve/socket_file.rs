@@ -1,11 +1,17 @@
 //! The file of a Unix socket: made where nobody listens, open to its owner and group, removed in the end.
 
 use std::{
-    fs::{self, DirBuilder, Permissions},
+    fs::{self, DirBuilder, File, OpenOptions, Permissions},
     io::{self, ErrorKind},
-    os::unix::{
-        fs::{DirBuilderExt as _, FileTypeExt as _, MetadataExt as _, PermissionsExt as _, chown},
-        net::UnixStream,
+    os::{
+        fd::AsRawFd as _,
+        unix::{
+            fs::{
+                DirBuilderExt as _, FileTypeExt as _, MetadataExt as _, OpenOptionsExt as _,
+                PermissionsExt as _, chown,
+            },
+            net::UnixStream,
+        },
     },
     path::{Path, PathBuf},
 };
@@ -35,16 +41,30 @@ pub(super) fn listen(
     let plain = |error: io::Error| fail((error.to_string(), another(option)));
     let listener = UnixListener::bind(path).map_err(plain)?;
     let file = SocketFile::new(path).map_err(plain)?;
+    // Whoever may write into the directory may have put a link there meanwhile, which must not be followed.
+    let held = hold(path).map_err(plain)?;
+    let own = format!("/proc/self/fd/{}", held.as_raw_fd());
     if place.group.is_some() {
-        chown(path, None, place.group).map_err(|error| {
+        chown(&own, None, place.group).map_err(|error| {
             fail((
                 format!("it cannot be given to the group: {error}"),
                 "give a group that the agent is in to --socket-group, or run it as root".to_owned(),
             ))
         })?;
     }
-    fs::set_permissions(path, Permissions::from_mode(MODE)).map_err(plain)?;
+    fs::set_permissions(&own, Permissions::from_mode(MODE)).map_err(plain)?;
     Ok((listener, file))
+}
+
+/// The socket itself, whatever its path leads to from now on.
+fn hold(path: &Path) -> io::Result<File> {
+    let flags = libc::O_PATH | libc::O_NOFOLLOW;
+    let held = OpenOptions::new().read(true).custom_flags(flags).open(path)?;
+    if held.metadata()?.file_type().is_socket() {
+        Ok(held)
+    } else {
+        Err(io::Error::other("somebody has put another file there"))
+    }
 }
 
 fn another(option: &str) -> String {
@@ -118,4 +138,29 @@ impl Drop for SocketFile {
 fn identity(path: &Path) -> io::Result<(u64, u64)> {
     let metadata = fs::symlink_metadata(path)?;
     Ok((metadata.dev(), metadata.ino()))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::{fs::symlink, net::UnixListener};
+
+    use super::*;
+
+    #[test]
+    fn only_a_socket_is_held_and_no_link_is_followed() {
+        let folder = tempfile::TempDir::new().unwrap();
+        let [socket, link, file] = ["socket", "link", "file"].map(|name| folder.path().join(name));
+        let _listener = UnixListener::bind(&socket).unwrap();
+        symlink(&socket, &link).unwrap();
+        fs::write(&file, "").unwrap();
+        let held = hold(&socket).unwrap();
+        assert!(hold(&link).is_err() && hold(&file).is_err());
+        fs::rename(&file, &socket).unwrap();
+        let mode = |metadata: fs::Metadata| metadata.permissions().mode() & 0o777;
+        let before = mode(fs::metadata(&socket).unwrap());
+        let own = format!("/proc/self/fd/{}", held.as_raw_fd());
+        fs::set_permissions(own, Permissions::from_mode(0o600)).unwrap();
+        assert_eq!(mode(held.metadata().unwrap()), 0o600);
+        assert_eq!(mode(fs::metadata(&socket).unwrap()), before);
+    }
 }

@@ -12,7 +12,7 @@ use std::{
 
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
-    net::TcpStream,
+    net::{TcpSocket, TcpStream},
     sync::watch,
     task::JoinHandle,
     time::{sleep, timeout},
@@ -26,6 +26,7 @@ const LIMITS: Limits = Limits {
     requests: 2,
     header_timeout: Duration::from_millis(400),
     provider_timeout: Duration::from_millis(300),
+    answer_timeout: Duration::from_secs(30),
     lifetime: Duration::from_secs(30),
     grace: Duration::from_millis(400),
 };
@@ -77,6 +78,13 @@ impl Server {
         TcpStream::connect(self.address).await.unwrap()
     }
 
+    /// From another address of this host.
+    async fn connect_from(&self, source: [u8; 4]) -> TcpStream {
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.bind((source, 0).into()).unwrap();
+        socket.connect(self.address).await.unwrap()
+    }
+
     /// The whole answer to one request.
     async fn ask(&self, method: &str, path: &str) -> String {
         let mut stream = self.connect().await;
@@ -101,6 +109,13 @@ async fn rest(stream: &mut TcpStream) -> String {
 
 fn answering(answer: Result<&'static str, &'static str>) -> Provider {
     Arc::new(move |_| Box::pin(async move { answer.map(str::to_owned).map_err(str::to_owned) }))
+}
+
+/// More than the sockets' buffers hold.
+const LARGE: usize = 32 << 20;
+
+fn large() -> Provider {
+    Arc::new(|_| Box::pin(async { Ok("x".repeat(LARGE)) }))
 }
 
 fn hanging() -> Provider {
@@ -230,12 +245,17 @@ async fn a_client_that_never_finishes_its_headers_is_closed() {
 
 #[tokio::test]
 async fn a_client_that_never_reads_is_cut_off() {
-    let limits = Limits { connections: 1, lifetime: Duration::from_millis(300), ..LIMITS };
-    let large: Provider = Arc::new(|_| Box::pin(async { Ok("x".repeat(64 << 20)) }));
-    let server = Server::start(limits, large).await;
-    let mut silent = server.connect().await;
-    send(&mut silent, "GET", "/metrics", "").await;
-    check(&server.ask("GET", "/-/healthy").await, "200", TEXT, "netwatch is healthy\n");
+    let soon = Duration::from_millis(300);
+    let never = Duration::from_mins(10);
+    for (answer_timeout, lifetime) in [(soon, never), (soon, soon)] {
+        let limits = Limits { connections: 1, answer_timeout, lifetime, ..LIMITS };
+        let server = Server::start(limits, large()).await;
+        let mut silent = server.connect().await;
+        send(&mut silent, "GET", "/metrics", "").await;
+        silent.read_u8().await.unwrap();
+        check(&server.ask("GET", "/-/healthy").await, "200", TEXT, "netwatch is healthy\n");
+        assert_eq!((server.counts.cut(), server.counts.displaced()), (1, 0));
+    }
 }
 
 #[tokio::test]

@@ -1,25 +1,23 @@
 //! What the kernel tells of connections that it tracks, which it may give other addresses (ctnetlink).
 //!
 //! Promises: never blocks. A connection is told before any packet of it leaves the host's stack, so whoever has seen one
-//! there and then asks here has heard of it. After lost messages everything is listed again; between listing and following
-//! nothing falls. Only the network namespace that the agent is in. Works from Linux 2.6.14 on, with `CAP_NET_ADMIN`.
+//! there and then asks here has heard of it. After lost messages everything is listed again, a piece at a time; between listing
+//! and following nothing falls, and what is listed late is not taken for newer. Only the network namespace that the agent is in. Works from Linux 2.6.14 on, with `CAP_NET_ADMIN`.
 
-use std::{io, net::IpAddr, os::fd::AsFd as _, time::Duration};
+mod listing;
 
-use netlink_sys::{Socket as Netlink, SocketAddr, protocols::NETLINK_NETFILTER};
+use std::{io, net::IpAddr, os::fd::AsFd as _};
 
-use super::wire::{self, Message};
+use netlink_sys::{Socket as Netlink, protocols::NETLINK_NETFILTER};
+
+use self::listing::Listing;
+use super::wire;
 use crate::model::{Instant, Protocol, Socket, Translation, Translator};
 
 /// `NFNLGRP_CONNTRACK_NEW`.
 const GROUP_NEW: u32 = 1;
-/// `NFNL_SUBSYS_CTNETLINK` with `IPCTNL_MSG_CT_NEW` and `IPCTNL_MSG_CT_GET`.
+/// `NFNL_SUBSYS_CTNETLINK` with `IPCTNL_MSG_CT_NEW`.
 const CT_NEW: u16 = 0x100;
-const CT_GET: u16 = 0x101;
-/// `NLM_F_REQUEST`, `NLM_F_DUMP`.
-const LIST: u16 = 0x301;
-const NLMSG_ERROR: u16 = 2;
-const NLMSG_DONE: u16 = 3;
 /// `struct nfgenmsg`.
 const HEADER: usize = 4;
 
@@ -40,10 +38,8 @@ const IDENTIFIERS: [u16; 2] = [4, 7];
 const RECEIVE_BUFFER: usize = 4 << 20;
 /// The kernel never writes a larger datagram.
 const DATAGRAM: usize = 64 << 10;
-/// Of a long listing no more than this many datagrams are read at a time.
+/// No more datagrams than this are read at a time, however fast connections begin.
 const AT_A_TIME: usize = 4_096;
-/// All connections are not listed more often than this, however often messages are lost.
-const LISTING_INTERVAL: Duration = Duration::from_secs(5);
 
 /// A connection that the kernel tracks: who called whom, and who answers whom.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -82,42 +78,8 @@ impl Connection {
 #[derive(Debug)]
 pub struct Conntrack {
     socket: Netlink,
-    port: u32,
-    sequence: u32,
     datagram: Vec<u8>,
     listing: Listing,
-}
-
-/// How it stands with the listing of all connections.
-#[derive(Debug, Default)]
-struct Listing {
-    running: bool,
-    /// All are to be listed, and not before this time.
-    due: Option<Instant>,
-    lacking: Option<String>,
-}
-
-impl Listing {
-    /// It has ended, with the kernel's error or 0. One that was refused, or broke off, is tried again.
-    fn end(&mut self, code: i32, now: Instant) {
-        self.running = false;
-        if code == 0 {
-            self.lacking = None;
-            return;
-        }
-        let error = io::Error::from_raw_os_error(code.saturating_neg());
-        let lacking = format!("the kernel does not list connections: {error}");
-        // As it is tried again and again, it is said once.
-        if self.lacking.as_ref() != Some(&lacking) {
-            tracing::warn!("{lacking}");
-        }
-        self.lacking = Some(lacking);
-        self.demand(now);
-    }
-
-    fn demand(&mut self, now: Instant) {
-        self.due = self.due.or(Some(now.after(LISTING_INTERVAL)));
-    }
 }
 
 impl Conntrack {
@@ -135,17 +97,11 @@ impl Conntrack {
         {
             socket.set_rx_buf_sz(RECEIVE_BUFFER).map_err(failed)?;
         }
-        let port = socket.bind_auto().map_err(failed)?.port_number();
+        socket.bind_auto().map_err(failed)?;
         socket.add_membership(GROUP_NEW).map_err(failed)?;
-        let mut conntrack = Self {
-            socket,
-            port,
-            sequence: 0,
-            datagram: Vec::with_capacity(DATAGRAM),
-            listing: Listing::default(),
-        };
-        conntrack.list().map_err(failed)?;
-        Ok(conntrack)
+        let mut listing = Listing::default();
+        listing.begin().map_err(failed)?;
+        Ok(Self { socket, datagram: Vec::with_capacity(DATAGRAM), listing })
     }
 
     /// Whether it would work. The error says what is lacking.
@@ -162,60 +118,32 @@ impl Conntrack {
 
     /// Hands out what has been heard since the last time.
     pub fn read(&mut self, now: Instant, mut hear: impl FnMut(Tracked)) {
-        if self.listing.due.is_some_and(|due| now >= due) && !self.listing.running {
-            self.listing.due = Some(now.after(LISTING_INTERVAL));
-            if self.list().is_ok() {
-                self.listing.due = None;
-            }
-        }
+        self.follow(now, &mut hear);
+        self.listing.read(now, |connection| hear(Tracked::Known(connection)));
+    }
+
+    fn follow(&mut self, now: Instant, hear: &mut impl FnMut(Tracked)) {
+        let Self { socket, datagram, listing } = self;
         for _ in 0..AT_A_TIME {
-            self.datagram.clear();
-            match self.socket.recv_from(&mut self.datagram, 0) {
+            datagram.clear();
+            match socket.recv_from(datagram, 0) {
                 // Another process wrote to us: nothing that we have to believe.
                 Ok((_, sender)) if sender.port_number() != 0 => {}
                 Ok(_) => {
-                    let datagram = std::mem::take(&mut self.datagram);
-                    for message in wire::messages(&datagram) {
-                        self.take_up(&message, now, &mut hear);
+                    let begun = wire::messages(datagram).filter(|message| message.kind == CT_NEW);
+                    for connection in begun.filter_map(|message| connection(message.payload)) {
+                        listing.has_begun(&connection);
+                        hear(Tracked::New(connection));
                     }
-                    self.datagram = datagram;
                 }
                 Err(error) if error.raw_os_error() == Some(libc::ENOBUFS) => {
                     tracing::debug!("the kernel dropped messages about connections");
                     hear(Tracked::Lost);
-                    self.listing.demand(now);
+                    listing.demand(now);
                 }
                 Err(_) => return,
             }
         }
-    }
-
-    fn take_up(&mut self, message: &Message<'_>, now: Instant, hear: &mut impl FnMut(Tracked)) {
-        let is_answer = message.port == self.port && message.sequence == self.sequence;
-        match message.kind {
-            CT_NEW => {
-                if let Some(connection) = connection(message.payload) {
-                    hear(if is_answer {
-                        Tracked::Known(connection)
-                    } else {
-                        Tracked::New(connection)
-                    });
-                }
-            }
-            // Both begin with an error or 0.
-            NLMSG_DONE | NLMSG_ERROR if is_answer => {
-                self.listing.end(wire::i32_at(message.payload).unwrap_or_default(), now);
-            }
-            _ => {}
-        }
-    }
-
-    fn list(&mut self) -> io::Result<()> {
-        self.sequence = self.sequence.checked_add(1).unwrap_or(1);
-        let request = wire::request(CT_GET, LIST, self.sequence, &[0; HEADER]);
-        self.socket.send_to(&request, &SocketAddr::new(0, 0), 0)?;
-        self.listing.running = true;
-        Ok(())
     }
 }
 

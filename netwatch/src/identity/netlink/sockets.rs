@@ -1,7 +1,7 @@
 //! TCP connections of the host's own sockets (`sock_diag`), for what conntrack does not tell of: it does not track a family
 //! for which there are no rules, and Docker makes none for IPv6 unless it is told to.
 //!
-//! Promises: never blocks, and tells only what is there at that moment, with what has ended in the last minute if the end
+//! Promises: never blocks, gives up where there are too many, and tells only what is there at that moment, with what has ended in the last minute if the end
 //! that closed first is on this host. Works from Linux 3.3 on.
 
 use std::{
@@ -32,6 +32,8 @@ const DESTINATION_PORT: usize = 10;
 const PORTS: usize = 4;
 const ADDRESSES: usize = 8;
 const DATAGRAM: usize = 64 << 10;
+/// Connections with one port that are read at most. Among more nobody could tell who is passed on.
+const MOST: usize = 4_096;
 
 /// IPv6 connections with a port of this host's: who called, and where.
 pub fn connections_to(port: u16) -> io::Result<HashSet<(Socket, Socket)>> {
@@ -39,13 +41,14 @@ pub fn connections_to(port: u16) -> io::Result<HashSet<(Socket, Socket)>> {
     socket.set_non_blocking(true)?;
     socket.bind_auto()?;
     // Of a client on this host it may be the client's socket that is left.
-    let called = ask(&socket, SOURCE_PORT, port)?.into_iter().map(|(ours, theirs)| (theirs, ours));
-    let calling = ask(&socket, DESTINATION_PORT, port)?;
+    let called = ask(&socket, SOURCE_PORT, port, MOST)?.into_iter();
+    let called = called.map(|(ours, theirs)| (theirs, ours));
+    let calling = ask(&socket, DESTINATION_PORT, port, MOST)?;
     Ok(called.chain(calling).collect())
 }
 
 /// Sockets that have this port at one of the two ends: each with its own end and the other one.
-fn ask(socket: &Netlink, at: usize, port: u16) -> io::Result<Vec<(Socket, Socket)>> {
+fn ask(socket: &Netlink, at: usize, port: u16, most: usize) -> io::Result<Vec<(Socket, Socket)>> {
     let mut request = [0; REQUEST];
     (request[0], request[1]) = (AF_INET6, IPPROTO_TCP);
     request[4..8].copy_from_slice(&STATES.to_ne_bytes());
@@ -70,6 +73,10 @@ fn ask(socket: &Netlink, at: usize, port: u16) -> io::Result<Vec<(Socket, Socket
                 }
                 _ => found.extend(connection(message.payload)),
             }
+        }
+        // What is left of the answer goes with the socket.
+        if found.len() > most {
+            return Err(io::Error::other(format!("more than {most} connections")));
         }
     }
 }
@@ -100,6 +107,20 @@ mod tests {
             |address: std::net::SocketAddr| Socket { address: address.ip(), port: address.port() };
         let wanted = (socket(client.local_addr().unwrap()), socket(called));
         assert_eq!(connections_to(called.port()).unwrap(), HashSet::from([wanted]));
+    }
+
+    #[test]
+    fn of_too_many_none_is_told() {
+        let listener = TcpListener::bind("[::1]:0").unwrap();
+        let called = listener.local_addr().unwrap();
+        let clients: Vec<_> = (0..3).map(|_| TcpStream::connect(called).unwrap()).collect();
+        let ask = |most| {
+            let mut socket = Netlink::new(NETLINK_SOCK_DIAG).unwrap();
+            socket.bind_auto().unwrap();
+            super::ask(&socket, DESTINATION_PORT, called.port(), most)
+        };
+        assert_eq!(ask(3).unwrap().len(), clients.len());
+        assert!(ask(2).unwrap_err().to_string().contains("more than 2"));
     }
 
     #[test]

@@ -1,23 +1,28 @@
 //! Lines on their way to one reader, counted when it has taken them.
 
-use std::{io, sync::Arc};
+use std::{
+    io::{self, ErrorKind},
+    sync::Arc,
+    time::Duration,
+};
 
-use tokio::{io::AsyncWriteExt as _, net::UnixStream};
+use tokio::{io::AsyncWriteExt as _, net::UnixStream, time::timeout};
 
-use super::{Counts, Event, Notice, Style};
+use super::{Counts, Event, Notice, Source, Style};
 
 /// So much is handed over at a time.
 const FULL: usize = 64 << 10;
 
 pub(super) struct Lines<'a> {
     counts: &'a Counts,
+    patience: Duration,
     bytes: Vec<u8>,
     events: u64,
 }
 
 impl<'a> Lines<'a> {
-    pub(super) fn new(counts: &'a Counts) -> Self {
-        Self { counts, bytes: Vec::new(), events: 0 }
+    pub(super) fn new<E>(source: &'a Source<E>) -> Self {
+        Self { counts: &source.counts, patience: source.patience, bytes: Vec::new(), events: 0 }
     }
 
     pub(super) fn event<E: Event>(&mut self, event: &E, style: Style) -> io::Result<()> {
@@ -65,9 +70,16 @@ impl<'a> Lines<'a> {
         self.bytes.len() >= FULL
     }
 
-    /// Waits until the reader has taken everything.
+    /// Waits until the reader has taken everything, unless it takes nothing for too long.
     pub(super) async fn write(&mut self, stream: &mut UnixStream) -> io::Result<()> {
-        stream.write_all(&self.bytes).await?;
+        let mut left = &self.bytes[..];
+        while !left.is_empty() {
+            let Ok(written) = timeout(self.patience, stream.write(left)).await else {
+                tracing::info!(patience = ?self.patience, "a reader took nothing, and has lost its place");
+                return Err(ErrorKind::TimedOut.into());
+            };
+            left = &left[written?..];
+        }
         self.counts.sent(std::mem::take(&mut self.events));
         self.bytes.clear();
         Ok(())

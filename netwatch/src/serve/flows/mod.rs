@@ -24,7 +24,7 @@ mod source;
 mod tests;
 mod top;
 
-use std::{io, path::PathBuf};
+use std::{io, path::PathBuf, time::Duration};
 
 pub use client::{Answer, ClientError, NOT_PERMITTED, Reader};
 pub use filter::{Criterion, Facts, Filter, Kind, Pattern, Term};
@@ -39,6 +39,9 @@ pub use top::{FlowName, Order, Ranking, Top, Totals};
 
 /// Readers at a time. One more is told so.
 pub const READERS: usize = 64;
+
+/// For how long a reader may take nothing while there are others: a pager that waits for somebody is one too.
+pub const PATIENCE: Duration = Duration::from_mins(10);
 
 /// Where the socket is, and who may use it.
 #[derive(Clone, Debug, PartialEq, Eq)]

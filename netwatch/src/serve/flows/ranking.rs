@@ -27,7 +27,7 @@ pub(super) async fn rank<E: Event>(
     loop {
         // Before the history: a flow that ends in between stands there, and that is its last word.
         let running = (source.running)(Arc::clone(&request), ranking).await;
-        let mut lines = Lines::new(&source.counts);
+        let mut lines = Lines::new(source);
         let end = history.end();
         let is_last = history.is_closed();
         // After the core has answered: what has gone until then has not been missed by a reader that has just come.

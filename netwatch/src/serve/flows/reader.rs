@@ -32,7 +32,7 @@ pub(super) async fn answer<E: Event>(mut stream: UnixStream, source: &Source<E>)
         Ok(request) => {
             let _connected = source.counts.connect();
             let request = Arc::new(request);
-            let mut header = Lines::new(&source.counts);
+            let mut header = Lines::new(source);
             header.header::<E>(request.style);
             match (header.write(&mut stream).await, request.rank) {
                 (Ok(()), None) => tell(&mut stream, source, &request).await,
@@ -101,7 +101,7 @@ async fn tell<E: Event>(
         }
         None => begin(history),
     };
-    let mut lines = Lines::new(&source.counts);
+    let mut lines = Lines::new(source);
     let mut folding = Folding::new(request);
     let mut over = pin!(over(request));
     let mut is_over = false;

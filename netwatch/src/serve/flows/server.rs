@@ -68,8 +68,10 @@ pub async fn serve_one<E: Event>(stream: UnixStream, source: &Source<E>) {
         source.history.closed().await;
         sleep(GRACE).await;
     };
+    // Its place is its own.
+    let source = Source { patience: Duration::MAX, ..source.clone() };
     tokio::select! {
-        () = reader::answer(stream, source) => {}
+        () = reader::answer(stream, &source) => {}
         () = closed => {}
     }
 }

@@ -1,8 +1,11 @@
 //! Where readers get their events from, and what is known of all readers.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicU64, Ordering},
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
 };
 
 use futures::future::BoxFuture;
@@ -21,6 +24,8 @@ pub struct Source<E> {
     pub running: Running<E>,
     /// What is known of the readers.
     pub counts: Arc<Counts>,
+    /// For how long a reader may take nothing.
+    pub patience: Duration,
 }
 
 impl<E> Clone for Source<E> {
@@ -29,6 +34,7 @@ impl<E> Clone for Source<E> {
             history: Arc::clone(&self.history),
             running: Arc::clone(&self.running),
             counts: Arc::clone(&self.counts),
+            patience: self.patience,
         }
     }
 }

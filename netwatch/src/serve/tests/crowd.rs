@@ -90,6 +90,85 @@ async fn more_requests_for_metrics_than_may_be_are_503() {
     assert!(server.ask("GET", "/metrics").await.ends_with("netwatch_x 1\n"));
 }
 
+/// An answer has its place until the client has it, not until the agent has made it.
+#[tokio::test]
+async fn an_answer_counts_until_it_has_been_taken() {
+    let limits = Limits { connections: 10, requests: 1, ..LIMITS };
+    let server = Server::start(limits, large()).await;
+    let mut slow = server.connect().await;
+    send(&mut slow, "GET", "/metrics", "Connection: close\r\n").await;
+    slow.read_u8().await.unwrap();
+    let refused = "1 requests for metrics are being answered; more are not (--web.max-requests)\n";
+    check(&server.ask("GET", "/metrics").await, "503", TEXT, refused);
+    assert!(server.ask("GET", "/-/healthy").await.ends_with("netwatch is healthy\n"));
+    let answer = rest(&mut slow).await;
+    let (_, body) = answer.split_once("\r\n\r\n").unwrap();
+    assert_eq!(body.len(), LARGE);
+    assert!(server.ask("GET", "/metrics").await.starts_with("HTTP/1.1 200 "));
+    assert_eq!((server.counts.cut(), server.counts.displaced()), (0, 0));
+}
+
+/// Whoever has gone has no answer any more.
+#[tokio::test]
+async fn an_answer_ends_with_its_connection() {
+    let limits = Limits { connections: 10, requests: 1, ..LIMITS };
+    let server = Server::start(limits, large()).await;
+    for _ in 0..3 {
+        let mut gone = server.connect().await;
+        send(&mut gone, "GET", "/metrics", "").await;
+        gone.read_u8().await.unwrap();
+        drop(gone);
+        let freed = async {
+            while server.ask("HEAD", "/metrics").await.starts_with("HTTP/1.1 503 ") {
+                sleep(Duration::from_millis(5)).await;
+            }
+        };
+        timeout(Duration::from_secs(5), freed).await.expect("the place is free again");
+    }
+}
+
+/// All places are taken by clients at one address that do not read: those of another one get theirs.
+#[tokio::test]
+async fn slow_readers_keep_no_other_client_out() {
+    let limits = Limits { connections: 10, requests: 2, ..LIMITS };
+    let server = Server::start(limits, large()).await;
+    let mut slow = Vec::new();
+    for _ in 0..2 {
+        let mut stream = server.connect_from([127, 0, 0, 2]).await;
+        send(&mut stream, "GET", "/metrics", "").await;
+        stream.read_u8().await.unwrap();
+        slow.push(stream);
+    }
+    for _ in 0..3 {
+        assert!(server.ask("GET", "/metrics").await.starts_with("HTTP/1.1 200 "));
+    }
+    assert_eq!(server.counts.displaced(), 1);
+    assert!(rest(&mut slow[0]).await.len() < LARGE, "the first has lost its answer");
+    // Nobody gives way to one that has as many.
+    let mut third = server.connect_from([127, 0, 0, 2]).await;
+    send(&mut third, "GET", "/metrics", "").await;
+    third.read_u8().await.unwrap();
+    let mut fourth = server.connect_from([127, 0, 0, 2]).await;
+    send(&mut fourth, "GET", "/metrics", "Connection: close\r\n").await;
+    assert!(rest(&mut fourth).await.starts_with("HTTP/1.1 503 "));
+}
+
+/// The same with connections, all of which are being answered.
+#[tokio::test]
+async fn slow_readers_keep_no_other_connection_out() {
+    let limits = Limits { connections: 2, requests: 0, ..LIMITS };
+    let server = Server::start(limits, large()).await;
+    let mut slow = Vec::new();
+    for _ in 0..2 {
+        let mut stream = server.connect_from([127, 0, 0, 2]).await;
+        send(&mut stream, "GET", "/metrics", "").await;
+        stream.read_u8().await.unwrap();
+        slow.push(stream);
+    }
+    assert!(server.ask("GET", "/-/healthy").await.ends_with("netwatch is healthy\n"));
+    assert_eq!(server.counts.displaced(), 1);
+}
+
 #[tokio::test]
 async fn a_body_is_refused_and_not_read() {
     let server = Server::start(LIMITS, answering(Ok("netwatch_x 1\n"))).await;

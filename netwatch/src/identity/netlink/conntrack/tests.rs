@@ -54,18 +54,6 @@ proptest! {
 }
 
 #[test]
-fn a_listing_that_ends_with_an_error_is_tried_again() {
-    let now = Instant(1_000);
-    let mut listing = Listing { running: true, ..Listing::default() };
-    listing.end(-libc::ENOMEM, now);
-    assert!(!listing.running && listing.lacking.is_some());
-    assert_eq!(listing.due, Some(now.after(LISTING_INTERVAL)));
-    listing = Listing { running: true, due: None, ..listing };
-    listing.end(0, now);
-    assert!(!listing.running && listing.due.is_none() && listing.lacking.is_none());
-}
-
-#[test]
 fn only_what_differs_is_a_translation() {
     let socket = |text: &str, port| Socket { address: text.parse().unwrap(), port };
     let (client, web) = (socket("172.17.0.3", 40_000), socket("172.17.0.2", 80));

@@ -7,11 +7,11 @@ use tokio::{
     io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader},
     net::UnixStream,
     task::JoinHandle,
-    time::timeout,
+    time::{sleep, timeout},
 };
 
 use super::{History, LINE, memory_of, publish, source};
-use crate::serve::flows::{Limits, Notice, READERS, SocketPlace, bind, serve};
+use crate::serve::flows::{Counts, Limits, Notice, READERS, SocketPlace, Source, bind, serve};
 
 /// For what has to happen; nothing is expected to take long.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -20,6 +20,7 @@ const FOLLOW: &str = r#"{"command":"flows","follow":true,"last":0}"#;
 struct Served {
     history: Arc<History>,
     place: SocketPlace,
+    counts: Arc<Counts>,
     server: JoinHandle<()>,
     _folder: TempDir,
 }
@@ -27,13 +28,19 @@ struct Served {
 impl Served {
     /// A server whose history has room for so many numbers.
     fn with_room_for(numbers: usize) -> Self {
+        Self::with_patience(numbers, super::PATIENCE)
+    }
+
+    fn with_patience(numbers: usize, patience: Duration) -> Self {
         let folder = TempDir::new().expect("a folder");
         let place = SocketPlace { path: folder.path().join("socket"), group: None };
         let bytes = memory_of(numbers);
         let history = Arc::new(History::new(Limits { bytes, age: PATIENCE * 100 }));
         let socket = bind(&place).expect("a socket");
-        let server = tokio::spawn(serve(socket, source(&history)));
-        Self { history, place, server, _folder: folder }
+        let source = Source { patience, ..source(&history) };
+        let counts = Arc::clone(&source.counts);
+        let server = tokio::spawn(serve(socket, source));
+        Self { history, place, counts, server, _folder: folder }
     }
 
     async fn connect(&self) -> BufReader<UnixStream> {
@@ -167,6 +174,25 @@ async fn one_who_never_reads_misses_what_has_gone_and_holds_up_nobody() {
     assert_eq!(expected, begin + ALL);
     let buffered = (4 << 20) / LINE as u64;
     assert!(missed > ALL - 100 - buffered, "{missed}");
+}
+
+#[tokio::test]
+async fn whoever_takes_nothing_for_too_long_loses_its_place() {
+    let served = Served::with_patience(10_000, Duration::from_millis(100));
+    let mut deaf = served.follower().await;
+    // More than the buffers of a connection hold.
+    let begin = served.history.end();
+    publish(&served.history, begin..begin + 5_000);
+    let mut taken = Vec::new();
+    let end = async {
+        // It takes nothing until the server has given it up, which it notices by the end of what has been sent.
+        while served.counts.readers() > 0 {
+            sleep(Duration::from_millis(5)).await;
+        }
+        deaf.read_to_end(&mut taken).await
+    };
+    let end = timeout(PATIENCE, end).await.expect("an end");
+    assert!(end.is_ok() && taken.len() < 5_000 * LINE, "{end:?}");
 }
 
 #[tokio::test]

@@ -13,7 +13,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::{Counts, Event, Facts, Folder, Kind, Source, Style, history::PLACE};
+use super::{Counts, Event, Facts, Folder, Kind, PATIENCE, Source, Style, history::PLACE};
 use crate::model::WallTime;
 
 /// An event that is only a number. Its line is long enough that a few hundred fill a socket's buffer.
@@ -89,6 +89,7 @@ fn source(history: &Arc<History>) -> Source<Number> {
         history: Arc::clone(history),
         running: Arc::new(|_, _| Box::pin(async { Vec::new() })),
         counts: Arc::new(Counts::default()),
+        patience: PATIENCE,
     }
 }
 

@@ -189,6 +189,7 @@ async fn ask(events: &[Flow], running: &[Flow], request: &str) -> Asked {
             Box::pin(async move { events })
         }),
         counts: Arc::clone(&counts),
+        patience: crate::serve::flows::PATIENCE,
     };
     let (ours, theirs) = UnixStream::pair().expect("a pair");
     tokio::spawn(async move { reader::answer(theirs, &source).await });
@@ -273,6 +274,7 @@ async fn what_goes_while_the_core_answers_has_not_been_missed() {
             Box::pin(async { Vec::new() })
         }),
         counts: Arc::clone(&counts),
+        patience: crate::serve::flows::PATIENCE,
     };
     let (mut ours, theirs) = UnixStream::pair().expect("a pair");
     ours.write_all(b"{\"command\":\"flows\",\"rank\":{\"sort\":\"bytes\",\"top\":1}}\n")
