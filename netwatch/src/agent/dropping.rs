@@ -1,7 +1,7 @@
 //! Drops: in which namespaces they are observed, whose these are, and how many there were in all.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, HashMap, HashSet},
     sync::Arc,
 };
 
@@ -162,6 +162,16 @@ impl Dropping {
 
     fn name(&self, namespace: u32) -> Arc<str> {
         self.observed.get(&namespace).map_or_else(|| "".into(), |known| Arc::clone(&known.name))
+    }
+
+    /// Whose sums there are; the host's have no name.
+    pub(super) fn names(&self) -> impl Iterator<Item = &Arc<str>> {
+        self.sums.keys().map(|kind| &kind.container).filter(|name| !name.is_empty())
+    }
+
+    /// These have been gone for long.
+    pub(super) fn forget_names(&mut self, names: &HashSet<Arc<str>>) {
+        self.sums.retain(|kind, _| !names.contains(&kind.container));
     }
 
     /// All sums.

@@ -15,6 +15,7 @@ mod dropping;
 mod error;
 mod flow_log;
 mod folding;
+mod forgetting;
 mod joining;
 pub mod journal;
 pub mod kept;
@@ -28,6 +29,7 @@ mod scraping;
 mod sizes;
 mod snapshot;
 mod telling;
+mod tending;
 mod times;
 mod told;
 
@@ -46,7 +48,7 @@ pub use crate::output::schema as flow_log_schema;
 
 use self::{
     config::{Config, FlowLogTarget},
-    core::Core,
+    core::{Core, Counted},
     flow_log::FlowLog,
     scraping::{SCRAPES, Scrape},
 };
@@ -109,7 +111,7 @@ async fn start(config: Config, own: Option<Own>) -> Result<(), AgentError> {
     let (engine_events, engine) = mpsc::channel(EVENTS);
     let (scrape, scrapes) = mpsc::channel(SCRAPES);
     let (readiness, ready) = watch::channel(Readiness::NotReady("attaching".into()));
-    let _monitor = LinkMonitor::spawn(link_events)?;
+    let monitor = LinkMonitor::spawn(link_events)?;
     let _watcher = DockerWatcher::spawn(config.docker_host.clone(), engine_events);
 
     let mut servers = Vec::new();
@@ -143,7 +145,8 @@ async fn start(config: Config, own: Option<Own>) -> Result<(), AgentError> {
         "netwatch started"
     );
 
-    let core = Core::new(&config, datapath, flow_log, (readers, web), readiness);
+    let counts = Counted { readers, web, links: monitor.counters() };
+    let core = Core::new(&config, datapath, flow_log, counts, readiness);
     let stopping = Arc::clone(&stop);
     let has_file = matches!(config.flow_log, Some(FlowLogTarget::File(_)));
     tokio::spawn(async move {

@@ -1,18 +1,19 @@
 //! Attaching both programs to an interface, by TCX links where the kernel has them, by clsact filters below.
 
-use std::{collections::HashMap, ffi::CString, io};
+use std::{collections::HashMap, ffi::CString, io, mem};
 
 use aya::{
     Ebpf,
     programs::{
         LinkOrder, ProgramError, SchedClassifier, TcAttachType,
-        links::Link as _,
+        links::{FdLink, Link as _},
         tc::{NlOptions, SchedClassifierLink, TcAttachOptions, qdisc_detach_program},
     },
 };
 use tracing::{debug, warn};
 
 use super::{
+    beside::Mechanism,
     clsact,
     error::AttachError,
     object::{EGRESS_PROGRAM, INGRESS_PROGRAM},
@@ -60,8 +61,8 @@ impl Attacher {
         self.attached.keys().copied().collect()
     }
 
-    pub(super) fn kind(&self) -> &'static str {
-        if self.mode == AttachMode::Clsact { "clsact" } else { "tcx" }
+    pub(super) fn mechanism(&self) -> Mechanism {
+        if self.mode == AttachMode::Clsact { Mechanism::Clsact } else { Mechanism::Tcx }
     }
 
     /// Attaches both programs or none.
@@ -89,6 +90,33 @@ impl Attacher {
             },
         };
         self.attached.insert(ifindex, result?);
+        Ok(())
+    }
+
+    /// Attaches again where somebody else has detached a program, `lost` from ingress or egress.
+    pub(super) fn attach_again(
+        &mut self,
+        ebpf: &mut Ebpf,
+        ifindex: u32,
+        name: &str,
+        lost: [bool; 2],
+    ) -> Result<(), AttachError> {
+        let mut before = self.attached.remove(&ifindex).unwrap_or_default();
+        let added_qdisc = before.added_qdisc;
+        for (link, lost) in mem::take(&mut before.links).into_iter().zip(lost) {
+            if lost {
+                // Taken apart, a filter is let go of without a word to the kernel: another one may be in its place.
+                let _ = FdLink::try_from(link);
+            } else {
+                before.links.push(link);
+            }
+        }
+        before.added_qdisc = false;
+        before.detach(ifindex);
+        self.attach(ebpf, ifindex, name)?;
+        if let Some(attached) = self.attached.get_mut(&ifindex) {
+            attached.added_qdisc |= added_qdisc;
+        }
         Ok(())
     }
 
@@ -209,7 +237,7 @@ fn remove_filters(interface: &str, ifindex: u32) -> bool {
     removed > 0
 }
 
-fn index_of(name: &str) -> Option<u32> {
+pub(super) fn index_of(name: &str) -> Option<u32> {
     let name = CString::new(name).ok()?;
     // SAFETY: a valid C string.
     #[expect(unsafe_code, reason = "the standard library has no such call")]

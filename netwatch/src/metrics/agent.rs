@@ -20,6 +20,8 @@ pub(super) fn collect(snapshot: &Snapshot, families: &mut Families) {
 
     families.add(Metric::ConntrackOverruns, [], agent.conntrack_overruns);
 
+    families.add(Metric::LinkOverruns, [], agent.link_overruns);
+
     let attach = &agent.attach;
     families.add(Metric::AttachedInterfaces, [], attach.attached);
     families.histogram(
@@ -30,6 +32,7 @@ pub(super) fn collect(snapshot: &Snapshot, families: &mut Families) {
         attach.seconds_count,
     );
     families.add(Metric::AttachFailures, [], attach.failures);
+    families.add(Metric::DetachedByOthers, [], attach.detached_by_others);
     families.add(Metric::AttachGapPackets, [], attach.gap_packets);
 
     for runs in &agent.programs {

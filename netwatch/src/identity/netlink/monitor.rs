@@ -83,8 +83,8 @@ impl LinkMonitor {
     }
 
     /// What went wrong so far.
-    pub fn counters(&self) -> &LinkCounters {
-        &self.counters
+    pub fn counters(&self) -> Arc<LinkCounters> {
+        Arc::clone(&self.counters)
     }
 }
 
@@ -227,7 +227,9 @@ impl Follower {
     async fn lost(&mut self, error: &io::Error, out: &mut Vec<LinkEvent>) {
         if error.raw_os_error() == Some(libc::ENOBUFS) {
             bump(&self.counters.overruns);
-            tracing::debug!("the kernel dropped netlink messages; listing the interfaces anew");
+            tracing::warn!(
+                "the kernel dropped messages about interfaces, because netwatch was slow to hear them; listing all of them anew"
+            );
         } else {
             bump(&self.counters.errors);
             tracing::warn!(%error, "cannot read from netlink");
