@@ -73,11 +73,15 @@ pub async fn serve(
 
 /// The next connection, and then a place for it.
 async fn next(listener: &Listener, slots: &Arc<Slots>) -> (Box<dyn Stream>, Source, Slot) {
+    let mut is_told = false;
     loop {
         match listener.accept().await {
             Ok((stream, source)) => return (stream, source, slots.enter(source).await),
             Err(error) => {
-                tracing::warn!(%error, "cannot accept an HTTP connection");
+                if !is_told {
+                    tracing::warn!(%error, "cannot accept HTTP connections; trying again");
+                }
+                is_told = true;
                 sleep(ACCEPT_PAUSE).await;
             }
         }
