@@ -49,7 +49,7 @@ pub fn to_another_namespace(mtu: u32) -> Link {
 }
 
 /// No IPv6 of the kernel's in this namespace, which would ask for routers.
-fn be_silent() {
+pub fn be_silent() {
     for of in ["all", "default"] {
         fs::write(format!("/proc/sys/net/ipv6/conf/{of}/disable_ipv6"), "1").expect("a setting");
     }
