@@ -1,4 +1,4 @@
-//! Containers that have gone, and how long their figures stay: a host on which they come and go for months must not have
+//! Containers and interfaces that have gone, and how long their figures stay: a host on which they come and go for months must not have
 //! more series each day.
 
 use std::{
@@ -10,14 +10,21 @@ use std::{
 use super::core::Core;
 use crate::{datapath::monotonic_now, model::Instant};
 
+/// How often that is looked at.
+const INTERVAL: Duration = Duration::from_secs(10);
 /// Long enough for every scrape to have had the last figures, and for a container that is made anew under its name to go on.
 const KEPT: Duration = Duration::from_mins(15);
 /// The figures of at most so many that have gone are kept.
 const MOST: usize = 1_000;
+/// Names that are nobody's, and never go.
+const WORDS: [&str; 6] = ["", "host", "external", "multicast", "broadcast", "other"];
 
 /// Since when those are gone that have figures.
 #[derive(Debug, Default)]
-pub(super) struct Forgetting(HashMap<Arc<str>, Instant>);
+pub(super) struct Forgetting {
+    gone: HashMap<Arc<str>, Instant>,
+    looked: Instant,
+}
 
 impl Forgetting {
     /// Of all names that have figures, those to be forgotten now, as [`KEPT`] and [`MOST`] have it.
@@ -27,11 +34,11 @@ impl Forgetting {
         all: HashSet<Arc<str>>,
         is_there: impl Fn(&str) -> bool,
     ) -> HashSet<Arc<str>> {
-        self.0.retain(|name, _| all.contains(name) && !is_there(name));
+        self.gone.retain(|name, _| all.contains(name) && !is_there(name));
         for name in all.into_iter().filter(|name| !is_there(name)) {
-            self.0.entry(name).or_insert(now);
+            self.gone.entry(name).or_insert(now);
         }
-        let mut gone: Vec<_> = self.0.iter().map(|(name, at)| (*at, Arc::clone(name))).collect();
+        let mut gone: Vec<_> = self.gone.iter().map(|(name, at)| (*at, Arc::clone(name))).collect();
         gone.sort_unstable();
         let beyond = gone.len().saturating_sub(MOST);
         let is_due = |(place, (at, _)): &(usize, (Instant, Arc<str>))| {
@@ -42,13 +49,20 @@ impl Forgetting {
 }
 
 impl Core {
-    /// Lets go of the figures of containers that have been gone for long.
+    /// Lets go of the figures of containers and interfaces that have been gone for long.
     pub(super) fn forget_the_gone(&mut self) {
-        let all: HashSet<_> =
-            self.accounts.names().chain(self.dropping.names()).map(Arc::clone).collect();
-        let there: HashSet<&str> =
-            self.directory.containers().map(|container| container.name.as_str()).collect();
-        let due = self.forgetting.due(monotonic_now(), all, |name| there.contains(name));
+        let now = monotonic_now();
+        if now.since(self.forgetting.looked) < INTERVAL {
+            return;
+        }
+        self.forgetting.looked = now;
+        let all = self.accounts.names().chain(self.dropping.names());
+        let all = all.chain(self.tracker.edges().names()).chain(self.timing.names());
+        let all: HashSet<_> = all.chain(self.dns.names()).map(Arc::clone).collect();
+        let containers = self.directory.containers().map(|container| container.name.as_str());
+        let interfaces = self.directory.interfaces().map(|interface| interface.name.as_str());
+        let there: HashSet<&str> = containers.chain(interfaces).chain(WORDS).collect();
+        let due = self.forgetting.due(now, all, |name| there.contains(name));
         if due.is_empty() {
             return;
         }
@@ -58,6 +72,7 @@ impl Core {
         self.delivery.forget(&due);
         self.dns.forget(&due);
         self.timing.forget(&due);
+        self.tracker.forget(&due);
     }
 }
 

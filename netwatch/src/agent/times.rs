@@ -41,6 +41,11 @@ impl Timing {
         }
     }
 
+    /// Whose times there are.
+    pub(super) fn names(&self) -> impl Iterator<Item = &Arc<str>> {
+        [&self.handshakes, &self.echoes, &self.lookups].into_iter().flat_map(|times| times.0.keys())
+    }
+
     /// These have been gone for long: others may have their places.
     pub(super) fn forget(&mut self, names: &HashSet<Arc<str>>) {
         for times in [&mut self.handshakes, &mut self.echoes, &mut self.lookups] {

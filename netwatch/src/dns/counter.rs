@@ -148,6 +148,11 @@ impl Counter {
         self.counts.iter().map(|(client, counts)| (Arc::clone(client), counts.clone())).collect()
     }
 
+    /// Whose counts there are.
+    pub fn names(&self) -> impl Iterator<Item = &Arc<str>> {
+        self.counts.keys()
+    }
+
     /// These have been gone for long.
     pub fn forget(&mut self, names: &HashSet<Arc<str>>) {
         self.counts.retain(|client, _| !names.contains(client));
