@@ -24,6 +24,8 @@ mod moves;
 mod others;
 #[path = "reliability/scarce.rs"]
 mod scarce;
+#[path = "reliability/soak.rs"]
+mod soak;
 
 use etherparse::PacketBuilder;
 use support::{
@@ -85,7 +87,8 @@ fn assert_counts_exactly(agent: &Agent, sender: &mut Sender) {
         let netwatch = after.netwatch[name].since(before.netwatch[name]);
         assert_eq!(netwatch, kernel, "{name}");
     }
-    let packets = |quiet: &Quiet| quiet.netwatch.values().map(|it| it.transmit_packets).sum::<u64>();
+    let packets =
+        |quiet: &Quiet| quiet.netwatch.values().map(|it| it.transmit_packets).sum::<u64>();
     assert!(packets(&after) - packets(&before) >= u64::from(FRAMES), "nothing was observed");
     assert_books_balance(&after.metrics);
 }

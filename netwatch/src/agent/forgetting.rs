@@ -7,7 +7,10 @@ use std::{
     time::Duration,
 };
 
-use super::core::Core;
+use super::{
+    core::Core,
+    dropping::{INSIDE, VETH},
+};
 use crate::{datapath::monotonic_now, model::Instant};
 
 /// How often that is looked at.
@@ -17,7 +20,7 @@ const KEPT: Duration = Duration::from_mins(15);
 /// The figures of at most so many that have gone are kept.
 const MOST: usize = 1_000;
 /// Names that are nobody's, and never go.
-const WORDS: [&str; 6] = ["", "host", "external", "multicast", "broadcast", "other"];
+const WORDS: [&str; 8] = ["", "host", "external", "multicast", "broadcast", "other", INSIDE, VETH];
 
 /// Since when those are gone that have figures.
 #[derive(Debug, Default)]

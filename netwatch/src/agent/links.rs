@@ -155,8 +155,7 @@ impl Core {
     /// Messages were lost: an interface that we are attached to may have gone, and its index may be another one's by now.
     fn leave_the_dead(&mut self) {
         for index in self.datapath.attached() {
-            let Some(interface) = self.directory.interface(index) else { continue };
-            if self.datapath.lost(index, &interface.name) == [true, true] {
+            if self.datapath.lost(index) == [true, true] {
                 self.detach(index);
             }
         }

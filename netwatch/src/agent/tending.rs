@@ -28,7 +28,7 @@ impl Core {
         for index in self.datapath.attached() {
             let Some(interface) = self.directory.interface(index).cloned() else { continue };
             let ahead = self.ahead(&interface, &carried);
-            match self.datapath.lost(index, &interface.name) {
+            match self.datapath.lost(index) {
                 [false, false] => self.attaching.is_ahead(index, ahead),
                 lost => self.attach_again(&interface, lost, ahead),
             }

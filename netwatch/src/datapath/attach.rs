@@ -1,6 +1,10 @@
 //! Attaching both programs to an interface, by TCX links where the kernel has them, by clsact filters below.
 
-use std::{collections::HashMap, ffi::CString, io, mem};
+use std::{
+    collections::HashMap,
+    ffi::{CStr, CString},
+    io, mem,
+};
 
 use aya::{
     Ebpf,
@@ -237,7 +241,17 @@ fn remove_filters(interface: &str, ifindex: u32) -> bool {
     removed > 0
 }
 
-pub(super) fn index_of(name: &str) -> Option<u32> {
+/// The name that the interface with this index has now.
+pub(super) fn name_of(ifindex: u32) -> Option<String> {
+    let mut name = [0u8; libc::IF_NAMESIZE];
+    // SAFETY: there is room for the longest name.
+    #[expect(unsafe_code, reason = "the standard library has no such call")]
+    let found = unsafe { libc::if_indextoname(ifindex, name.as_mut_ptr().cast()) };
+    let name = CStr::from_bytes_until_nul(&name).ok().filter(|_| !found.is_null())?;
+    Some(name.to_string_lossy().into_owned())
+}
+
+fn index_of(name: &str) -> Option<u32> {
     let name = CString::new(name).ok()?;
     // SAFETY: a valid C string.
     #[expect(unsafe_code, reason = "the standard library has no such call")]

@@ -5,20 +5,18 @@ use aya::Ebpf;
 use tracing::debug;
 
 use super::{
-    attach::index_of,
+    attach::name_of,
     beside::{Hook, Mechanism, filters, linked},
     object::{EGRESS_PROGRAM, INGRESS_PROGRAM},
 };
 
-const HOOKS: [(&str, Hook); 2] =
-    [(INGRESS_PROGRAM, Hook::Ingress), (EGRESS_PROGRAM, Hook::Egress)];
+const HOOKS: [(&str, Hook); 2] = [(INGRESS_PROGRAM, Hook::Ingress), (EGRESS_PROGRAM, Hook::Egress)];
 
-/// Whether our program is no longer attached to the interface, at ingress and at egress. An interface that has gone or was renamed
-/// has lost nothing: the kernel will tell what became of it. Nor has one that could not be asked about.
-pub(super) fn lost(ebpf: &Ebpf, by: Mechanism, interface: &str, ifindex: u32) -> [bool; 2] {
-    if index_of(interface) != Some(ifindex) {
-        return [false; 2];
-    }
+/// Whether our program is not attached to the interface that has this index now, at ingress and at egress. One that has gone has lost
+/// nothing: the kernel will tell what became of it. Nor has one that could not be asked about.
+pub(super) fn lost(ebpf: &Ebpf, by: Mechanism, ifindex: u32) -> [bool; 2] {
+    let Some(interface) = name_of(ifindex) else { return [false; 2] };
+    let interface = interface.as_str();
     HOOKS.map(|(program, hook)| {
         let Some(id) = ebpf.program(program).and_then(|program| program.info().ok()) else {
             return false;

@@ -163,9 +163,8 @@ impl Datapath {
     }
 
     /// Whether somebody else has detached a program from an interface that we are attached to: at ingress, at egress.
-    pub fn lost(&self, ifindex: u32, name: &str) -> [bool; 2] {
-        let by = self.attacher.mechanism();
-        lost::lost(&self.ebpf, by, name, ifindex)
+    pub fn lost(&self, ifindex: u32) -> [bool; 2] {
+        lost::lost(&self.ebpf, self.attacher.mechanism(), ifindex)
     }
 
     /// Attaches again where [`Datapath::lost`] found something. Counting goes on from where it was. Where it fails, the interface

@@ -36,7 +36,7 @@ fn two_agents_on_one_host_count_beside_each_other() {
             .unwrap();
         let said = String::from_utf8(refused.stderr).unwrap();
         assert_eq!(refused.status.code(), Some(1), "{said}");
-        assert!(said.contains("cannot listen at") && said.contains("hint: "), "{said}");
+        assert!(said.contains("cannot listen on") && said.contains("hint: "), "{said}");
         // And so is one at the same socket.
         let refused = netwatch()
             .args(["run", "--web.listen-address", &free_address().to_string(), "--socket"])
@@ -153,8 +153,9 @@ fn messages_about_interfaces_that_were_lost_lead_to_a_new_list() {
         until_said(&agent, "the kernel dropped messages about interfaces");
         agent.until_metrics("all are attached to", |metrics| {
             let attached = metrics.count("netwatch_attached_interfaces", &[]);
-            (attached == base + 21 && metrics.has("netwatch_interface_info", &[("interface", "v98")]))
-                .then_some(())
+            (attached == base + 21
+                && metrics.has("netwatch_interface_info", &[("interface", "v98")]))
+            .then_some(())
         });
         assert_eq!(agent.get("/-/ready").status, 200);
         assert_counts_exactly(&agent, &mut sender);
@@ -178,7 +179,8 @@ fn an_index_that_is_another_ones_after_lost_messages_is_attached_to_anew() {
         is_attached("v1");
         signal(agent.pid(), libc::SIGSTOP);
         let mut commands = String::from("link delete v1\n");
-        commands += "link add v2 index 7777 type veth peer name w2\nlink set w2 up\nlink set v2 up\n";
+        commands +=
+            "link add v2 index 7777 type veth peer name w2\nlink set w2 up\nlink set v2 up\n";
         for mtu in 0..4_000 {
             commands += &format!("link set two mtu {}\n", 1_000 + mtu % 400);
         }

@@ -19,14 +19,14 @@ use super::{
 };
 
 /// An engine at a socket, which does the same to each connection. Dropping it removes the socket.
-struct Engine {
+pub(super) struct Engine {
     path: PathBuf,
     stop: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,
 }
 
 impl Engine {
-    fn start(path: &Path, mut each: impl FnMut(UnixStream) + Send + 'static) -> Self {
+    pub(super) fn start(path: &Path, mut each: impl FnMut(UnixStream) + Send + 'static) -> Self {
         let listener = UnixListener::bind(path).unwrap();
         listener.set_nonblocking(true).unwrap();
         let stop = Arc::new(AtomicBool::new(false));
@@ -59,7 +59,7 @@ impl Engine {
     }
 
     /// One that takes connections and says nothing.
-    fn that_hangs(path: &Path) -> Self {
+    pub(super) fn that_hangs(path: &Path) -> Self {
         let mut open = Vec::new();
         Self::start(path, move |stream| open.push(stream))
     }
@@ -74,7 +74,7 @@ impl Drop for Engine {
 }
 
 /// An engine without containers: what the agent asks for, and a stream of events that says nothing.
-fn empty(mut stream: UnixStream) {
+pub(super) fn empty(mut stream: UnixStream) {
     thread::spawn(move || {
         let mut request = [0; 4_096];
         while let Ok(count) = stream.read(&mut request)
@@ -83,7 +83,9 @@ fn empty(mut stream: UnixStream) {
             let text = String::from_utf8_lossy(&request[..count]).into_owned();
             let path = text.split(' ').nth(1).unwrap_or_default().to_owned();
             let (kind, body) = match path.rsplit('/').next().unwrap_or_default() {
-                "version" => ("json", r#"{"Version":"1.0","ApiVersion":"1.41","MinAPIVersion":"1.12"}"#),
+                "version" => {
+                    ("json", r#"{"Version":"1.0","ApiVersion":"1.41","MinAPIVersion":"1.12"}"#)
+                }
                 "_ping" => ("plain", "OK"),
                 name if name.starts_with("events") => {
                     let _ = stream.write_all(
@@ -196,7 +198,10 @@ fn an_engine_that_restarts_again_and_again_is_followed() {
             drop(engine);
             // Its socket has gone, and what was connected hangs.
         }
-        let _last = Engine::that_answers(path, b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n");
+        let _last = Engine::that_answers(
+            path,
+            b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n",
+        );
         until_engine_is(agent, 0);
         assert_counts_exactly(agent, sender);
     });

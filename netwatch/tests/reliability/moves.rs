@@ -10,13 +10,7 @@ use std::{
 
 use super::{
     PATIENT, alone, assert_books_balance, assert_counts_exactly, frame, observed,
-    support::{
-        agent::Agent,
-        counters::Quiet,
-        frames::Sender,
-        shell::run,
-        veth,
-    },
+    support::{agent::Agent, counters::Quiet, frames::Sender, shell::run, veth},
 };
 
 fn until_attached(agent: &Agent, name: &str, is_so: bool) {
@@ -142,7 +136,9 @@ fn docker0_deleted_and_made_again_is_observed_again() {
             run("ip", &["link", "set", "one", "master", "docker0"]);
         };
         make();
-        let agent = Agent::start(&[&PATIENT[..], &["--interface", "docker0", "--interface", "one"]].concat());
+        let agent = Agent::start(
+            &[&PATIENT[..], &["--interface", "docker0", "--interface", "one"]].concat(),
+        );
         for _ in 0..10 {
             assert_counts_exactly(&agent, &mut Sender::at(one));
             assert_counts_exactly(&agent, &mut Sender::at(veth::index("docker0")));

@@ -5,8 +5,7 @@ use super::{
     support::{
         agent::{Agent, netwatch, send as signal},
         frames::Sender,
-        held,
-        seccomp,
+        held, seccomp,
         shell::run,
         stranger::Stranger,
         veth,
@@ -36,7 +35,11 @@ fn programs_that_another_tool_detaches_are_attached_again() {
         // Sent at one end, received at the other.
         assert_eq!(agent.metrics().count(GAP, &[]), 600);
         assert_eq!(agent.get("/-/ready").status, 200);
-        assert!(doctor(&agent).contains("2 times that somebody else detached"), "{}", doctor(&agent));
+        assert!(
+            doctor(&agent).contains("2 times that somebody else detached"),
+            "{}",
+            doctor(&agent)
+        );
         assert_counts_exactly(&agent, &mut sender);
         assert_eq!(agent.metrics().count(DETACHED, &[]), 2);
     });

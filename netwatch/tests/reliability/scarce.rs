@@ -15,7 +15,7 @@ use super::{
     until_count, until_said,
 };
 
-fn allow_descriptors(agent: &Agent, count: u64) {
+pub(super) fn allow_descriptors(agent: &Agent, count: u64) {
     let pid = Pid::from_raw(i32::try_from(agent.pid()).unwrap());
     let limit = Rlimit { current: Some(count), maximum: Some(65_536) };
     prlimit(pid, Resource::Nofile, limit).unwrap();
@@ -111,7 +111,10 @@ fn without_memory_the_kernel_ends_it_and_the_next_one_goes_on() {
         });
         assert!(group.times_at_limit() > 0);
         let stopped = agent.stop(libc::SIGTERM);
-        assert_eq!(std::os::unix::process::ExitStatusExt::signal(&stopped.status), Some(libc::SIGKILL));
+        assert_eq!(
+            std::os::unix::process::ExitStatusExt::signal(&stopped.status),
+            Some(libc::SIGKILL)
+        );
         let agent = Agent::start(&super::arguments(&[]));
         assert_counts_exactly(&agent, &mut sender);
     });
