@@ -16,6 +16,8 @@ mod agents;
 mod churn;
 #[path = "reliability/disk.rs"]
 mod disk;
+#[path = "reliability/docker.rs"]
+mod docker;
 #[path = "reliability/engine.rs"]
 mod engine;
 #[path = "reliability/moves.rs"]
