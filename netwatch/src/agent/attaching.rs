@@ -95,8 +95,9 @@ impl Attaching {
     }
 
     /// Somebody else has detached us. What the device has counted since it was last looked at, and we have not, has passed unseen.
-    pub(super) fn detached_by_others(&mut self, index: u32, ahead: i128) {
+    pub(super) fn detached_by_others(&mut self, index: u32, ahead: Option<i128>) {
         self.detached_by_others += 1;
+        let Some(ahead) = ahead else { return };
         let before = self.ahead.insert(index, ahead).unwrap_or(ahead);
         self.gap_packets += u64::try_from(ahead - before).unwrap_or(0);
     }
@@ -152,13 +153,15 @@ mod tests {
         let mut attaching = Attaching::new();
         attaching.is_ahead(7, 5);
         attaching.is_ahead(7, 6);
-        attaching.detached_by_others(7, 106);
+        attaching.detached_by_others(7, Some(106));
         assert_eq!(attaching.gap_packets, 100);
-        attaching.detached_by_others(7, 107);
+        attaching.detached_by_others(7, Some(107));
         // A link that has not been looked at yet, and one whose device counts less than we do.
-        attaching.detached_by_others(8, 1_000);
-        attaching.detached_by_others(8, 999);
-        assert_eq!((attaching.gap_packets, attaching.detached_by_others), (101, 4));
+        attaching.detached_by_others(8, Some(1_000));
+        attaching.detached_by_others(8, Some(999));
+        // And one whose device could not be asked.
+        attaching.detached_by_others(7, None);
+        assert_eq!((attaching.gap_packets, attaching.detached_by_others), (101, 5));
     }
 
     #[test]

@@ -40,9 +40,10 @@ impl Core {
                 }
                 if self.consider(interface) {
                     self.attaching.attached(interface.index);
-                    let ahead = self.ahead(interface, &carried());
-                    self.attaching.gap_packets += u64::try_from(ahead).unwrap_or(0);
-                    self.attaching.is_ahead(interface.index, ahead);
+                    if let Some(ahead) = self.ahead(interface, &carried()) {
+                        self.attaching.gap_packets += u64::try_from(ahead).unwrap_or(0);
+                        self.attaching.is_ahead(interface.index, ahead);
+                    }
                 }
             }
             LinkEvent::Failed(reason) => warn!("{reason}"),

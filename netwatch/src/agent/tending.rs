@@ -29,7 +29,11 @@ impl Core {
             let Some(interface) = self.directory.interface(index).cloned() else { continue };
             let ahead = self.ahead(&interface, &carried);
             match self.datapath.lost(index) {
-                [false, false] => self.attaching.is_ahead(index, ahead),
+                [false, false] => {
+                    if let Some(ahead) = ahead {
+                        self.attaching.is_ahead(index, ahead);
+                    }
+                }
                 lost => self.attach_again(&interface, lost, ahead),
             }
         }
@@ -42,7 +46,7 @@ impl Core {
         self.forget_the_gone();
     }
 
-    fn attach_again(&mut self, interface: &Interface, lost: [bool; 2], ahead: i128) {
+    fn attach_again(&mut self, interface: &Interface, lost: [bool; 2], ahead: Option<i128>) {
         let Interface { index, name, .. } = interface;
         self.attaching.detached_by_others(*index, ahead);
         match self.datapath.attach_again(*index, name, lost) {
@@ -59,11 +63,16 @@ impl Core {
         }
     }
 
-    /// How many packets the device itself has counted that we have not.
-    pub(super) fn ahead(&self, interface: &Interface, carried: &HashMap<String, u64>) -> i128 {
+    /// How many packets the device itself has counted that we have not, if that can be told.
+    pub(super) fn ahead(
+        &self,
+        interface: &Interface,
+        carried: &HashMap<String, u64>,
+    ) -> Option<i128> {
+        let carried = *carried.get(&interface.name)?;
         let counted = self.datapath.counters(interface.index).unwrap_or_default();
         let counted = counted.receive.tally.packets + counted.transmit.tally.packets;
-        i128::from(carried.get(&interface.name).copied().unwrap_or(0)) - i128::from(counted)
+        Some(i128::from(carried) - i128::from(counted))
     }
 }
 

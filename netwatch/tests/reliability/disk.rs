@@ -1,6 +1,6 @@
 //! The flow log's disk: full, and read-only. Lines that are missing are counted and told, and nothing else is hurt.
 
-use std::{fs, path::PathBuf};
+use std::{fs, os::unix::fs::symlink, path::Path};
 
 use rustix::thread::{UnshareFlags, unshare_unsafe};
 
@@ -16,18 +16,20 @@ use super::{
 };
 
 /// Runs a test with the flow log on a disk of 256 kB of its own, which only it and the agent see.
-fn on_a_small_disk(body: impl FnOnce(&Agent, &mut Sender, &PathBuf) + Send + 'static) {
-    observed(&[], |_first, mut sender| {
-        drop(_first);
+fn on_a_small_disk(body: impl FnOnce(&Agent, &mut Sender, &Path) + Send + 'static) {
+    observed(&[], |first, mut sender| {
+        drop(first);
         #[expect(unsafe_code, reason = "a mount namespace of this thread's own")]
         // SAFETY: no descriptors are unshared, and the thread ends with the namespace.
         unsafe { unshare_unsafe(UnshareFlags::NEWNS | UnshareFlags::FS) }.unwrap();
         run("mount", &["--make-rprivate", "/"]);
         let agent = Agent::start(&super::arguments(&[]));
-        let disk = agent.log().parent().unwrap().to_owned();
-        fs::rename(agent.log(), disk.join("before")).unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let disk = folder.path().to_owned();
         let text = disk.to_str().unwrap();
         run("mount", &["-t", "tmpfs", "-o", "size=256k", "none", text]);
+        fs::rename(agent.log(), agent.log().with_extension("before")).unwrap();
+        symlink(disk.join("flows.jsonl"), agent.log()).unwrap();
         signal(agent.pid(), libc::SIGHUP);
         until("the log is on the small disk", || agent.log().exists().then_some(()));
         body(&agent, &mut sender, &disk);
@@ -98,7 +100,7 @@ fn a_disk_that_becomes_read_only_loses_lines_and_nothing_else() {
     on_a_small_disk(|agent, sender, disk| {
         let text = disk.to_str().unwrap();
         // Nobody makes a file system read-only under an open file but an error of its disk; so the file goes, and no other can be made.
-        fs::remove_file(agent.log()).unwrap();
+        fs::remove_file(disk.join("flows.jsonl")).unwrap();
         run("mount", &["-t", "tmpfs", "-o", "ro", "none", text]);
         signal(agent.pid(), libc::SIGHUP);
         until_down(agent, sender, 1);

@@ -19,7 +19,7 @@ use super::{
     churn::ip,
     engine::{Engine, empty},
     frame,
-    scarce::allow_descriptors,
+    scarce::{free_descriptors, leave_descriptors},
     support::{
         agent::{Agent, send as signal},
         counters::Quiet,
@@ -158,9 +158,9 @@ impl Faults {
                 "a socket that was removed"
             }
             _ => {
-                allow_descriptors(agent, held::by(agent.pid()).descriptors as u64);
+                leave_descriptors(agent, 0);
                 thread::sleep(Duration::from_secs(2));
-                allow_descriptors(agent, 4_096);
+                free_descriptors(agent);
                 "no descriptors"
             }
         }
@@ -193,7 +193,6 @@ struct Look {
     maps: usize,
     programs: usize,
     series: usize,
-    entries: u64,
 }
 
 impl Look {
@@ -206,7 +205,6 @@ impl Look {
             maps: held.maps,
             programs: held.programs,
             series: metrics.series.len(),
-            entries: metrics.count("netwatch_map_entries", &[]),
         }
     }
 }
