@@ -189,7 +189,7 @@ fn attach_links(
     let mut attached = Attached::default();
     for (program, hook) in HOOKS {
         // aya attaches by name, and names move: one that has another index by now is not ours to attach to.
-        if index_of(name) != Some(ifindex) {
+        if is_gone(name, ifindex) {
             attached.detach(ifindex);
             return Err(AttachError::Vanished);
         }
@@ -199,7 +199,7 @@ fn attach_links(
                 attached.detach(ifindex);
                 return Err(match error {
                     None => AttachError::Incomplete(program),
-                    Some(_) if index_of(name) != Some(ifindex) => AttachError::Vanished,
+                    Some(_) if is_gone(name, ifindex) => AttachError::Vanished,
                     Some(source) => AttachError::Refused { how, source },
                 });
             }
@@ -251,14 +251,17 @@ pub(super) fn name_of(ifindex: u32) -> Option<String> {
     Some(name.to_string_lossy().into_owned())
 }
 
-fn index_of(name: &str) -> Option<u32> {
-    let name = CString::new(name).ok()?;
+/// Whether a name is no longer that of the interface with this index. Asking takes a descriptor: where there is none, nothing is known
+/// to be gone, and attaching says why it cannot be done.
+fn is_gone(name: &str, ifindex: u32) -> bool {
+    let Ok(name) = CString::new(name) else { return true };
     // SAFETY: a valid C string.
     #[expect(unsafe_code, reason = "the standard library has no such call")]
     let index = unsafe { libc::if_nametoindex(name.as_ptr()) };
-    if index == 0 {
-        debug!(error = %io::Error::last_os_error(), "looking up an interface");
-        return None;
+    if index != 0 {
+        return index != ifindex;
     }
-    Some(index)
+    let error = io::Error::last_os_error();
+    debug!(%error, "looking up an interface");
+    matches!(error.raw_os_error(), Some(libc::ENODEV | libc::ENXIO))
 }
