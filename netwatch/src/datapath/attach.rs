@@ -189,9 +189,9 @@ fn attach_links(
     let mut attached = Attached::default();
     for (program, hook) in HOOKS {
         // aya attaches by name, and names move: one that has another index by now is not ours to attach to.
-        if is_gone(name, ifindex) {
+        if let Err(error) = check_name(name, ifindex) {
             attached.detach(ifindex);
-            return Err(AttachError::Vanished);
+            return Err(error);
         }
         match attach_program(ebpf, program, name, hook, options()) {
             Ok(link) => attached.links.push(link),
@@ -199,8 +199,10 @@ fn attach_links(
                 attached.detach(ifindex);
                 return Err(match error {
                     None => AttachError::Incomplete(program),
-                    Some(_) if is_gone(name, ifindex) => AttachError::Vanished,
-                    Some(source) => AttachError::Refused { how, source },
+                    Some(source) => {
+                        let refused = AttachError::Refused { how, source };
+                        check_name(name, ifindex).err().unwrap_or(refused)
+                    }
                 });
             }
         }
@@ -251,17 +253,18 @@ pub(super) fn name_of(ifindex: u32) -> Option<String> {
     Some(name.to_string_lossy().into_owned())
 }
 
-/// Whether a name is no longer that of the interface with this index. Asking takes a descriptor: where there is none, nothing is known
-/// to be gone, and attaching says why it cannot be done.
-fn is_gone(name: &str, ifindex: u32) -> bool {
-    let Ok(name) = CString::new(name) else { return true };
+/// An error unless a name is still that of the interface with this index.
+fn check_name(name: &str, ifindex: u32) -> Result<(), AttachError> {
+    let name = CString::new(name).map_err(|_| AttachError::Vanished)?;
     // SAFETY: a valid C string.
     #[expect(unsafe_code, reason = "the standard library has no such call")]
     let index = unsafe { libc::if_nametoindex(name.as_ptr()) };
     if index != 0 {
-        return index != ifindex;
+        return if index == ifindex { Ok(()) } else { Err(AttachError::Vanished) };
     }
     let error = io::Error::last_os_error();
-    debug!(%error, "looking up an interface");
-    matches!(error.raw_os_error(), Some(libc::ENODEV | libc::ENXIO))
+    Err(match error.raw_os_error() {
+        Some(libc::ENODEV | libc::ENXIO) => AttachError::Vanished,
+        _ => AttachError::LookUp(error),
+    })
 }

@@ -57,12 +57,14 @@ fn without_descriptors_it_is_not_ready_until_there_are_some() {
         let ready = agent.get("/-/ready");
         assert_eq!(ready.status, 503);
         assert!(ready.body.contains("not attached everywhere: v1: "), "{}", ready.body);
+        assert!(ready.body.contains("file descriptors"), "{}", ready.body);
         let said = doctor(&agent);
         assert!(said.contains("not attached everywhere: v1"), "{said}");
         assert_counts_exactly(&agent, &mut sender);
         assert!(until_count(&agent, "netwatch_attach_failures_total", 2) >= 2);
         // None at all: not even for who asks.
         leave_descriptors(&agent, 0);
+        // Nobody is answered, after ten seconds of waiting.
         assert!(agent.try_get("/-/ready").is_none());
         until_said(&agent, "cannot accept HTTP connections; trying again");
         free_descriptors(&agent);

@@ -7,10 +7,10 @@ use tokio::{
     net::UnixStream,
     sync::Semaphore,
     task::JoinSet,
-    time::{MissedTickBehavior, interval, sleep, timeout},
+    time::{Instant, MissedTickBehavior, interval, sleep, timeout},
 };
 
-use super::{Event, Notice, READERS, Socket, Source, reader};
+use super::{super::connections::TELL_AGAIN, Event, Notice, READERS, Socket, Source, reader};
 
 /// Until a connection has sent its request.
 pub(super) const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
@@ -31,7 +31,7 @@ pub async fn serve<E: Event>(mut socket: Socket, source: Source<E>) {
     let mut readers = JoinSet::new();
     let mut look = interval(LOOK);
     look.set_missed_tick_behavior(MissedTickBehavior::Skip);
-    let (mut accepts, mut is_told) = (true, false);
+    let (mut told, mut is_told) = (None, false);
     loop {
         // Reap what has ended; the set would grow for ever.
         while readers.try_join_next().is_some() {}
@@ -44,15 +44,12 @@ pub async fn serve<E: Event>(mut socket: Socket, source: Source<E>) {
                 continue;
             }
             accepted = socket.listener.accept() => match accepted {
-                Ok((stream, _)) => {
-                    accepts = true;
-                    stream
-                }
+                Ok((stream, _)) => stream,
                 Err(error) => {
-                    if accepts {
+                    if told.is_none_or(|at: Instant| at.elapsed() >= TELL_AGAIN) {
                         tracing::warn!(%error, "cannot accept readers; trying again");
+                        told = Some(Instant::now());
                     }
-                    accepts = false;
                     sleep(ACCEPT_PAUSE).await;
                     continue;
                 }
