@@ -25,9 +25,8 @@ use super::{
         counters::Quiet,
         frames::Sender,
         held,
-        shell::run,
+        shell::{attempt, run},
         veth,
-        wait::until,
     },
 };
 
@@ -108,24 +107,7 @@ impl Faults {
                 "an engine that hangs"
             }
             1 => {
-                load.pause(|| {
-                    let before = agent.metrics().count("netwatch_detached_by_others_total", &[]);
-                    for link in held::by(agent.pid()).links {
-                        // One of an interface that has gone meanwhile is no link any more.
-                        let _ = super::support::shell::attempt(
-                            "bpftool",
-                            &["link", "detach", "id", &link.to_string()],
-                        );
-                    }
-                    super::until_count(agent, "netwatch_detached_by_others_total", before + 2);
-                    until("both are attached again", || {
-                        let is_back = |name| {
-                            let links = agent.metrics();
-                            links.has("netwatch_interface_info", &[("interface", name)])
-                        };
-                        (is_back("one") && is_back("two")).then_some(())
-                    });
-                });
+                load.pause(|| detach(agent));
                 "programs detached"
             }
             2 => {
@@ -165,6 +147,19 @@ impl Faults {
             }
         }
     }
+}
+
+/// Detaches all programs while the agent does not look, and waits until they are attached again.
+fn detach(agent: &Agent) {
+    const DETACHED: &str = "netwatch_detached_by_others_total";
+    let before = agent.metrics().count(DETACHED, &[]);
+    signal(agent.pid(), libc::SIGSTOP);
+    for link in held::by(agent.pid()).links {
+        // Those of an interface that has just gone cannot be detached.
+        let _ = attempt("bpftool", &["link", "detach", "id", &link.to_string()]);
+    }
+    signal(agent.pid(), libc::SIGCONT);
+    super::until_count(agent, DETACHED, before + 2);
 }
 
 /// Ten interfaces that live for a moment, with a few frames through each.
