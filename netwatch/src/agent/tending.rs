@@ -12,10 +12,12 @@ use crate::model::Interface;
 const INTERVAL: Duration = Duration::from_secs(1);
 /// Looking takes at most one part in so many of a CPU.
 const SHARE: u32 = 200;
+/// But at least this often: what is detached is not seen.
+const LONGEST_INTERVAL: Duration = Duration::from_secs(5);
 
 /// From the beginning of a look that took so long to the next one.
 pub(super) fn pause(took: Duration) -> Duration {
-    (took * SHARE).max(INTERVAL)
+    (took * SHARE).clamp(INTERVAL, LONGEST_INTERVAL)
 }
 
 impl Core {
@@ -114,6 +116,7 @@ veth1a2:1234 12    0    0    0     0          0         0       56       4    0 
     #[test]
     fn looking_takes_its_share_and_no_more() {
         assert_eq!(pause(Duration::from_millis(1)), INTERVAL);
-        assert_eq!(pause(Duration::from_millis(30)), Duration::from_secs(6));
+        assert_eq!(pause(Duration::from_millis(10)), Duration::from_secs(2));
+        assert_eq!(pause(Duration::from_secs(1)), LONGEST_INTERVAL);
     }
 }
