@@ -3,7 +3,9 @@
 use std::{fs, process::Stdio};
 
 use super::{
-    alone, arguments, assert_counts_exactly, observed, send,
+    alone, arguments, assert_counts_exactly,
+    churn::ip,
+    observed, send,
     support::{
         agent::{Agent, end_of, netwatch, send as signal},
         counters::of_kernel,
@@ -128,26 +130,18 @@ fn messages_about_interfaces_that_were_lost_lead_to_a_new_list() {
         assert_counts_exactly(&agent, &mut sender);
         let base = agent.metrics().count("netwatch_attached_interfaces", &[]);
         signal(agent.pid(), libc::SIGSTOP);
-        let batch = |commands: &str| {
-            let file = tempfile::NamedTempFile::new().unwrap();
-            fs::write(file.path(), commands).unwrap();
-            run("ip", &["-batch", file.path().to_str().unwrap()]);
-        };
-        let mut commands = String::new();
-        for number in 0..40 {
-            commands += &format!("link add v{number} type veth peer name w{number}\n");
-        }
+        let mut commands: Vec<String> = Vec::new();
+        commands
+            .extend((0..40).map(|each| format!("link add v{each} type veth peer name w{each}")));
         // Each of these is a message of two kilobytes.
-        for mtu in 0..4_000 {
-            commands += &format!("link set v{} mtu {}\n", mtu % 40, 1_000 + mtu % 400);
-        }
-        for number in 0..20 {
-            commands += &format!("link delete v{number}\n");
-        }
+        let mtu = |mtu| format!("link set v{} mtu {}", mtu % 40, 1_000 + mtu % 400);
+        commands.extend((0..4_000).map(mtu));
+        commands.extend((0..20).map(|each| format!("link delete v{each}")));
         // An index that was another one's before, under another name.
-        commands += "link add v99 index 7777 type veth peer name w99\nlink delete v99\n";
-        commands += "link add v98 index 7777 type veth peer name w98\n";
-        batch(&commands);
+        commands.push("link add v99 index 7777 type veth peer name w99".into());
+        commands.push("link delete v99".into());
+        commands.push("link add v98 index 7777 type veth peer name w98".into());
+        ip(&commands);
         signal(agent.pid(), libc::SIGCONT);
         until_count(&agent, "netwatch_link_overruns_total", 1);
         until_said(&agent, "the kernel dropped messages about interfaces");
@@ -178,15 +172,11 @@ fn an_index_that_is_another_ones_after_lost_messages_is_attached_to_anew() {
         };
         is_attached("v1");
         signal(agent.pid(), libc::SIGSTOP);
-        let mut commands = String::from("link delete v1\n");
-        commands +=
-            "link add v2 index 7777 type veth peer name w2\nlink set w2 up\nlink set v2 up\n";
-        for mtu in 0..4_000 {
-            commands += &format!("link set two mtu {}\n", 1_000 + mtu % 400);
-        }
-        let file = tempfile::NamedTempFile::new().unwrap();
-        fs::write(file.path(), commands).unwrap();
-        run("ip", &["-batch", file.path().to_str().unwrap()]);
+        let mut commands = vec!["link delete v1".to_owned()];
+        commands.push("link add v2 index 7777 type veth peer name w2".into());
+        commands.extend(["w2", "v2"].map(|end| format!("link set {end} up")));
+        commands.extend((0..4_000).map(|mtu| format!("link set two mtu {}", 1_000 + mtu % 400)));
+        ip(&commands);
         run("ip", &["link", "set", "two", "mtu", "1500"]);
         signal(agent.pid(), libc::SIGCONT);
         until_count(&agent, "netwatch_link_overruns_total", 1);

@@ -63,8 +63,9 @@ impl Load {
                     let [.., source, high, low] = number.to_be_bytes();
                     let mut new = frame(u16::from_be_bytes([high, low]).max(1));
                     new[29] = source;
-                    let packets = [&new, &new, &frame(7), &frame(8), &frame(9)];
-                    packets.iter().for_each(|packet| sender.send(packet));
+                    for packet in [&new, &new, &frame(7), &frame(8), &frame(9)] {
+                        sender.send(packet);
+                    }
                     number += 1;
                     count.fetch_add(5, Ordering::Relaxed);
                 }
@@ -211,7 +212,6 @@ fn seconds() -> u64 {
 
 #[test]
 #[ignore = "needs root: cargo xtask test"]
-#[expect(clippy::print_stdout, reason = "for whoever wants to know")]
 fn load_churn_and_faults_leave_nothing_and_lose_nothing() {
     alone(|| {
         let limit = Duration::from_secs(seconds());
