@@ -134,6 +134,10 @@ pub struct Config {
     pub max_series: usize,
     /// `--attach-mode`.
     pub attach_mode: AttachMode,
+    /// `--pin-dir`, `--ephemeral`: where what counts in the kernel stays when the agent ends; `None`: nowhere.
+    pub pins: Option<PathBuf>,
+    /// `--state-dir`: where the agent writes down what it has added up; only with `pins`.
+    pub state: PathBuf,
     /// `--log.level debug` or `trace`: load the object with kernel-side messages.
     pub kernel_messages: bool,
 }
@@ -152,6 +156,8 @@ impl Config {
             exclusion: self.exclusion.clone(),
             attach_mode: self.attach_mode,
             messages: self.kernel_messages,
+            pins: self.pins.clone(),
+            inheritance: None,
         }
     }
 }

@@ -18,6 +18,7 @@ mod folding;
 mod forgetting;
 mod joining;
 pub mod journal;
+mod keeping;
 pub mod kept;
 mod links;
 mod lives;
@@ -28,12 +29,20 @@ mod running;
 mod scraping;
 mod sizes;
 mod snapshot;
+mod state;
 mod telling;
 mod tending;
 mod times;
 mod told;
 
-use std::{path::Path, sync::Arc, time::Duration};
+use std::{
+    path::Path,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 use tokio::{
     net::UnixStream,
@@ -50,10 +59,12 @@ use self::{
     config::{Config, FlowLogTarget},
     core::{Core, Counted},
     flow_log::FlowLog,
+    keeping::Keeping,
     scraping::{SCRAPES, Scrape},
+    state::{State, StateFile},
 };
 use crate::{
-    datapath::Datapath,
+    datapath::{self, Datapath, Options},
     identity::{DockerWatcher, LinkMonitor},
     metrics,
     serve::{
@@ -84,6 +95,14 @@ pub async fn observe(
     start(config, Some((reader, Box::new(begins)))).await
 }
 
+/// Takes away what an agent has left that runs no more. Whether there was anything.
+pub fn forget(config: &Config) -> Result<bool, AgentError> {
+    let file = StateFile::of_this_namespace(&config.state).map_err(AgentError::State)?;
+    let counted = config.pins.as_deref().map(datapath::remove_pinned).transpose()?;
+    let written = file.remove().map_err(AgentError::Forget)?;
+    Ok(counted == Some(true) || written)
+}
+
 /// A reader in this process, and how to tell it that observing begins.
 type Own = (UnixStream, Box<dyn FnOnce() + Send>);
 
@@ -102,7 +121,12 @@ async fn start(config: Config, own: Option<Own>) -> Result<(), AgentError> {
     let history = is_asked.then(|| Arc::new(History::new(HISTORY)));
     let (hang_up, reopening) = watch::channel(());
     let flow_log = FlowLog::open(&config, history.clone(), Arc::clone(&stop), reopening)?;
-    let mut datapath = Datapath::load(&config.kernel_side())?;
+    let leaves = Arc::new(AtomicBool::new(false));
+    let directory = config.pins.as_ref().map(|_| config.state.as_path());
+    let keeping = Keeping::new(directory, Arc::clone(&leaves)).map_err(AgentError::State)?;
+    let state = keeping.read();
+    let inheritance = state.as_ref().map(State::inheritance);
+    let mut datapath = Datapath::load(&Options { inheritance, ..config.kernel_side() })?;
     // Not before: who may not observe is not to hear of a directory first.
     let socket = config.socket.as_ref().map(flows::bind).transpose()?;
     let messages = config.kernel_messages.then(|| datapath.messages()).transpose()?;
@@ -145,13 +169,15 @@ async fn start(config: Config, own: Option<Own>) -> Result<(), AgentError> {
         "netwatch started"
     );
 
-    let counts = Counted { readers, web, links: monitor.counters() };
-    let core = Core::new(&config, datapath, flow_log, counts, readiness);
+    let counted = Counted { readers, web, links: monitor.counters() };
+    let mut core = Core::new(&config, datapath, flow_log, counted, readiness, keeping);
+    core.take_over(state);
     let stopping = Arc::clone(&stop);
     let has_file = matches!(config.flow_log, Some(FlowLogTarget::File(_)));
     tokio::spawn(async move {
         let name = signals.next(has_file.then_some(hang_up)).await;
         info!("{name}: stopping");
+        leaves.store(name == LEAVE, Ordering::Relaxed);
         stopping.send_replace(true);
     });
     // It owns everything: 16 kB, which are moved around where a future is awaited as it is.
@@ -196,7 +222,11 @@ struct Signals {
     interrupt: Signal,
     terminate: Signal,
     hang_up: Signal,
+    leave: Signal,
 }
+
+/// It ends the agent, and lets counting go on for the next one. systemd's `RestartKillSignal=`.
+const LEAVE: &str = "SIGUSR2";
 
 impl Signals {
     fn new() -> Result<Self, AgentError> {
@@ -205,6 +235,7 @@ impl Signals {
             interrupt: listen(SignalKind::interrupt())?,
             terminate: listen(SignalKind::terminate())?,
             hang_up: listen(SignalKind::hangup())?,
+            leave: listen(SignalKind::user_defined2())?,
         })
     }
 
@@ -215,6 +246,7 @@ impl Signals {
             tokio::select! {
                 _ = self.interrupt.recv() => return "SIGINT",
                 _ = self.terminate.recv() => return "SIGTERM",
+                _ = self.leave.recv() => return LEAVE,
                 _ = self.hang_up.recv() => match &hang_up {
                     Some(hang_up) => {
                         info!("SIGHUP: opening the flow log again");

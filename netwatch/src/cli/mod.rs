@@ -19,6 +19,7 @@ mod nearest;
 mod option;
 mod raw;
 mod run;
+mod stop;
 mod terminal;
 mod value;
 
@@ -50,6 +51,7 @@ fn dispatch(arguments: impl IntoIterator<Item = OsString>) -> Result<(), Failure
     match matches.subcommand() {
         Some(("run", matches)) => run::run(matches),
         Some(("flows", matches)) => flows::run(matches),
+        Some(("stop", matches)) => stop::run(matches),
         Some(("doctor", matches)) => doctor::run(matches),
         _ => Err(Failure::usage("no command given").hint("see 'netwatch --help'")),
     }

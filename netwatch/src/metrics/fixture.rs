@@ -170,6 +170,7 @@ pub(super) fn full() -> Snapshot {
             ],
             conntrack_overruns: 29,
             link_overruns: 46,
+            away: Duration::from_millis(2_500),
             programs: vec![ProgramRuns {
                 program: "ingress",
                 runs: 50,
