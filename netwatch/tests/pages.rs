@@ -279,6 +279,41 @@ fn metrics_are_in_the_catalogue() {
     assert_none(&found);
 }
 
+/// Cases of a table without the name of a test that there is.
+fn untested(text: &str) -> Vec<String> {
+    let rows = text.lines().filter(|line| line.starts_with("| ") && !line.ends_with("| test |"));
+    let is_tested = |row: &&str| {
+        let spans: Vec<&str> = spans(row).into_iter().map(|(_, span)| span).collect();
+        let Some(place) = spans.iter().rposition(|span| is_path(span)) else { return false };
+        let text = fs::read_to_string(root().join(spans[place])).unwrap_or_default();
+        let is_test = |name: &&str| {
+            let Some((before, _)) = text.split_once(&format!("fn {name}(")) else { return false };
+            // Between the two may be other attributes, and in a property test comments.
+            let since = before.rsplit_once("\n}").map_or(before, |(_, since)| since);
+            since.contains("test]") || since.contains("proptest!")
+        };
+        match &spans[place + 1..] {
+            [] => text.contains("#[test]"),
+            names => names.iter().all(is_test),
+        }
+    };
+    rows.filter(|row| !is_tested(row)).map(str::to_owned).collect()
+}
+
+#[test]
+fn each_case_of_reliability_has_its_test() {
+    let text = fs::read_to_string(root().join("docs/reliability.md")).expect("a page");
+    let (_, tables) = text.split_once("\n## Churn\n").expect("its first table");
+    let (tables, _) = tables.split_once("\n## The soak\n").expect("what is behind them");
+    assert!(tables.lines().filter(|line| line.starts_with("| ")).count() > 40);
+    assert_none(&untested(tables));
+    // And the check sees what is none.
+    let file = "`netwatch/tests/pages.rs`";
+    assert_eq!(untested(&format!("| case | {file} `links_lead_somewhere` |")).len(), 0);
+    assert_eq!(untested(&format!("| case | {file} `untested` |")).len(), 1);
+    assert_eq!(untested(&format!("| case | {file} `no_such_test` |\n| case | – |")).len(), 2);
+}
+
 /// A page that was copied from a terminal must not name the home of whoever sat there.
 #[test]
 fn no_page_names_somebodys_home() {

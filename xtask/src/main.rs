@@ -1,4 +1,5 @@
-//! netwatch's developer and first-run commands: `cargo xtask setup | run | test | fuzz | kernels | bench | lab`.
+//! netwatch's developer and first-run commands: `cargo xtask setup | run | test | soak | fuzz | kernels | bench |
+//! lab`.
 //!
 //! Promises: every command leaves the host as it found it, also when it fails or is interrupted; only `setup` installs
 //! anything, and says so first. Exit codes are netwatch's own: 0 done, 1 failed, 2 usage, 3 not permitted or not
@@ -22,6 +23,7 @@ mod run;
 mod screenshot;
 mod seen;
 mod setup;
+mod soak;
 mod summary;
 mod test;
 mod workspace;
@@ -40,6 +42,7 @@ Examples:
   cargo xtask run                    build netwatch and observe this host's containers (or a lab, without Docker)
   cargo xtask run -- --flow-log - --flow-format json
   cargo xtask test                   every test, on a real Docker engine
+  cargo xtask soak --minutes 60      load, churn and faults together, as long as wanted
   cargo xtask fuzz --seconds 30      every fuzz target for 30 seconds
   cargo xtask kernels                old and new kernels, in virtual machines
   cargo xtask bench                  what netwatch costs on this machine
@@ -64,6 +67,8 @@ enum Task {
     Run(run::Args),
     /// Set up, build, and run every test; starts a Docker engine of its own where none answers
     Test(test::Args),
+    /// Load, churn and faults together, for as long as wanted: nothing is lost, nothing grows
+    Soak(soak::Args),
     /// Run each fuzz target for some time, from the kept corpus on
     Fuzz(fuzz::Args),
     /// Boot Debian's kernels in virtual machines, and run netwatch on each
@@ -109,6 +114,7 @@ fn perform(task: Task) -> Result<ExitCode> {
         Task::Setup(args) => setup::setup(args)?,
         Task::Run(args) => return run::run(&args),
         Task::Test(args) => return test::test(&args),
+        Task::Soak(args) => soak::soak(&args)?,
         Task::Fuzz(args) => fuzz::fuzz(&args)?,
         Task::Kernels(args) => return kernels::kernels(&args),
         Task::Bench(args) => return bench::bench(&args),

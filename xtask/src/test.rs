@@ -108,7 +108,7 @@ fn run(mut command: Command, summary: &mut Summary) -> Result<()> {
 }
 
 /// Compiled by us, run by root: so root never owns a file in the target folder.
-fn run_as(root: Root, command: &mut Command) {
+pub(crate) fn run_as(root: Root, command: &mut Command) {
     if root == Root::Sudo {
         command.env(runner(), "sudo -E");
     }

@@ -1,7 +1,7 @@
 //! What each container has sent and received, over all its veths and restarts.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, HashMap, HashSet},
     sync::Arc,
 };
 
@@ -63,6 +63,16 @@ impl Accounts {
     /// The sums alone, for a kernel side that begins anew.
     pub(super) fn sums(self) -> Self {
         Self { veths: HashMap::new(), ..self }
+    }
+
+    /// Whose sums there are.
+    pub(super) fn names(&self) -> impl Iterator<Item = &Arc<str>> {
+        self.sums.keys().map(|(container, _)| container)
+    }
+
+    /// These have been gone for long.
+    pub(super) fn forget(&mut self, names: &HashSet<Arc<str>>) {
+        self.sums.retain(|(container, _), _| !names.contains(container));
     }
 
     /// All sums.

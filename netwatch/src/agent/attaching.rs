@@ -2,7 +2,6 @@
 
 use std::{
     collections::{BTreeMap, HashMap},
-    fs,
     time::Instant,
 };
 
@@ -20,6 +19,9 @@ pub(super) struct Attaching {
     born: HashMap<u32, Instant>,
     /// Links that should be attached to and are not, and why.
     missing: BTreeMap<u32, String>,
+    /// How many packets the device has counted that we have not, when it was last looked at.
+    ahead: HashMap<u32, i128>,
+    pub(super) detached_by_others: u64,
     pub(super) failures: u64,
     pub(super) gap_packets: u64,
 }
@@ -32,6 +34,8 @@ impl Attaching {
             count: 0,
             born: HashMap::new(),
             missing: BTreeMap::new(),
+            ahead: HashMap::new(),
+            detached_by_others: 0,
             failures: 0,
             gap_packets: 0,
         }
@@ -57,12 +61,14 @@ impl Attaching {
     pub(super) fn forget(&mut self, index: u32) {
         self.born.remove(&index);
         self.missing.remove(&index);
+        self.ahead.remove(&index);
     }
 
     /// These links are there, and no others.
     pub(super) fn only(&mut self, is_there: impl Fn(u32) -> bool) {
         self.born.retain(|index, _| is_there(*index));
         self.missing.retain(|index, _| is_there(*index));
+        self.ahead.retain(|index, _| is_there(*index));
     }
 
     /// A link is attached to, or need not be.
@@ -70,10 +76,30 @@ impl Attaching {
         self.missing.remove(&index);
     }
 
-    /// A link that should be attached to cannot be.
-    pub(super) fn failed(&mut self, index: u32, why: String) {
+    /// A link that should be attached to cannot be. Whether that is news.
+    pub(super) fn failed(&mut self, index: u32, why: String) -> bool {
         self.failures += 1;
-        self.missing.insert(index, why);
+        self.ahead.remove(&index);
+        let before = self.missing.insert(index, why);
+        before.as_ref() != self.missing.get(&index)
+    }
+
+    /// Links that should be attached to and are not.
+    pub(super) fn missing(&self) -> Vec<u32> {
+        self.missing.keys().copied().collect()
+    }
+
+    /// All is well with a link, whose device has counted so many packets more than we.
+    pub(super) fn is_ahead(&mut self, index: u32, by: i128) {
+        self.ahead.insert(index, by);
+    }
+
+    /// Somebody else has detached us. What the device has counted since it was last looked at, and we have not, has passed unseen.
+    pub(super) fn detached_by_others(&mut self, index: u32, ahead: Option<i128>) {
+        self.detached_by_others += 1;
+        let Some(ahead) = ahead else { return };
+        let before = self.ahead.insert(index, ahead).unwrap_or(ahead);
+        self.gap_packets += u64::try_from(ahead - before).unwrap_or(0);
     }
 
     /// Whether all is attached to that should be.
@@ -91,19 +117,10 @@ impl Attaching {
             seconds_sum: self.seconds,
             seconds_count: self.count,
             failures: self.failures,
+            detached_by_others: self.detached_by_others,
             gap_packets: self.gap_packets,
         }
     }
-}
-
-/// Packets that a device has carried, by its own counters.
-pub(super) fn carried(interface: &str) -> u64 {
-    // Names of interfaces have no slash (`dev_valid_name`).
-    let read = |counter: &str| {
-        let path = format!("/sys/class/net/{interface}/statistics/{counter}");
-        fs::read_to_string(path).ok().and_then(|text| text.trim().parse::<u64>().ok()).unwrap_or(0)
-    };
-    read("rx_packets") + read("tx_packets")
 }
 
 #[cfg(test)]
@@ -117,8 +134,8 @@ mod tests {
         let mut attaching = Attaching::new();
         assert_eq!(attaching.readiness(), Readiness::Ready);
         attaching.failed(7, "veth7: no room".into());
-        attaching.failed(9, "veth9: no room".into());
-        attaching.failed(9, "veth9: no room".into());
+        assert!(attaching.failed(9, "veth9: no room".into()));
+        assert!(!attaching.failed(9, "veth9: no room".into()), "no news");
         let reason = "not attached everywhere: veth7: no room (1 more like it); see the log";
         assert_eq!(attaching.readiness(), Readiness::NotReady(reason.into()));
         attaching.is_settled(7);
@@ -129,6 +146,22 @@ mod tests {
         attaching.forget(9);
         assert_eq!(attaching.readiness(), Readiness::Ready);
         assert_eq!(attaching.failures, 3);
+    }
+
+    #[test]
+    fn what_passed_while_detached_is_what_the_device_has_counted_since() {
+        let mut attaching = Attaching::new();
+        attaching.is_ahead(7, 5);
+        attaching.is_ahead(7, 6);
+        attaching.detached_by_others(7, Some(106));
+        assert_eq!(attaching.gap_packets, 100);
+        attaching.detached_by_others(7, Some(107));
+        // A link that has not been looked at yet, and one whose device counts less than we do.
+        attaching.detached_by_others(8, Some(1_000));
+        attaching.detached_by_others(8, Some(999));
+        // And one whose device could not be asked.
+        attaching.detached_by_others(7, None);
+        assert_eq!((attaching.gap_packets, attaching.detached_by_others), (101, 5));
     }
 
     #[test]

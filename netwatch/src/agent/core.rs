@@ -20,19 +20,21 @@ use super::{
     delivery::Delivery,
     dropping::Dropping,
     flow_log::FlowLog,
+    forgetting::Forgetting,
     joining::Joining,
     keeping::{Keeping, Parting},
     running::{QUESTIONS, Question},
     scraping::{Pace, Scrape, waiting},
     sizes::Sizes,
     stages::{Stage, Stages},
+    tending,
     times::Timing,
 };
 use crate::{
     datapath::{Datapath, monotonic_now},
     dns,
     flow::{Edges, Limits, Tracker},
-    identity::{Chronicle, Directory, Domains, EngineEvent, EngineState, LinkEvent},
+    identity::{Chronicle, Directory, Domains, EngineEvent, EngineState, LinkCounters, LinkEvent},
     model::{Clock, Instant, Tally},
     serve::{self, Readiness, flows::Counts},
 };
@@ -54,6 +56,13 @@ const CLOCK_INTERVAL: Duration = Duration::from_millis(10);
 /// Packets and bytes each way, connections, and segments that were sent again: what an edge takes of `--metrics.max-series`.
 const SERIES_PER_EDGE: usize = 6;
 
+/// What others count, for the metrics.
+pub(super) struct Counted {
+    pub(super) readers: Arc<Counts>,
+    pub(super) web: Arc<serve::Counts>,
+    pub(super) links: Arc<LinkCounters>,
+}
+
 pub(super) struct Core {
     pub(super) datapath: Datapath,
     pub(super) directory: Directory,
@@ -74,8 +83,8 @@ pub(super) struct Core {
     pub(super) stages: Stages,
     pub(super) crossed: Crossed,
     pub(super) joining: Joining,
-    pub(super) readers: Arc<Counts>,
-    pub(super) web: Arc<serve::Counts>,
+    pub(super) counted: Counted,
+    pub(super) forgetting: Forgetting,
     /// Whether each sample is a line of the flow log.
     pub(super) log_samples: bool,
     pub(super) clock: Clock,
@@ -101,7 +110,7 @@ impl Core {
         config: &Config,
         datapath: Datapath,
         flow_log: FlowLog,
-        (readers, web): (Arc<Counts>, Arc<serve::Counts>),
+        counted: Counted,
         readiness: watch::Sender<Readiness>,
         mut keeping: Keeping,
     ) -> Self {
@@ -130,8 +139,8 @@ impl Core {
             stages: Stages::default(),
             crossed: Crossed::default(),
             joining: Joining::start(),
-            readers,
-            web,
+            counted,
+            forgetting: Forgetting::default(),
             log_samples: config.log_samples,
             clock: clock(),
             selection: config.selection.clone(),
@@ -154,6 +163,7 @@ impl Core {
     ) -> Result<(), AgentError> {
         let mut next_reading = tokio::time::Instant::now();
         let (mut next_answer, mut pace) = (next_reading, Pace::from(next_reading));
+        let mut next_look = next_reading;
         let mut tick = interval(CLOCK_INTERVAL);
         tick.set_missed_tick_behavior(MissedTickBehavior::Skip);
         let result = loop {
@@ -179,6 +189,11 @@ impl Core {
                     let begin = tokio::time::Instant::now();
                     let events = self.read();
                     next_reading = begin + pause(begin.elapsed(), events);
+                }
+                () = sleep_until(next_look) => {
+                    let begin = tokio::time::Instant::now();
+                    self.tend();
+                    next_look = begin + tending::pause(begin.elapsed());
                 }
                 Some(asked) = waiting(pace.next(), &mut scrapes) => if !asked.is_empty() {
                     let begin = tokio::time::Instant::now();

@@ -1,7 +1,7 @@
 //! Which packets did not arrive: sent into one interface, and not seen at the receiver's.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, HashMap, HashSet},
     sync::Arc,
 };
 
@@ -50,6 +50,11 @@ impl Delivery {
     /// Figures of flows may lack packets.
     pub(super) fn is_incomplete(&mut self, now: Instant) {
         self.incomplete = Some(now);
+    }
+
+    /// These have been gone for long.
+    pub(super) fn forget(&mut self, names: &HashSet<Arc<str>>) {
+        self.sums.retain(|(container, _), _| !names.contains(container));
     }
 
     /// By container and bridge.

@@ -1,7 +1,7 @@
 //! Drops: in which namespaces they are observed, whose these are, and how many there were in all.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, HashMap, HashSet},
     sync::Arc,
 };
 
@@ -19,8 +19,8 @@ use crate::{
 /// The feature that is lacking where containers' namespaces cannot be looked up.
 const NAMESPACES: &str = "drops_in_containers";
 /// Where, in metrics: in a container's namespace, and at its veth. Names of interfaces come and go.
-const INSIDE: &str = "inside";
-const VETH: &str = "veth";
+pub(super) const INSIDE: &str = "inside";
+pub(super) const VETH: &str = "veth";
 
 /// Sums by container name, reason and place; and the namespaces that are observed.
 #[derive(Default)]
@@ -162,6 +162,17 @@ impl Dropping {
 
     fn name(&self, namespace: u32) -> Arc<str> {
         self.observed.get(&namespace).map_or_else(|| "".into(), |known| Arc::clone(&known.name))
+    }
+
+    /// Whose sums there are, and at which interfaces.
+    pub(super) fn names(&self) -> impl Iterator<Item = &Arc<str>> {
+        self.sums.keys().flat_map(|kind| [&kind.container, &kind.place])
+    }
+
+    /// These have been gone for long.
+    pub(super) fn forget_names(&mut self, names: &HashSet<Arc<str>>) {
+        self.sums
+            .retain(|kind, _| !names.contains(&kind.container) && !names.contains(&kind.place));
     }
 
     /// All sums.

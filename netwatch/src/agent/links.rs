@@ -2,7 +2,7 @@
 
 use tracing::{debug, info, warn};
 
-use super::{AgentError, attaching::carried, core::Core};
+use super::{AgentError, core::Core, tending::carried};
 use crate::{
     datapath::{AttachError, monotonic_now},
     identity::{LinkEvent, namespace_id_of_pid},
@@ -22,6 +22,11 @@ impl Core {
             self.detach(index);
             self.attaching.forget(index);
         }
+        if let LinkEvent::Snapshot(_) = event
+            && self.ready
+        {
+            self.leave_the_dead();
+        }
         self.directory.apply_link(event, now);
         match event {
             LinkEvent::Snapshot(links) => {
@@ -35,9 +40,10 @@ impl Core {
                 }
                 if self.consider(interface) {
                     self.attaching.attached(interface.index);
-                    let counted = self.datapath.counters(interface.index).unwrap_or_default();
-                    let counted = counted.receive.tally.packets + counted.transmit.tally.packets;
-                    self.attaching.gap_packets += carried(&interface.name).saturating_sub(counted);
+                    if let Some(ahead) = self.ahead(interface, &carried()) {
+                        self.attaching.gap_packets += u64::try_from(ahead).unwrap_or(0);
+                        self.attaching.is_ahead(interface.index, ahead);
+                    }
                 }
             }
             LinkEvent::Failed(reason) => warn!("{reason}"),
@@ -83,7 +89,7 @@ impl Core {
             let was_counted = self.datapath.is_counted(interface.index);
             if self.consider(interface) && self.datapath.is_inherited() && !was_counted {
                 // It came when nobody was there to attach to it.
-                self.attaching.gap_packets += carried(&interface.name);
+                self.attaching.gap_packets += carried().get(&interface.name).copied().unwrap_or(0);
             }
         }
         if !self.ready {
@@ -146,17 +152,32 @@ impl Core {
             // The kernel's next message says what became of it.
             Err(AttachError::Vanished) => false,
             Err(error) => {
-                self.attaching.failed(interface.index, format!("{}: {error}", interface.name));
-                warn!(interface = interface.name, %error, "cannot attach");
+                let why = format!("{}: {error}", interface.name);
+                if self.attaching.failed(interface.index, why) {
+                    warn!(interface = interface.name, %error, "cannot attach; trying again");
+                }
                 false
             }
         }
     }
 
-    pub(super) fn detach(&mut self, index: u32) {
-        if !self.datapath.is_counted(index) {
-            return;
+    /// Messages were lost: an interface that we are attached to may have gone, and its index may be another one's by now.
+    fn leave_the_dead(&mut self) {
+        for index in self.datapath.attached() {
+            if self.datapath.lost(index) == [true, true] {
+                self.detach(index);
+            }
         }
+    }
+
+    pub(super) fn detach(&mut self, index: u32) {
+        if self.datapath.is_counted(index) {
+            self.let_go(index);
+        }
+    }
+
+    /// Settles what an interface has counted, also where its programs are detached already.
+    pub(super) fn let_go(&mut self, index: u32) {
         self.read_flows();
         self.read_rings();
         self.settle(index);

@@ -15,6 +15,7 @@ mod dropping;
 mod error;
 mod flow_log;
 mod folding;
+mod forgetting;
 mod joining;
 pub mod journal;
 mod keeping;
@@ -31,6 +32,7 @@ mod snapshot;
 mod stages;
 mod state;
 mod telling;
+mod tending;
 mod times;
 mod told;
 
@@ -56,7 +58,7 @@ pub use crate::output::schema as flow_log_schema;
 
 use self::{
     config::{Config, FlowLogTarget},
-    core::Core,
+    core::{Core, Counted},
     flow_log::FlowLog,
     keeping::Keeping,
     scraping::{SCRAPES, Scrape},
@@ -134,7 +136,7 @@ async fn start(config: Config, own: Option<Own>) -> Result<(), AgentError> {
     let (engine_events, engine) = mpsc::channel(EVENTS);
     let (scrape, scrapes) = mpsc::channel(SCRAPES);
     let (readiness, ready) = watch::channel(Readiness::NotReady("attaching".into()));
-    let _monitor = LinkMonitor::spawn(link_events)?;
+    let monitor = LinkMonitor::spawn(link_events)?;
     let _watcher = DockerWatcher::spawn(config.docker_host.clone(), engine_events);
 
     let mut servers = Vec::new();
@@ -169,7 +171,8 @@ async fn start(config: Config, own: Option<Own>) -> Result<(), AgentError> {
         "netwatch started"
     );
 
-    let mut core = Core::new(&config, datapath, flow_log, (readers, web), readiness, keeping);
+    let counted = Counted { readers, web, links: monitor.counters() };
+    let mut core = Core::new(&config, datapath, flow_log, counted, readiness, keeping);
     core.take_over(state);
     let stopping = Arc::clone(&stop);
     let has_file = matches!(config.flow_log, Some(FlowLogTarget::File(_)));

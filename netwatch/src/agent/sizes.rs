@@ -1,7 +1,7 @@
 //! How large the packets of each container are, estimated from samples at its veths.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, HashMap, HashSet},
     sync::Arc,
 };
 
@@ -59,6 +59,11 @@ impl Sizes {
     /// A veth is gone; its index may come again.
     pub(super) fn close(&mut self, ifindex: u32) {
         self.waiting.remove(&ifindex);
+    }
+
+    /// These have been gone for long.
+    pub(super) fn forget(&mut self, names: &HashSet<Arc<str>>) {
+        self.sums.retain(|(container, _), _| !names.contains(container));
     }
 
     /// All histograms.

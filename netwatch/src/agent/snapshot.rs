@@ -1,6 +1,9 @@
 //! All counters at one moment, for a scrape.
 
-use std::{sync::Arc, time::Instant};
+use std::{
+    sync::{Arc, atomic::Ordering},
+    time::Instant,
+};
 
 use super::{
     core::{Core, engine_up},
@@ -67,10 +70,10 @@ impl Core {
     }
 
     fn readers(&self) -> ReaderStatus {
-        let (lines, lost) = self.readers.lines();
+        let (lines, lost) = self.counted.readers.lines();
         ReaderStatus {
-            connected: self.readers.readers(),
-            refused: self.readers.refusals(),
+            connected: self.counted.readers.readers(),
+            refused: self.counted.readers.refusals(),
             lines,
             lost,
         }
@@ -78,12 +81,12 @@ impl Core {
 
     fn web(&self) -> WebStatus {
         WebStatus {
-            requests: self.web.requests().collect(),
-            displaced: self.web.displaced(),
-            cut: self.web.cut(),
-            handshakes_failed: self.web.handshakes_failed(),
-            settings_failed: self.web.settings_failed(),
-            settings_good: self.web.settings_are_good(),
+            requests: self.counted.web.requests().collect(),
+            displaced: self.counted.web.displaced(),
+            cut: self.counted.web.cut(),
+            handshakes_failed: self.counted.web.handshakes_failed(),
+            settings_failed: self.counted.web.settings_failed(),
+            settings_good: self.counted.web.settings_are_good(),
         }
     }
 
@@ -97,6 +100,7 @@ impl Core {
             features: [self.dropping.features(&self.datapath), vec![self.joining.feature()]]
                 .concat(),
             conntrack_overruns: self.joining.overruns(),
+            link_overruns: self.counted.links.overruns.load(Ordering::Relaxed),
             away: self.keeping.away(),
             programs: self.datapath.program_runs(),
             flow_entries: (kernel.flow_entries, kernel.flow_capacity),

@@ -1,6 +1,10 @@
 //! How long handshakes, echoes and look-ups took, by the name of who answered or asked.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, HashSet},
+    sync::Arc,
+    time::Duration,
+};
 
 use crate::model::{Clock, FlowEvent, Lookup, TimeHistogram, Times, WallTime};
 
@@ -34,6 +38,18 @@ impl Timing {
     pub(super) fn looked_up(&mut self, lookup: &Lookup) {
         if let Some(took) = lookup.took {
             self.lookups.add(lookup.client.label(), took, None);
+        }
+    }
+
+    /// Whose times there are.
+    pub(super) fn names(&self) -> impl Iterator<Item = &Arc<str>> {
+        [&self.handshakes, &self.echoes, &self.lookups].into_iter().flat_map(|times| times.0.keys())
+    }
+
+    /// These have been gone for long: others may have their places.
+    pub(super) fn forget(&mut self, names: &HashSet<Arc<str>>) {
+        for times in [&mut self.handshakes, &mut self.echoes, &mut self.lookups] {
+            times.0.retain(|name, _| !names.contains(name));
         }
     }
 

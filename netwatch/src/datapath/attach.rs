@@ -1,6 +1,10 @@
 //! Attaching both programs to an interface, by TCX links where the kernel has them, by clsact filters below.
 
-use std::{collections::HashMap, ffi::CString, io, mem};
+use std::{
+    collections::HashMap,
+    ffi::{CStr, CString},
+    io, mem,
+};
 
 use aya::{
     Ebpf,
@@ -13,6 +17,7 @@ use aya::{
 use tracing::{debug, warn};
 
 use super::{
+    beside::Mechanism,
     clsact,
     error::AttachError,
     object::{EGRESS_PROGRAM, INGRESS_PROGRAM},
@@ -93,8 +98,8 @@ impl Attacher {
         self.attached.keys().copied().collect()
     }
 
-    pub(super) fn kind(&self) -> &'static str {
-        if self.mode == AttachMode::Clsact { "clsact" } else { "tcx" }
+    pub(super) fn mechanism(&self) -> Mechanism {
+        if self.mode == AttachMode::Clsact { Mechanism::Clsact } else { Mechanism::Tcx }
     }
 
     /// Attaches both programs or none.
@@ -139,6 +144,36 @@ impl Attacher {
             };
         }
         self.attached.insert(ifindex, attached);
+        Ok(())
+    }
+
+    /// Attaches again where somebody else has detached a program, `lost` from ingress or egress.
+    pub(super) fn attach_again(
+        &mut self,
+        ebpf: &mut Ebpf,
+        ifindex: u32,
+        name: &str,
+        lost: [bool; 2],
+    ) -> Result<(), AttachError> {
+        if let Some(pins) = &self.pins {
+            pins.release(ifindex);
+        }
+        let mut before = self.attached.remove(&ifindex).unwrap_or_default();
+        let added_qdisc = before.added_qdisc;
+        for (link, lost) in mem::take(&mut before.links).into_iter().zip(lost) {
+            if lost {
+                // Taken apart, a filter is let go of without a word to the kernel: another one may be in its place.
+                let _ = FdLink::try_from(link);
+            } else {
+                before.links.push(link);
+            }
+        }
+        before.added_qdisc = false;
+        before.detach(ifindex);
+        self.attach(ebpf, ifindex, name)?;
+        if let Some(attached) = self.attached.get_mut(&ifindex) {
+            attached.added_qdisc |= added_qdisc;
+        }
         Ok(())
     }
 
@@ -227,9 +262,9 @@ fn attach_links(
     let mut attached = Attached::default();
     for (program, hook) in HOOKS {
         // aya attaches by name, and names move: one that has another index by now is not ours to attach to.
-        if index_of(name) != Some(ifindex) {
+        if let Err(error) = check_name(name, ifindex) {
             attached.detach(ifindex);
-            return Err(AttachError::Vanished);
+            return Err(error);
         }
         match attach_program(ebpf, program, name, hook, options()) {
             Ok(link) => attached.links.push(link),
@@ -237,8 +272,10 @@ fn attach_links(
                 attached.detach(ifindex);
                 return Err(match error {
                     None => AttachError::Incomplete(program),
-                    Some(_) if index_of(name) != Some(ifindex) => AttachError::Vanished,
-                    Some(source) => AttachError::Refused { how, source },
+                    Some(source) => {
+                        let refused = AttachError::Refused { how, source };
+                        check_name(name, ifindex).err().unwrap_or(refused)
+                    }
                 });
             }
         }
@@ -296,14 +333,28 @@ fn remove_filters(interface: &str, ifindex: u32) -> bool {
     removed > 0
 }
 
-fn index_of(name: &str) -> Option<u32> {
-    let name = CString::new(name).ok()?;
+/// The name that the interface with this index has now.
+pub(super) fn name_of(ifindex: u32) -> Option<String> {
+    let mut name = [0u8; libc::IF_NAMESIZE];
+    // SAFETY: there is room for the longest name.
+    #[expect(unsafe_code, reason = "the standard library has no such call")]
+    let found = unsafe { libc::if_indextoname(ifindex, name.as_mut_ptr().cast()) };
+    let name = CStr::from_bytes_until_nul(&name).ok().filter(|_| !found.is_null())?;
+    Some(name.to_string_lossy().into_owned())
+}
+
+/// An error unless a name is still that of the interface with this index.
+fn check_name(name: &str, ifindex: u32) -> Result<(), AttachError> {
+    let name = CString::new(name).map_err(|_| AttachError::Vanished)?;
     // SAFETY: a valid C string.
     #[expect(unsafe_code, reason = "the standard library has no such call")]
     let index = unsafe { libc::if_nametoindex(name.as_ptr()) };
-    if index == 0 {
-        debug!(error = %io::Error::last_os_error(), "looking up an interface");
-        return None;
+    if index != 0 {
+        return if index == ifindex { Ok(()) } else { Err(AttachError::Vanished) };
     }
-    Some(index)
+    let error = io::Error::last_os_error();
+    Err(match error.raw_os_error() {
+        Some(libc::ENODEV | libc::ENXIO) => AttachError::Vanished,
+        _ => AttachError::LookUp(error),
+    })
 }

@@ -97,20 +97,32 @@ pub fn knows_tcx() -> io::Result<bool> {
 
 /// Whoever is attached to an interface at a hook, the first to run first.
 pub fn hooked(interface: &str, ifindex: u32, hook: Hook) -> io::Result<Vec<Beside>> {
-    let mut all = match SchedClassifier::query_tcx(interface, hook.aya()) {
-        Ok((_, programs)) => programs
+    let mut all = linked(interface, hook)?;
+    all.extend(filters(ifindex, hook)?);
+    all.dedup();
+    Ok(all)
+}
+
+/// Those attached by links of TCX; none where the kernel has no such thing.
+pub(super) fn linked(interface: &str, hook: Hook) -> io::Result<Vec<Beside>> {
+    match SchedClassifier::query_tcx(interface, hook.aya()) {
+        Ok((_, programs)) => Ok(programs
             .iter()
             .map(|program| Beside {
                 name: String::from_utf8_lossy(program.name()).into_owned(),
                 id: Some(program.id()),
                 mechanism: Mechanism::Tcx,
             })
-            .collect(),
-        Err(error) if is_invalid(&error) => Vec::new(),
-        Err(error) => return Err(plain(error)),
-    };
+            .collect()),
+        Err(error) if is_invalid(&error) => Ok(Vec::new()),
+        Err(error) => Err(plain(error)),
+    }
+}
+
+/// Those that are filters of clsact.
+pub(super) fn filters(ifindex: u32, hook: Hook) -> io::Result<Vec<Beside>> {
+    let mut all = Vec::new();
     clsact::list_filters(ifindex, hook.clsact(), |filter| all.extend(described(filter)))?;
-    all.dedup();
     Ok(all)
 }
 

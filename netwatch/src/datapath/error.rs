@@ -109,6 +109,11 @@ pub enum AttachError {
     /// The interface went away, or has another name by now; the kernel will tell.
     #[error("the interface is gone or was renamed")]
     Vanished,
+    /// The interface cannot be looked up, which takes a file descriptor.
+    #[error(
+        "the interface cannot be looked up: {0}; if there are no file descriptors left, raise the limit (LimitNOFILE= of a systemd unit)"
+    )]
+    LookUp(std::io::Error),
     /// The interface table has no place for it.
     #[error("the interface table is full for ifindex {0}: too many interfaces are observed")]
     NoSlot(u32),

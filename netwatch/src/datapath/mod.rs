@@ -13,6 +13,7 @@ mod filter;
 mod flows;
 mod grace;
 mod interfaces;
+mod lost;
 mod object;
 mod offer;
 mod pins;
@@ -255,6 +256,22 @@ impl Datapath {
         self.attacher.is_attached(ifindex)
     }
 
+    /// Whether somebody else has detached a program from an interface that we are attached to: at ingress, at egress.
+    pub fn lost(&self, ifindex: u32) -> [bool; 2] {
+        lost::lost(&self.ebpf, self.attacher.mechanism(), ifindex)
+    }
+
+    /// Attaches again where [`Datapath::lost`] found something. Counting goes on from where it was. Where it fails, the interface
+    /// is to be detached.
+    pub fn attach_again(
+        &mut self,
+        ifindex: u32,
+        name: &str,
+        lost: [bool; 2],
+    ) -> Result<(), AttachError> {
+        self.attacher.attach_again(&mut self.ebpf, ifindex, name, lost)
+    }
+
     /// The interfaces that the programs are attached to.
     pub fn attached(&self) -> Vec<u32> {
         self.attacher.attached()
@@ -262,7 +279,7 @@ impl Datapath {
 
     /// How the programs are attached: `tcx` or `clsact`.
     pub fn attach_kind(&self) -> &'static str {
-        self.attacher.kind()
+        self.attacher.mechanism().name()
     }
 
     /// The counters of an interface since it was attached.

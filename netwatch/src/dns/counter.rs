@@ -1,7 +1,7 @@
 //! Counts queries and answers, each once, for the one who asks.
 
 use std::{
-    collections::{BTreeMap, HashMap, VecDeque},
+    collections::{BTreeMap, HashMap, HashSet, VecDeque},
     hash::{BuildHasher, RandomState},
     sync::Arc,
     time::Duration,
@@ -146,6 +146,16 @@ impl Counter {
     /// Counts by client.
     pub fn counts(&self) -> Vec<(Arc<str>, DnsCounts)> {
         self.counts.iter().map(|(client, counts)| (Arc::clone(client), counts.clone())).collect()
+    }
+
+    /// Whose counts there are.
+    pub fn names(&self) -> impl Iterator<Item = &Arc<str>> {
+        self.counts.keys()
+    }
+
+    /// These have been gone for long.
+    pub fn forget(&mut self, names: &HashSet<Arc<str>>) {
+        self.counts.retain(|client, _| !names.contains(client));
     }
 
     /// Messages that could not be read.

@@ -1,6 +1,6 @@
 //! All conversations that are going on.
 
-use std::sync::Arc;
+use std::{collections::HashSet, sync::Arc};
 
 use super::{
     conversation::{Conversation, Stage},
@@ -224,6 +224,12 @@ impl Tracker {
     ) {
         let step = &mut Step { now, name, report };
         self.finish_those(|flow| flow.lives_behind(ifindex), EndReason::Gone, step);
+    }
+
+    /// Lets go of the edges of ends that have been gone for long, unless a conversation goes on there.
+    pub fn forget(&mut self, names: &HashSet<Arc<str>>) {
+        let held = self.table.iter().filter_map(|(_, flow)| flow.edge).collect();
+        self.lifecycle.edges.forget(names, &held);
     }
 
     /// Ends everything that is open.

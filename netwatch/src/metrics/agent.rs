@@ -21,6 +21,8 @@ pub(super) fn collect(snapshot: &Snapshot, families: &mut Families) {
     families.add(Metric::ConntrackOverruns, [], agent.conntrack_overruns);
     families.add_real(Metric::AwaySeconds, [], agent.away.as_secs_f64());
 
+    families.add(Metric::LinkOverruns, [], agent.link_overruns);
+
     let attach = &agent.attach;
     families.add(Metric::AttachedInterfaces, [], attach.attached);
     families.histogram(
@@ -31,6 +33,7 @@ pub(super) fn collect(snapshot: &Snapshot, families: &mut Families) {
         attach.seconds_count,
     );
     families.add(Metric::AttachFailures, [], attach.failures);
+    families.add(Metric::DetachedByOthers, [], attach.detached_by_others);
     families.add(Metric::AttachGapPackets, [], attach.gap_packets);
 
     for runs in &agent.programs {

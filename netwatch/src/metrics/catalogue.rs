@@ -310,6 +310,9 @@ catalogue! {
     ConntrackOverruns: Agent Counter "netwatch_conntrack_overruns_total" []
         "Times that the kernel dropped messages about connections, because netwatch was slow to hear them."
         "All connections are listed again then; a translated one that was short may be told as two flows.";
+    LinkOverruns: Agent Counter "netwatch_link_overruns_total" []
+        "Times that the kernel dropped messages about interfaces, because netwatch was slow to hear them."
+        "All interfaces are listed again then. One that came and went in between was not seen.";
     AwaySeconds: Agent Counter "netwatch_agent_away_seconds_total" []
         "Time in which packets were counted and no agent read them."
         "From one agent to the next that went on with what it had left counting (`--pin-dir`): at most, for an agent that is \
@@ -322,10 +325,14 @@ catalogue! {
         "Only links that came while the agent ran.";
     AttachFailures: Agent Counter "netwatch_attach_failures_total" []
         "Attaches that failed."
-        "Anything but 0 means an interface whose traffic is not seen; the log names it.";
+        "Each try counts; it is tried again every second. While it grows there is an interface whose traffic is not seen; the log and \
+         `/-/ready` name it.";
+    DetachedByOthers: Agent Counter "netwatch_detached_by_others_total" []
+        "Times that somebody else was found to have detached netwatch's programs from an interface."
+        "They are attached again within seconds. What passed meanwhile is in the next metric.";
     AttachGapPackets: Agent Counter "netwatch_attach_gap_packets_total" []
-        "Packets that new devices had carried before the programs were attached."
-        "These are in no other metric of netwatch.";
+        "Packets that devices carried while the programs were not attached: before, when they were new, or after somebody else detached them."
+        "These are in no other metric of netwatch. By the device's own counters.";
     ProgramRuns: Agent Counter "netwatch_bpf_program_runs_total" ["program"]
         "Runs of an eBPF program, by the kernel's own count."
         "0 unless `sysctl kernel.bpf_stats_enabled=1`.";

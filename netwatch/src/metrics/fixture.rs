@@ -162,6 +162,7 @@ pub(super) fn full() -> Snapshot {
                 seconds_sum: 0.0625,
                 seconds_count: 6,
                 failures: 1,
+                detached_by_others: 47,
                 gap_packets: 2,
             },
             features: vec![
@@ -169,6 +170,7 @@ pub(super) fn full() -> Snapshot {
                 Feature::lacking("drop_reasons", "this kernel tells none"),
             ],
             conntrack_overruns: 29,
+            link_overruns: 46,
             away: Duration::from_millis(2_500),
             programs: vec![ProgramRuns {
                 program: "ingress",

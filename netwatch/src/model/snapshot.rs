@@ -120,6 +120,8 @@ pub struct AttachStatus {
     pub seconds_count: u64,
     /// Attaches that failed.
     pub failures: u64,
+    /// Interfaces that somebody else had detached us from.
+    pub detached_by_others: u64,
     /// Packets that devices had carried before the programs were attached, for links that came while the agent ran.
     pub gap_packets: u64,
 }
@@ -250,6 +252,8 @@ pub struct AgentStatus {
     pub features: Vec<Feature>,
     /// Times that messages about connections were lost.
     pub conntrack_overruns: u64,
+    /// Times that messages about interfaces were lost.
+    pub link_overruns: u64,
     /// For how long in all nobody has read what was counted.
     pub away: Duration,
     /// The programs.

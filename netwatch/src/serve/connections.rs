@@ -15,7 +15,7 @@ use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     sync::watch,
     task::{JoinSet, yield_now},
-    time::{sleep, timeout},
+    time::{Instant, sleep, timeout},
 };
 use tokio_rustls::{TlsAcceptor, rustls::ServerConfig};
 
@@ -36,6 +36,9 @@ const MAX_HEAD: usize = 16 * 1024;
 /// Pause after a failed accept: what fails (no file descriptors) fails again at once.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
+/// How often a user is told that accepting fails.
+pub(super) const TELL_AGAIN: Duration = Duration::from_mins(1);
+
 /// The first byte of a connection that speaks TLS: a handshake (RFC 8446, 5.1).
 const HANDSHAKE: u8 = 0x16;
 /// For who does not; [`TLS`] follows.
@@ -52,12 +55,13 @@ pub async fn serve(
 ) {
     let slots = Slots::new(limits.connections);
     let mut connections = JoinSet::new();
+    let mut told = None;
     loop {
         // Reap what has ended; the set would grow for ever.
         while connections.try_join_next().is_some() {}
         tokio::select! {
             () = stopped(&mut stop) => break,
-            (stream, source, slot) = next(&listener, &slots) => {
+            (stream, source, slot) = next(&listener, &slots, &mut told) => {
                 let (router, door, stop) = (router.clone(), door.clone(), stop.clone());
                 let visit = Visit { slot: Arc::new(slot), source, router, door, limits, stop };
                 connections.spawn(visit.last(stream));
@@ -73,13 +77,20 @@ pub async fn serve(
     connections.shutdown().await;
 }
 
-/// The next connection, and then a place for it.
-async fn next(listener: &Listener, slots: &Arc<Slots>) -> (Box<dyn Stream>, Source, Slot) {
+/// The next connection, and then a place for it. What fails is told once a minute.
+async fn next(
+    listener: &Listener,
+    slots: &Arc<Slots>,
+    told: &mut Option<Instant>,
+) -> (Box<dyn Stream>, Source, Slot) {
     loop {
         match listener.accept().await {
             Ok((stream, source)) => return (stream, source, slots.enter(source).await),
             Err(error) => {
-                tracing::warn!(%error, "cannot accept an HTTP connection");
+                if told.is_none_or(|at| at.elapsed() >= TELL_AGAIN) {
+                    tracing::warn!(%error, "cannot accept HTTP connections; trying again");
+                    *told = Some(Instant::now());
+                }
                 sleep(ACCEPT_PAUSE).await;
             }
         }

@@ -25,6 +25,9 @@ use super::{
 /// The flow log's name in its folder.
 const LOG: &str = "flows.jsonl";
 
+/// Of the flow log, where a test has failed.
+const LAST_LINES: usize = 200;
+
 /// A running agent with a flow log in JSON. Dropping it stops it, by force if need be.
 pub struct Agent {
     child: Child,
@@ -194,7 +197,9 @@ impl Drop for Agent {
         if std::thread::panicking() {
             eprintln!("--- the agent said\n{}", self.stderr());
             let log = fs::read_to_string(self.log()).unwrap_or_default();
-            eprintln!("--- its flow log\n{log}---");
+            let lines: Vec<&str> = log.lines().collect();
+            let last = lines.len().saturating_sub(LAST_LINES);
+            eprintln!("--- its flow log, behind {last} lines\n{}\n---", lines[last..].join("\n"));
         }
     }
 }

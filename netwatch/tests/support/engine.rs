@@ -17,31 +17,45 @@ use super::{
 };
 
 /// Runs `body` beside such an engine, which is the only one that `body` knows; it is told where it listens.
-pub fn with_engine(options: &'static [&str], body: impl FnOnce(&str) + Send + 'static) {
+pub fn with_engine(options: &'static [&'static str], body: impl FnOnce(&str) + Send + 'static) {
+    with_engine_itself(options, |engine| body(&engine.host()));
+}
+
+/// The same for a `body` that does something to it.
+pub fn with_engine_itself(
+    options: &'static [&'static str],
+    body: impl FnOnce(&mut Engine) + Send + 'static,
+) {
     let folder = TempDir::new().expect("a folder");
     let image = folder.path().join("image.tar").to_string_lossy().into_owned();
     docker(&["save", "--output", &image, IMAGE]);
     in_new_namespace(move || {
         run("ip", &["link", "set", "dev", "lo", "up"]);
-        let engine = Engine::start(folder, options);
+        let mut engine = Engine::start(folder, options);
         let host = engine.host();
         use_engine(&host);
         until("the engine answers", || attempt(CLIENT, &["-H", &host, "version"]).ok());
         docker(&["load", "--input", &image]);
-        body(&host);
+        body(&mut engine);
     });
 }
 
 const CLIENT: &str = "docker";
 
 /// Stopped when dropped.
-struct Engine {
+pub struct Engine {
     daemon: Child,
     folder: TempDir,
+    options: &'static [&'static str],
 }
 
 impl Engine {
-    fn start(folder: TempDir, options: &[&str]) -> Self {
+    fn start(folder: TempDir, options: &'static [&'static str]) -> Self {
+        let daemon = Self::spawn(&folder, options);
+        Self { daemon, folder, options }
+    }
+
+    fn spawn(folder: &TempDir, options: &[&str]) -> Child {
         let file = |name: &str| folder.path().join(name);
         fs::write(file("daemon.json"), "{}").expect("a file");
         let log = File::create(file("log")).expect("a file");
@@ -63,10 +77,19 @@ impl Engine {
             .stdout(log.try_clone().expect("a second descriptor"))
             .stderr(log);
         die_with_us(&mut command);
-        Self { daemon: command.spawn().expect("dockerd runs"), folder }
+        command.spawn().expect("dockerd runs")
     }
 
-    fn host(&self) -> String {
+    /// Stops it, containers and all, and starts it again.
+    pub fn restart(&mut self) {
+        send(self.daemon.id(), libc::SIGTERM);
+        end_of(&mut self.daemon);
+        self.daemon = Self::spawn(&self.folder, self.options);
+        let host = self.host();
+        until("the engine answers", || attempt(CLIENT, &["-H", &host, "version"]).ok());
+    }
+
+    pub fn host(&self) -> String {
         format!("unix://{}", self.folder.path().join("socket").display())
     }
 }

@@ -9,6 +9,7 @@
 )]
 
 pub mod agent;
+pub mod cgroup;
 pub mod counters;
 pub mod cpu;
 pub mod dns;
@@ -16,6 +17,7 @@ pub mod docker;
 pub mod engine;
 pub mod events;
 pub mod frames;
+pub mod held;
 pub mod http;
 pub mod kept;
 pub mod ledger;

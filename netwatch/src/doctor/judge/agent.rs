@@ -23,7 +23,7 @@ struct Loss {
     remedy: &'static str,
 }
 
-const LOSSES: [Loss; 12] = [
+const LOSSES: [Loss; 14] = [
     Loss {
         metric: Metric::PacketOutcomes,
         label: Some(("outcome", Outcome::FlowTableFull.name())),
@@ -83,6 +83,18 @@ const LOSSES: [Loss; 12] = [
         label: None,
         what: "times that connections were not heard of in time",
         remedy: "nothing: all are listed again; give the agent more CPU",
+    },
+    Loss {
+        metric: Metric::LinkOverruns,
+        label: None,
+        what: "times that interfaces were not heard of in time",
+        remedy: "nothing: all are listed again; give the agent more CPU",
+    },
+    Loss {
+        metric: Metric::DetachedByOthers,
+        label: None,
+        what: "times that somebody else detached netwatch's programs",
+        remedy: "find who does it; see the agent's log for 'has detached' and `doctor`'s other programs",
     },
     Loss {
         metric: Metric::FlowLogLinesLost,

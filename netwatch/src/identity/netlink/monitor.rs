@@ -11,6 +11,7 @@ use std::{
 };
 
 use netlink_sys::{AsyncSocket, AsyncSocketExt, SocketAddr, TokioSocket, protocols::NETLINK_ROUTE};
+use rustix::net::sockopt;
 use tokio::{sync::mpsc, task::JoinHandle, time};
 
 use super::{
@@ -22,7 +23,7 @@ use crate::model::Container;
 
 const GROUPS: [u32; 4] =
     [libc::RTNLGRP_LINK, libc::RTNLGRP_IPV4_IFADDR, libc::RTNLGRP_IPV6_IFADDR, libc::RTNLGRP_NEIGH];
-/// Room for some thousand messages while the reader of the channel is busy; the kernel allows what `rmem_max` says.
+/// Room for some thousand messages while the reader of the channel is busy.
 const RECEIVE_BUFFER: i32 = 4 << 20;
 /// The kernel never writes a larger datagram.
 const DATAGRAM: usize = 64 << 10;
@@ -83,8 +84,8 @@ impl LinkMonitor {
     }
 
     /// What went wrong so far.
-    pub fn counters(&self) -> &LinkCounters {
-        &self.counters
+    pub fn counters(&self) -> Arc<LinkCounters> {
+        Arc::clone(&self.counters)
     }
 }
 
@@ -98,8 +99,12 @@ impl Drop for LinkMonitor {
 fn open(buffer: i32) -> Result<(TokioSocket, u32), NetlinkError> {
     let mut socket =
         <TokioSocket as AsyncSocket>::new(NETLINK_ROUTE).map_err(socket_error("open"))?;
-    // More than `rmem_max` is cut to that by the kernel: no error.
-    socket.socket_ref().set_rx_buf_sz(buffer).map_err(socket_error("size"))?;
+    let size = usize::try_from(buffer).unwrap_or_default();
+    let forced = sockopt::set_socket_recv_buffer_size_force(socket.socket_ref(), size);
+    if forced.is_err() {
+        // Without CAP_NET_ADMIN more than `rmem_max` is cut to that by the kernel: no error.
+        socket.socket_ref().set_rx_buf_sz(buffer).map_err(socket_error("size"))?;
+    }
     let address = socket.socket_mut().bind_auto().map_err(socket_error("bind"))?;
     for group in GROUPS {
         socket.socket_ref().add_membership(group).map_err(socket_error("subscribe"))?;
@@ -227,7 +232,9 @@ impl Follower {
     async fn lost(&mut self, error: &io::Error, out: &mut Vec<LinkEvent>) {
         if error.raw_os_error() == Some(libc::ENOBUFS) {
             bump(&self.counters.overruns);
-            tracing::debug!("the kernel dropped netlink messages; listing the interfaces anew");
+            tracing::warn!(
+                "the kernel dropped messages about interfaces, because netwatch was slow to hear them; listing all of them anew"
+            );
         } else {
             bump(&self.counters.errors);
             tracing::warn!(%error, "cannot read from netlink");

@@ -7,10 +7,10 @@ use tokio::{
     net::UnixStream,
     sync::Semaphore,
     task::JoinSet,
-    time::{sleep, timeout},
+    time::{Instant, MissedTickBehavior, interval, sleep, timeout},
 };
 
-use super::{Event, Notice, READERS, Socket, Source, reader};
+use super::{super::connections::TELL_AGAIN, Event, Notice, READERS, Socket, Source, reader};
 
 /// Until a connection has sent its request.
 pub(super) const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
@@ -21,20 +21,35 @@ const REFUSAL_TIMEOUT: Duration = Duration::from_millis(100);
 /// Pause after a failed accept: what fails (no file descriptors) fails again at once.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
+/// How often the socket's file is looked for: whoever cleans up a directory tells nobody.
+const LOOK: Duration = Duration::from_secs(2);
+
 /// Serves readers until the history is closed; then they get what there still is, within a moment. The socket's file is
 /// gone when this is done.
-pub async fn serve<E: Event>(socket: Socket, source: Source<E>) {
+pub async fn serve<E: Event>(mut socket: Socket, source: Source<E>) {
     let slots = Arc::new(Semaphore::new(READERS));
     let mut readers = JoinSet::new();
+    let mut look = interval(LOOK);
+    look.set_missed_tick_behavior(MissedTickBehavior::Skip);
+    let (mut told, mut is_told) = (None, false);
     loop {
         // Reap what has ended; the set would grow for ever.
         while readers.try_join_next().is_some() {}
         let stream = tokio::select! {
             () = source.history.closed() => break,
+            _ = look.tick() => {
+                if !socket.is_there() {
+                    is_told = make_again(&mut socket, is_told);
+                }
+                continue;
+            }
             accepted = socket.listener.accept() => match accepted {
                 Ok((stream, _)) => stream,
                 Err(error) => {
-                    tracing::warn!(%error, "cannot accept a reader");
+                    if told.is_none_or(|at: Instant| at.elapsed() >= TELL_AGAIN) {
+                        tracing::warn!(%error, "cannot accept readers; trying again");
+                        told = Some(Instant::now());
+                    }
                     sleep(ACCEPT_PAUSE).await;
                     continue;
                 }
@@ -60,6 +75,23 @@ pub async fn serve<E: Event>(socket: Socket, source: Source<E>) {
     let all = async { while readers.join_next().await.is_some() {} };
     let _ = timeout(GRACE, all).await;
     readers.shutdown().await;
+}
+
+/// Makes the socket again; says so, or once why that does not work. Answers with whether that has been said.
+fn make_again(socket: &mut Socket, is_told: bool) -> bool {
+    match socket.again() {
+        Ok(new) => {
+            tracing::warn!("somebody has removed the socket of `netwatch flows`; made it again");
+            *socket = new;
+            false
+        }
+        Err(error) => {
+            if !is_told {
+                tracing::warn!(%error, "somebody has removed the socket of `netwatch flows`; trying to make it again");
+            }
+            true
+        }
+    }
 }
 
 /// Serves one reader that needs no socket to come, until it has gone or the history is closed.

@@ -14,7 +14,20 @@ use crate::serve::{
 pub struct Socket {
     pub(super) listener: UnixListener,
     pub(super) allowed: Allowed,
-    _file: SocketFile,
+    file: SocketFile,
+    place: SocketPlace,
+}
+
+impl Socket {
+    /// Whether it can be found.
+    pub(super) fn is_there(&self) -> bool {
+        self.file.is_there()
+    }
+
+    /// Listens anew where it was, after somebody has removed its file.
+    pub(super) fn again(&self) -> Result<Self, ServeError> {
+        bind(&self.place)
+    }
 }
 
 /// Listens.
@@ -27,5 +40,5 @@ pub fn bind(place: &SocketPlace) -> Result<Socket, ServeError> {
         remedy: format!("give another path to --{OPTION}"),
     })?;
     let allowed = Allowed { owner: metadata.uid(), group: metadata.gid() };
-    Ok(Socket { listener, allowed, _file: file })
+    Ok(Socket { listener, allowed, file, place: place.clone() })
 }
