@@ -34,6 +34,8 @@ const LIBRARIES: &[(&str, &str)] = &[
     ("base64", "serve"),
     ("bcrypt", "serve"),
     ("bollard", "identity"),
+    ("clap_complete", "cli"),
+    ("clap_mangen", "cli"),
     ("domain", "dns"),
     // Only the configuration of the kernel, in the file that is compressed.
     ("flate2", "doctor"),
