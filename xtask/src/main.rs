@@ -1,4 +1,4 @@
-//! netwatch's developer and first-run commands: `cargo xtask setup | run | test | fuzz | kernels | bench | lab`.
+//! netwatch's developer and first-run commands: `cargo xtask setup | run | test | fuzz | kernels | bench | dist | lab`.
 //!
 //! Promises: every command leaves the host as it found it, also when it fails or is interrupted; only `setup` installs
 //! anything, and says so first. Exit codes are netwatch's own: 0 done, 1 failed, 2 usage, 3 not permitted or not
@@ -7,6 +7,7 @@
 mod bench;
 mod cleanup;
 mod command;
+mod dist;
 mod docker;
 mod engine;
 mod firewall;
@@ -41,6 +42,7 @@ Examples:
   cargo xtask fuzz --seconds 30      every fuzz target for 30 seconds
   cargo xtask kernels                old and new kernels, in virtual machines
   cargo xtask bench                  what netwatch costs on this machine
+  cargo xtask dist                   what is handed out, into target/dist
   cargo xtask lab up                 a Docker-like host without Docker
   cargo xtask lab traffic --seconds 60
 
@@ -68,6 +70,8 @@ enum Task {
     Kernels(kernels::Args),
     /// Measure what netwatch costs on this machine
     Bench(bench::Args),
+    /// Make what is handed out: a static binary, a Debian package, a tarball, an image, and the list of what is in them
+    Dist(dist::Args),
     /// A Docker-like host without Docker: namespaces web, api, db and cli on one bridge
     #[command(subcommand)]
     Lab(lab::Task),
@@ -107,6 +111,7 @@ fn perform(task: Task) -> Result<ExitCode> {
         Task::Fuzz(args) => fuzz::fuzz(&args)?,
         Task::Kernels(args) => return kernels::kernels(&args),
         Task::Bench(args) => return bench::bench(&args),
+        Task::Dist(args) => dist::dist(&args)?,
         Task::Lab(task) => lab::lab(&task)?,
         Task::Engine => engine::keep()?,
         Task::Screenshot => screenshot::screenshot()?,

@@ -49,6 +49,8 @@ pub(crate) enum Purpose {
     Build,
     /// The tests too
     Test,
+    /// Checking what is handed out
+    Dist,
 }
 
 /// The command: always shows the table.

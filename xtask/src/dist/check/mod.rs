@@ -1,0 +1,17 @@
+//! Looks at what was made as those will who are handed it.
+
+mod debian;
+mod engine;
+
+use anyhow::Result;
+
+use super::{Release, objects, tree::Tree};
+use crate::root::Root;
+
+/// Everything, each in turn.
+pub(super) fn check(release: &Release, tree: &Tree) -> Result<()> {
+    let root = Root::find("installing the package in a root of its own")?;
+    debian::check(root, release, tree)?;
+    engine::check(root, release)?;
+    objects::check()
+}
