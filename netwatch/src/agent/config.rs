@@ -9,6 +9,7 @@ use crate::model::{Exclusion, Interface, InterfaceKind};
 
 pub use crate::{
     datapath::AttachMode,
+    sandbox::Strictness,
     serve::{Place, flows::SocketPlace},
 };
 
@@ -134,6 +135,8 @@ pub struct Config {
     pub max_series: usize,
     /// `--attach-mode`.
     pub attach_mode: AttachMode,
+    /// `--sandbox`.
+    pub sandbox: Strictness,
     /// `--log.level debug` or `trace`: load the object with kernel-side messages.
     pub kernel_messages: bool,
 }

@@ -31,7 +31,7 @@ use crate::{
     dns,
     flow::{Edges, Limits, Tracker},
     identity::{Chronicle, Directory, Domains, EngineEvent, EngineState, LinkEvent},
-    model::{Clock, Instant, Tally},
+    model::{Clock, Feature, Instant, Tally},
     serve::{self, Readiness, flows::Counts},
 };
 
@@ -76,6 +76,8 @@ pub(super) struct Core {
     /// Whether each sample is a line of the flow log.
     pub(super) log_samples: bool,
     pub(super) clock: Clock,
+    /// The means of the kernel that the agent is confined by.
+    pub(super) confined: Vec<Feature>,
     pub(super) selection: Selection,
     pub(super) readiness: watch::Sender<Readiness>,
     /// The first listing has been worked through.
@@ -93,6 +95,7 @@ impl Core {
         flow_log: FlowLog,
         (readers, web): (Arc<Counts>, Arc<serve::Counts>),
         readiness: watch::Sender<Readiness>,
+        confined: Vec<Feature>,
     ) -> Self {
         let limits = Limits {
             idle: config.idle_timeout,
@@ -121,6 +124,7 @@ impl Core {
             web,
             log_samples: config.log_samples,
             clock: clock(),
+            confined,
             selection: config.selection.clone(),
             readiness,
             ready: false,

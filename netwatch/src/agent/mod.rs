@@ -8,6 +8,7 @@ mod accounts;
 mod asking;
 mod attaching;
 pub mod config;
+mod confining;
 mod core;
 mod crossed;
 mod delivery;
@@ -40,9 +41,10 @@ use tokio::{
 };
 use tracing::info;
 
+pub use confining::confine;
 pub use error::AgentError;
 
-pub use crate::output::schema as flow_log_schema;
+pub use crate::{output::schema as flow_log_schema, sandbox::Confinement};
 
 use self::{
     config::{Config, FlowLogTarget},
@@ -54,6 +56,7 @@ use crate::{
     datapath::Datapath,
     identity::{DockerWatcher, LinkMonitor},
     metrics,
+    model::Feature,
     serve::{
         self, Door, Limits, Listener, Live, Readiness, ServeError, Site,
         flows::{self, Counts, History, Source},
@@ -68,8 +71,9 @@ const EVENTS: usize = 4096;
 const HISTORY: flows::Limits = flows::Limits { bytes: 60 << 20, age: Duration::from_hours(1) };
 
 /// Observes until SIGINT or SIGTERM. Whatever can fail fails before anything is attached.
-pub async fn run(config: Config) -> Result<(), AgentError> {
-    start(config, None).await
+pub async fn run(config: Config, confinement: Confinement) -> Result<(), AgentError> {
+    info!(left = %confinement, "gave up what is not needed");
+    start(config, confinement.features, None).await
 }
 
 /// Observes for one reader at the other end of a connection, as long as it is there. `begins` is called when nothing
@@ -79,13 +83,14 @@ pub async fn observe(
     reader: UnixStream,
     begins: impl FnOnce() + Send + 'static,
 ) -> Result<(), AgentError> {
-    start(config, Some((reader, Box::new(begins)))).await
+    // Beside a program that has threads already, and for as long as somebody looks.
+    start(config, Vec::new(), Some((reader, Box::new(begins)))).await
 }
 
 /// A reader in this process, and how to tell it that observing begins.
 type Own = (UnixStream, Box<dyn FnOnce() + Send>);
 
-async fn start(config: Config, own: Option<Own>) -> Result<(), AgentError> {
+async fn start(config: Config, confined: Vec<Feature>, own: Option<Own>) -> Result<(), AgentError> {
     let signals = Signals::new()?;
     let (stop, stopped) = watch::channel(false);
     let stop = Arc::new(stop);
@@ -143,7 +148,7 @@ async fn start(config: Config, own: Option<Own>) -> Result<(), AgentError> {
         "netwatch started"
     );
 
-    let core = Core::new(&config, datapath, flow_log, (readers, web), readiness);
+    let core = Core::new(&config, datapath, flow_log, (readers, web), readiness, confined);
     let stopping = Arc::clone(&stop);
     let has_file = matches!(config.flow_log, Some(FlowLogTarget::File(_)));
     tokio::spawn(async move {

@@ -49,14 +49,14 @@ pub(super) fn check(root: Root, release: &Release, tree: &Tree) -> Result<()> {
     );
     ensure!(chroot.run("id -un netwatch")?.trim() == "netwatch", "the user was not made");
     chroot.run("test -L /etc/systemd/system/multi-user.target.wants/netwatch.service")?;
-    chroot.run("zcat /usr/share/man/man1/netwatch-run.1.gz | grep -q flow-log")?;
+    chroot.run("zcat /usr/share/man/man1/netwatch-run.1.gz | grep -q 'idle.*timeout'")?;
     for file in &tree.files {
         chroot.run(&format!("test -s '/{}'", file.path))?;
     }
 
     say("upgrading it");
     chroot.run(&format!("echo '# mine' >> {CONFIGURATION}; mkdir -p /var/log/netwatch /var/lib/netwatch; echo x > /var/log/netwatch/flows.log"))?;
-    chroot.run("deb-systemd-helper disable netwatch.service")?;
+    chroot.run("rm /etc/systemd/system/multi-user.target.wants/netwatch.service")?;
     chroot.install(release, tree, &format!("{}+next", release.version))?;
     chroot.run(&format!("grep -q '# mine' {CONFIGURATION}"))?;
     chroot
