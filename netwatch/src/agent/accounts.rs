@@ -70,6 +70,7 @@ mod tests {
             service: None,
             attachments: Vec::new(),
             pid: None,
+            namespace: None,
             host_network: false,
             shares_with: None,
             published: Vec::new(),
