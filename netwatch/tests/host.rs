@@ -40,6 +40,8 @@ mod prometheus;
 mod published;
 #[path = "host/refusals.rs"]
 mod refusals;
+#[path = "host/sandbox.rs"]
+mod sandbox;
 #[path = "host/shop.rs"]
 mod shop;
 #[path = "host/sight.rs"]

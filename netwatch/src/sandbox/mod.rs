@@ -7,6 +7,8 @@
 mod calls;
 mod capabilities;
 mod files;
+#[cfg(test)]
+mod tests;
 
 use std::{fmt, path::PathBuf};
 
