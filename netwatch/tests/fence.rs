@@ -27,7 +27,7 @@ const ROOMS: &[(&str, &[&str])] = &[
         "agent",
         &["model", "datapath", "flow", "dns", "identity", "metrics", "output", "sandbox", "serve"],
     ),
-    ("doctor", &["agent", "model", "datapath", "identity", "metrics", "serve"]),
+    ("doctor", &["agent", "model", "datapath", "identity", "metrics", "sandbox", "serve"]),
     ("cli", &["agent", "doctor", "model", "serve"]),
 ];
 

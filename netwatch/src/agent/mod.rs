@@ -56,7 +56,6 @@ use crate::{
     datapath::Datapath,
     identity::{DockerWatcher, LinkMonitor},
     metrics,
-    model::Feature,
     serve::{
         self, Door, Limits, Listener, Live, Readiness, ServeError, Site,
         flows::{self, Counts, History, Source},
@@ -72,8 +71,7 @@ const HISTORY: flows::Limits = flows::Limits { bytes: 60 << 20, age: Duration::f
 
 /// Observes until SIGINT or SIGTERM. Whatever can fail fails before anything is attached.
 pub async fn run(config: Config, confinement: Confinement) -> Result<(), AgentError> {
-    info!(left = %confinement, "gave up what is not needed");
-    start(config, confinement.features, None).await
+    start(config, confinement, None).await
 }
 
 /// Observes for one reader at the other end of a connection, as long as it is there. `begins` is called when nothing
@@ -84,13 +82,17 @@ pub async fn observe(
     begins: impl FnOnce() + Send + 'static,
 ) -> Result<(), AgentError> {
     // Beside a program that has threads already, and for as long as somebody looks.
-    start(config, Vec::new(), Some((reader, Box::new(begins)))).await
+    start(config, Confinement::default(), Some((reader, Box::new(begins)))).await
 }
 
 /// A reader in this process, and how to tell it that observing begins.
 type Own = (UnixStream, Box<dyn FnOnce() + Send>);
 
-async fn start(config: Config, confined: Vec<Feature>, own: Option<Own>) -> Result<(), AgentError> {
+async fn start(
+    config: Config,
+    confinement: Confinement,
+    own: Option<Own>,
+) -> Result<(), AgentError> {
     let signals = Signals::new()?;
     let (stop, stopped) = watch::channel(false);
     let stop = Arc::new(stop);
@@ -140,6 +142,9 @@ async fn start(config: Config, confined: Vec<Feature>, own: Option<Own>) -> Resu
             servers.push(tokio::spawn(flows::serve(socket, source)));
         }
     }
+    if !confinement.features.is_empty() {
+        info!(left = %confinement, "gave up what is not needed");
+    }
     info!(
         version = env!("CARGO_PKG_VERSION"),
         revision = option_env!("NETWATCH_REVISION").unwrap_or("unknown"),
@@ -148,7 +153,8 @@ async fn start(config: Config, confined: Vec<Feature>, own: Option<Own>) -> Resu
         "netwatch started"
     );
 
-    let core = Core::new(&config, datapath, flow_log, (readers, web), readiness, confined);
+    let core =
+        Core::new(&config, datapath, flow_log, (readers, web), readiness, confinement.features);
     let stopping = Arc::clone(&stop);
     let has_file = matches!(config.flow_log, Some(FlowLogTarget::File(_)));
     tokio::spawn(async move {

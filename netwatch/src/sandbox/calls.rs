@@ -4,7 +4,7 @@
 //! it leaves out is what an intruder would want: other programs, other processes, other namespaces, modules, mounts, keys,
 //! raw packets, and input for somebody's terminal.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, fs};
 
 use libc::{c_long, c_ulong};
 use seccompiler::{
@@ -195,6 +195,14 @@ pub(super) fn restrict(ends: bool) -> Result<(), String> {
         apply_filter_all_threads(&program(rules()?, otherwise, SeccompAction::Allow)?)
     };
     apply().map_err(|error| error.to_string())
+}
+
+/// Whether the kernel has filters.
+pub(super) fn is_there() -> Result<(), String> {
+    match fs::metadata("/proc/sys/kernel/seccomp/actions_avail") {
+        Ok(_) => Ok(()),
+        Err(error) => Err(format!("the kernel tells of no filters ({error})")),
+    }
 }
 
 fn program(

@@ -16,16 +16,26 @@ use super::Needs;
 /// The newest that is known here. An older kernel does what it can.
 const NEWEST: ABI = ABI::V6;
 
+const LACKING: &str = "the kernel has no Landlock, or it is not turned on";
+
 /// Leaves what is needed. The reason where nothing at all can be forbidden.
 pub(super) fn restrict(needs: &Needs) -> Result<(), String> {
     let status = rules(needs).and_then(RulesetCreated::restrict_self);
     match status {
-        Ok(status) if status.ruleset == RulesetStatus::NotEnforced => {
-            Err("the kernel has no Landlock, or it is not turned on".to_owned())
-        }
+        Ok(status) if status.ruleset == RulesetStatus::NotEnforced => Err(LACKING.to_owned()),
         Ok(_) => Ok(()),
         Err(error) => Err(error.to_string()),
     }
+}
+
+/// Whether there is anything of it.
+pub(super) fn is_there() -> Result<(), String> {
+    Ruleset::default()
+        .set_compatibility(CompatLevel::HardRequirement)
+        .handle_access(AccessFs::from_all(ABI::V1))
+        .and_then(Ruleset::create)
+        .map(drop)
+        .map_err(|_| LACKING.to_owned())
 }
 
 fn rules(needs: &Needs) -> Result<RulesetCreated, RulesetError> {

@@ -73,6 +73,14 @@ pub const LANDLOCK: &str = "landlock";
 /// And that for system calls.
 pub const SECCOMP: &str = "seccomp";
 
+/// What this kernel has, without giving up anything.
+pub fn means() -> Vec<Feature> {
+    vec![
+        Feature { name: LANDLOCK, lacking: files::is_there().err() },
+        Feature { name: SECCOMP, lacking: calls::is_there().err() },
+    ]
+}
+
 /// Gives up everything else.
 pub fn enter(needs: &Needs, strictness: Strictness) -> Confinement {
     if strictness == Strictness::Off {
