@@ -87,7 +87,7 @@ pub(crate) fn dist(args: &Args) -> Result<()> {
         show(file.display());
     }
     if args.check {
-        check::check(&release, &tree)?;
+        check::check(&release, &tree, !args.no_install)?;
         say("the package, the image and the kernel's objects are as they should be");
     }
     Ok(())

@@ -4,8 +4,9 @@
 //! which command brings what is missing; with everything there it only looks at files and asks dpkg and rustup.
 
 mod apt;
-pub(crate) mod fuzzer;
+
 mod linker;
+pub(crate) mod subcommand;
 mod table;
 mod toolchain;
 mod tools;

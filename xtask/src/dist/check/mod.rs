@@ -1,5 +1,6 @@
 //! Looks at what was made as those will who are handed it.
 
+mod crates;
 mod debian;
 mod engine;
 
@@ -9,7 +10,8 @@ use super::{Release, objects, tree::Tree};
 use crate::root::Root;
 
 /// Everything, each in turn.
-pub(super) fn check(release: &Release, tree: &Tree) -> Result<()> {
+pub(super) fn check(release: &Release, tree: &Tree, install: bool) -> Result<()> {
+    crates::check(install)?;
     let root = Root::find("installing the package in a root of its own")?;
     debian::check(root, release, tree)?;
     engine::check(root, release)?;
