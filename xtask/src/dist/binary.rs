@@ -9,7 +9,7 @@ use anyhow::{Context as _, Result, bail};
 use object::{Object as _, read::elf::ElfFile64};
 
 use crate::{
-    command::stream,
+    command::{step, stream},
     refused::Refused,
     workspace::{cargo, root, target},
 };
@@ -50,7 +50,8 @@ pub(super) fn architecture() -> Result<&'static str> {
     }
 }
 
-/// Builds it, locked, and makes sure that it needs nothing beside itself.
+/// Builds it, locked, and makes sure that it needs nothing beside itself. What only a debugger reads, most of it in a debug
+/// build, is not handed out.
 pub(super) fn build(profile: Profile) -> Result<PathBuf> {
     let triple = format!("{}-unknown-linux-gnu", env::consts::ARCH);
     let flags = format!("CARGO_TARGET_{}_RUSTFLAGS", triple.to_uppercase().replace('-', "_"));
@@ -60,7 +61,10 @@ pub(super) fn build(profile: Profile) -> Result<PathBuf> {
     let binary = target().join(triple).join(profile.folder()).join("netwatch");
     let bytes = fs::read(&binary).with_context(|| format!("reading {}", binary.display()))?;
     needs_nothing(&bytes).with_context(|| binary.display().to_string())?;
-    Ok(binary)
+    let stripped = binary.with_file_name("netwatch-stripped");
+    let (from, to) = (binary.to_string_lossy(), stripped.to_string_lossy());
+    step("strip", &["-o", &to, &from])?;
+    Ok(stripped)
 }
 
 /// Whoever builds elsewhere gets the same bytes, and nobody reads where this was.
