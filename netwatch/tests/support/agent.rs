@@ -81,8 +81,10 @@ impl Agent {
     }
 
     fn spawn(command: &mut Command, arguments: &[&str]) -> Self {
+        let folder = TempDir::new().expect("a folder");
+        // For an agent that is nobody's. Asking for it at the making would not do: there is a umask.
         let open = PermissionsExt::from_mode(0o777);
-        let folder = tempfile::Builder::new().permissions(open).tempdir().expect("a folder");
+        fs::set_permissions(folder.path(), open).expect("a folder of ours");
         let folder = Arc::new(folder);
         let address = free_address();
         command
