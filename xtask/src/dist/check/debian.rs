@@ -17,13 +17,14 @@ use crate::{
 const SUITE: &str = "bookworm";
 const CONFIGURATION: &str = "/etc/netwatch/netwatch.toml";
 /// What dpkg and the account tools keep of every package that was ever there: lists, logs, back-ups.
-const NOT_OURS: [&str; 6] = [
+const NOT_OURS: [&str; 7] = [
     "/var/lib/dpkg/",
     "/var/log/dpkg.log",
     "/var/cache/",
     "/etc/passwd-",
     "/etc/group-",
     "/etc/shadow-",
+    "/etc/gshadow-",
 ];
 
 /// A root of its own.

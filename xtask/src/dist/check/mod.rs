@@ -13,7 +13,7 @@ use crate::root::Root;
 pub(super) fn check(release: &Release, tree: &Tree, install: bool) -> Result<()> {
     crates::check(install)?;
     let root = Root::find("installing the package in a root of its own")?;
-    debian::check(root, release, tree)?;
     engine::check(root, release)?;
-    objects::check()
+    objects::check()?;
+    debian::check(root, release, tree)
 }
