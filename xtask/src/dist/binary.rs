@@ -74,7 +74,7 @@ fn flags(profile: Profile) -> String {
         let home = env::var_os("CARGO_HOME").map(PathBuf::from);
         let home = home.or_else(|| Some(env::home_dir()?.join(".cargo"))).unwrap_or_default();
         for (from, to) in [(root(), "netwatch"), (&home, "cargo")] {
-            flags.push_str(&format!(" --remap-path-prefix={}={to}", from.display()));
+            flags += &[" --remap-path-prefix=", &from.to_string_lossy(), "=", to].concat();
         }
     }
     flags

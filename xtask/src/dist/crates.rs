@@ -87,10 +87,10 @@ pub(super) fn licences(crates: &[Crate]) -> Result<String> {
         }
     }
     let rule = "-".repeat(80);
-    Ok(texts
-        .iter()
-        .map(|(text, titles)| format!("{rule}\n{}\n{rule}\n\n{text}\n\n", titles.join("\n")))
-        .collect())
+    let parts = texts.iter().map(|(text, titles)| {
+        [&rule, &titles.join("\n"), &rule, "", text, ""].map(str::to_owned).join("\n")
+    });
+    Ok(parts.collect::<Vec<_>>().join("\n"))
 }
 
 fn is_licence(file: &std::path::Path) -> bool {

@@ -13,7 +13,11 @@ use crate::{
 
 /// The build script's own, so that this builds as it does.
 #[path = "../../../netwatch/build/kernel.rs"]
-#[expect(dead_code, reason = "the build script asks cargo where it is")]
+#[expect(
+    dead_code,
+    clippy::print_stdout,
+    reason = "a build script asks cargo where it is, and tells it"
+)]
 mod kernel;
 
 const OBJECT: &str = "netwatch-ebpf";

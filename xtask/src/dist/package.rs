@@ -62,7 +62,7 @@ fn control(release: &Release, tree: &Tree, inside: &Path) -> Result<Vec<(String,
         .filter(|file| file.path.starts_with(CONFIGURATION))
         .map(|file| (file.path.as_str(), file))
         .collect();
-    let list: String = own.keys().map(|path| format!("/{path}\n")).collect();
+    let list: String = own.keys().flat_map(|path| ["/", path, "\n"]).collect();
     let mut files = vec![
         ("control".into(), 0o644, control.into_bytes()),
         ("conffiles".into(), 0o644, list.into_bytes()),

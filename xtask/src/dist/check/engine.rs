@@ -24,6 +24,8 @@ use crate::{
 const AGENT: &str = "netwatch-dist-agent";
 const SERVER: &str = "netwatch-dist-server";
 const CLIENT: &str = "netwatch-dist-client";
+const BPF: &str = "--cap-add=BPF";
+const PERFMON: &str = "--cap-add=PERFMON";
 const PATIENCE: Duration = Duration::from_mins(1);
 
 /// Starts the agent from the image, lets one container ask another, and waits for the line that says so.
@@ -61,7 +63,16 @@ pub(super) fn check(rights: Root, release: &Release) -> Result<()> {
         "2s",
     ];
     let options: Vec<&str> = options.iter().map(String::as_str).collect();
-    docker(&[&start[..], &options, &agent].concat())?;
+    if let Err(error) = docker(&[&start[..], &options, &agent].concat()) {
+        if !error.to_string().contains("unknown capability") {
+            return Err(error);
+        }
+        say("this engine is too old for CAP_BPF: trying what compose.yaml says for such");
+        let young = |option: &&str| ![BPF, PERFMON].contains(option);
+        let mut older: Vec<&str> = options.iter().copied().filter(young).collect();
+        older.push("--cap-add=SYS_ADMIN");
+        docker(&[&start[..], &older, &agent].concat())?;
+    }
     let logs = || docker_logs(rights, &engine.host);
     until("the agent is attached", || Ok(logs()?.contains(" attached ")), logs)?;
 
