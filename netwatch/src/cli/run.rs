@@ -15,13 +15,14 @@ pub(super) fn run(matches: &ArgMatches) -> Result<(), Failure> {
     let raw = merge(matches)?;
     let checked = check::check(&raw)?;
     // Rights are kept by thread, and whoever logs has one.
+    let is_check = matches.get_flag("check");
     let confinement =
-        (!matches.get_flag("check")).then(|| agent::confine(&checked.config)).unwrap_or_default();
+        if is_check { Confinement::default() } else { agent::confine(&checked.config) };
     checked.log.start();
     for stranger in environment::strangers(std::env::vars_os().map(|(name, _)| name)) {
         tracing::warn!("{stranger}");
     }
-    if matches.get_flag("check") {
+    if is_check {
         journal::settle(PATIENCE);
         return terminal::print(&effective::effective(&checked, &raw));
     }
