@@ -1,7 +1,7 @@
 //! Sizes and settings that both sides must agree on.
 
 /// Version of every layout in this crate. Raise it with each change of a size, an offset or a meaning.
-pub const ABI_VERSION: u32 = 4;
+pub const ABI_VERSION: u32 = 5;
 
 /// Entries of the interface table in one set; see [`crate::interface::InterfaceCounters`].
 pub const INTERFACE_WAYS: u32 = 4;

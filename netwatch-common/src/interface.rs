@@ -1,5 +1,7 @@
 //! The interface table and its counters.
 
+use core::ops::Add;
+
 use crate::{config::INTERFACE_WAYS, flow::Tally};
 
 /// One direction of an interface: the socket buffers that passed, and what makes more of them on the wire.
@@ -27,12 +29,27 @@ impl InterfaceHalf {
     }
 }
 
+impl Add for InterfaceHalf {
+    type Output = Self;
+
+    fn add(self, other: Self) -> Self {
+        Self {
+            packets: self.packets + other.packets,
+            skb_bytes: self.skb_bytes + other.skb_bytes,
+            more_segments: self.more_segments + other.more_segments,
+            more_bytes: self.more_bytes + other.more_bytes,
+        }
+    }
+}
+
 /// Counters of one interface on one CPU.
 ///
 /// The agent writes `ifindex` on every CPU when it attaches, and 0 to `sample_countdown` when it changes the rate; the
 /// programs write the rest. The slot of an interface is
 /// `set * INTERFACE_WAYS + way`, where `set` is the ifindex modulo [`crate::config::INTERFACE_SETS`]: one look-up, without a hash,
 /// finds out whose counters these are and the counters themselves.
+///
+/// Behind the sections of the CPUs is one of the agent's: whose slot it is or was last, and what it had counted before.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct InterfaceCounters {

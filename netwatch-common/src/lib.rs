@@ -15,6 +15,7 @@ pub mod cpu;
 pub mod drop;
 pub mod filter;
 pub mod flow;
+pub mod header;
 pub mod index;
 pub mod interface;
 pub mod message;

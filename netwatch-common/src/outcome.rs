@@ -56,10 +56,12 @@ outcomes! {
     FlowLimit = 12, "flow-limit";
     /// Excluded by the user (`--exclude-net`, `--exclude-port`, `--exclude-protocol`): counted at the interface only.
     Filtered = 13, "filtered";
+    /// Counted in a flow by an agent that ended before it had written that down. Interfaces and containers have it.
+    AgentRestart = 14, "agent-restart";
 }
 
 /// How many outcomes there are: the size of the counter table.
-pub const OUTCOMES: u32 = 14;
+pub const OUTCOMES: u32 = 15;
 
 /// Counters that each CPU has in the table: [`OUTCOMES`], rounded up so that CPUs share no cache line that is hot.
 pub const OUTCOME_STRIDE: u32 = 16;

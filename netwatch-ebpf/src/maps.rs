@@ -18,6 +18,7 @@ use netwatch_common::{
     drop::{DROP_KEYS, DropKey, DropState, KernelFacts, NAMESPACES as MAX_NAMESPACES, NO_REASON},
     filter::{FILTER_WORDS, NetworkKey},
     flow::{FlowEntry, Tally, WORDS},
+    header::Header,
     index::{Line, WAYS},
     interface::InterfaceSet,
     outcome::OUTCOME_STRIDE,
@@ -50,6 +51,10 @@ pub static FILTERS: Global<u32> = Global::new(0);
 #[unsafe(no_mangle)]
 pub static MESSAGE_INTERVAL_NS: Global<u64> = Global::new(0);
 
+/// Written and read by agents only, and kept for the next one.
+#[btf_map]
+pub static HEADER: Array<Header, 1, MMAPABLE> = Array::new();
+
 /// One per CPU.
 #[btf_map]
 pub static CPUS: Array<CpuState, { DEFAULT_CPUS as usize }, MMAPABLE> = Array::new();
@@ -59,10 +64,13 @@ pub static CPUS: Array<CpuState, { DEFAULT_CPUS as usize }, MMAPABLE> = Array::n
 pub static OUTCOMES: Array<Tally, { (DEFAULT_CPUS * OUTCOME_STRIDE) as usize }, MMAPABLE> =
     Array::new();
 
-/// Per CPU a section of `INTERFACE_SETS` sets of counters.
+/// Per CPU a section of `INTERFACE_SETS` sets of counters, and one of the agent's.
 #[btf_map]
-pub static INTERFACES: Array<InterfaceSet, { (DEFAULT_CPUS * INTERFACE_SETS) as usize }, MMAPABLE> =
-    Array::new();
+pub static INTERFACES: Array<
+    InterfaceSet,
+    { ((DEFAULT_CPUS + 1) * INTERFACE_SETS) as usize },
+    MMAPABLE,
+> = Array::new();
 
 /// The pool of entries, of all CPUs. The first is never used.
 #[btf_map]

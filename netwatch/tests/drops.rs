@@ -47,9 +47,11 @@ fn with_datapath(body: impl FnOnce(&mut Datapath) + Send + 'static) {
             exclusion: netwatch::model::Exclusion::default(),
             attach_mode: AttachMode::Auto,
             messages: false,
+            pins: None,
+            inheritance: None,
         })
         .expect("loads");
-        let lacking = datapath.features().iter().find(|feature| !feature.is_available());
+        let lacking = datapath.features().find(|feature| !feature.is_available());
         assert_eq!(lacking, None, "these tests need a kernel that tells reasons");
         datapath.attach(LO, "lo", InterfaceKind::Veth).expect("attaches");
         body(&mut datapath);

@@ -73,6 +73,8 @@ impl Kernel {
             exclusion: Exclusion::default(),
             attach_mode: AttachMode::Auto,
             messages: false,
+            pins: None,
+            inheritance: None,
         };
         configure(&mut options);
         let mut kernel = Self {

@@ -5,14 +5,24 @@ use std::{
     sync::Arc,
 };
 
+use serde::{Deserialize, Serialize};
+
 use crate::model::{Container, ContainerTraffic, InterfaceCounters, Tally};
 
 /// Sums by container name and network. A restarted container goes on under its name.
-#[derive(Default)]
+#[derive(Clone, Default, Serialize, Deserialize)]
 pub(super) struct Accounts {
     sums: BTreeMap<(Arc<str>, Arc<str>), (Tally, Tally)>,
-    /// What has been added of each veth.
-    settled: HashMap<u32, InterfaceCounters>,
+    veths: HashMap<u32, Veth>,
+}
+
+/// A veth that is there.
+#[derive(Clone, Default, Serialize, Deserialize)]
+struct Veth {
+    /// What has been added of it.
+    settled: InterfaceCounters,
+    /// Whose it was then.
+    account: Option<(Arc<str>, Arc<str>)>,
 }
 
 impl Accounts {
@@ -26,20 +36,33 @@ impl Accounts {
         network: Option<&Arc<str>>,
     ) {
         let Some(container) = container else { return };
-        let settled = self.settled.entry(ifindex).or_default();
-        let new = counters - *settled;
-        *settled = counters;
         let network = network.cloned().unwrap_or_else(|| "".into());
-        let (receive, transmit) =
-            self.sums.entry((container.name.as_str().into(), network)).or_default();
+        self.add(ifindex, counters, (container.name.as_str().into(), network));
+    }
+
+    fn add(&mut self, ifindex: u32, counters: InterfaceCounters, account: (Arc<str>, Arc<str>)) {
+        let veth = self.veths.entry(ifindex).or_default();
+        let new = counters - veth.settled;
+        veth.settled = counters;
+        let (receive, transmit) = self.sums.entry(account.clone()).or_default();
         // The container receives what its veth on the host transmits.
         *receive += new.transmit.tally;
         *transmit += new.receive.tally;
+        veth.account = Some(account);
     }
 
-    /// A veth is gone; its index may come again.
-    pub(super) fn close(&mut self, ifindex: u32) {
-        self.settled.remove(&ifindex);
+    /// A veth is gone, with these last counters; its index may come again. What nobody was known for in the end, as with an
+    /// agent that has only just started, goes to whose it was before.
+    pub(super) fn close(&mut self, ifindex: u32, last: InterfaceCounters) {
+        if let Some(account) = self.veths.get(&ifindex).and_then(|veth| veth.account.clone()) {
+            self.add(ifindex, last, account);
+        }
+        self.veths.remove(&ifindex);
+    }
+
+    /// The sums alone, for a kernel side that begins anew.
+    pub(super) fn sums(self) -> Self {
+        Self { veths: HashMap::new(), ..self }
     }
 
     /// All sums.
@@ -93,15 +116,35 @@ mod tests {
         assert!(accounts.snapshot().is_empty());
         accounts.settle(4, counters(11, 22), Some(&container("web")), Some(&network));
         accounts.settle(4, counters(15, 30), Some(&container("web")), Some(&network));
-        accounts.close(4);
+        accounts.close(4, counters(16, 33));
         // The same index, another veth of the same container.
         accounts.settle(4, counters(1, 2), Some(&container("web")), Some(&network));
         let all = accounts.snapshot();
         assert_eq!(all.len(), 1);
         assert_eq!(
             (all[0].receive.bytes, all[0].transmit.bytes),
-            (32, 16),
+            (35, 17),
             "from the container's side"
         );
+    }
+
+    #[test]
+    fn the_next_agent_knows_whose_a_veth_was_that_is_gone() {
+        let mut accounts = Accounts::default();
+        accounts.settle(4, counters(10, 20), Some(&container("web")), None);
+        let bytes = postcard::to_allocvec(&accounts).unwrap();
+        let mut next: Accounts = postcard::from_bytes(&bytes).unwrap();
+        next.settle(4, counters(15, 30), None, None);
+        next.close(4, counters(16, 32));
+        next.settle(4, counters(1, 1), Some(&container("db")), None);
+        let all = next.snapshot();
+        let sums = |name: &str| all.iter().find(|it| &*it.container == name).unwrap();
+        assert_eq!((sums("web").transmit.bytes, sums("web").receive.bytes), (16, 32));
+        assert_eq!(sums("db").transmit.bytes, 1);
+        let mut anew = next.sums();
+        anew.settle(4, counters(1, 1), Some(&container("db")), None);
+        assert_eq!(anew.snapshot().last().map(|it| it.container.to_string()), Some("web".into()));
+        let db = anew.snapshot().into_iter().find(|it| &*it.container == "db").unwrap();
+        assert_eq!(db.transmit.bytes, 2, "another kernel side counts from zero");
     }
 }

@@ -137,6 +137,10 @@ pub struct Config {
     pub attach_mode: AttachMode,
     /// `--sandbox`.
     pub sandbox: Strictness,
+    /// `--pin-dir`, `--ephemeral`: where what counts in the kernel stays when the agent ends; `None`: nowhere.
+    pub pins: Option<PathBuf>,
+    /// `--state-dir`: where the agent writes down what it has added up; only with `pins`.
+    pub state: PathBuf,
     /// `--log.level debug` or `trace`: load the object with kernel-side messages.
     pub kernel_messages: bool,
 }
@@ -155,6 +159,8 @@ impl Config {
             exclusion: self.exclusion.clone(),
             attach_mode: self.attach_mode,
             messages: self.kernel_messages,
+            pins: self.pins.clone(),
+            inheritance: None,
         }
     }
 }

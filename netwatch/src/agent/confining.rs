@@ -37,6 +37,12 @@ fn needs(config: &Config) -> Needs {
         }))
         .collect();
     let mut write: Vec<PathBuf> = KEPT.map(PathBuf::from).into();
+    if let Some(pins) = &config.pins {
+        // Made here, where it is not there: a rule is about what there is.
+        let _ = serve::make_folder(&config.state);
+        write.push(config.state.clone());
+        write.extend(pins.parent().map(Path::to_owned));
+    }
     let sockets = sockets.into_iter().filter_map(folder_of_socket);
     let log = match &config.flow_log {
         Some(FlowLogTarget::File(path)) => places_of_log(path),

@@ -21,6 +21,7 @@ use super::{
     dropping::Dropping,
     flow_log::FlowLog,
     joining::Joining,
+    keeping::{Keeping, Parting},
     running::{QUESTIONS, Question},
     scraping::{self, Scrape, waiting},
     sizes::Sizes,
@@ -84,6 +85,8 @@ pub(super) struct Core {
     pub(super) ready: bool,
     /// Losses that the flow log has told of.
     pub(super) told: HashMap<Outcome, Tally>,
+    /// What outlives this agent.
+    pub(super) keeping: Keeping,
     /// All packets seen and all drops counted at the last reading of the flows.
     seen: (Tally, u64),
 }
@@ -96,7 +99,9 @@ impl Core {
         (readers, web): (Arc<Counts>, Arc<serve::Counts>),
         readiness: watch::Sender<Readiness>,
         confined: Vec<Feature>,
+        mut keeping: Keeping,
     ) -> Self {
+        keeping.only_with(&datapath);
         let limits = Limits {
             idle: config.idle_timeout,
             active: config.active_timeout,
@@ -129,6 +134,7 @@ impl Core {
             readiness,
             ready: false,
             told: HashMap::new(),
+            keeping,
             seen: (Tally::ZERO, 0),
         }
     }
@@ -190,6 +196,7 @@ impl Core {
         let now = monotonic_now();
         self.clock = self.clock.or_set(clock());
         let seen = (self.datapath.seen(), self.datapath.dropped());
+        let is_quiet = seen.0 == self.seen.0;
         if seen != self.seen {
             self.seen = seen;
             self.read_flows();
@@ -203,26 +210,44 @@ impl Core {
         self.flow_log.tick(self.clock);
         self.directory.expire(now);
         self.domains.expire(now);
+        self.keep(seen.0, is_quiet);
         events
     }
 
-    /// The last counters, the end of every flow, and nothing left attached.
+    /// The last counters, the end of every flow, and either nothing left attached or everything.
     async fn finish(mut self) {
         self.flow_log.begin_to_close();
-        for index in self.datapath.attached() {
-            self.detach(index);
+        let leaves = self.keeping.leaves();
+        for index in self.datapath.counted() {
+            if leaves {
+                self.settle(index);
+            } else {
+                self.detach(index);
+            }
         }
         self.read_flows();
         self.read_rings();
         self.finish_messages();
-        self.tell(monotonic_now(), Tracker::finish);
+        if !leaves {
+            // Otherwise they go on, and the next agent will tell of their end.
+            self.tell(monotonic_now(), Tracker::finish);
+        }
         self.tell_losses(monotonic_now());
         // Nothing more comes that they could wait for.
         self.tell_lives(Instant(u64::MAX));
+        let parting = self.part().await;
         let Self { flow_log, datapath, clock, .. } = self;
         flow_log.close(clock).await;
-        drop(datapath);
-        info!("stopped");
+        match parting {
+            Parting::Leave => {
+                datapath.leave();
+                info!("stopped; counting goes on for the next netwatch");
+            }
+            Parting::Remove => {
+                datapath.remove();
+                info!("stopped");
+            }
+        }
     }
 }
 

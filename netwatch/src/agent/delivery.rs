@@ -40,7 +40,7 @@ fn packets(count: u64) -> f64 {
 
 impl Delivery {
     pub(super) fn attached(&mut self, index: u32, now: Instant) {
-        self.since.insert(index, now);
+        self.since.entry(index).or_insert(now);
     }
 
     pub(super) fn detached(&mut self, index: u32) {

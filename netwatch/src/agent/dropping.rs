@@ -179,7 +179,7 @@ impl Dropping {
 
     /// What is there, the kernel's part and ours, and why not.
     pub(super) fn features(&self, datapath: &Datapath) -> Vec<Feature> {
-        let mut features = datapath.features().to_vec();
+        let mut features: Vec<Feature> = datapath.features().cloned().collect();
         let lacking = features.iter().find_map(|feature| feature.lacking.clone());
         features.push(Feature {
             name: NAMESPACES,

@@ -27,6 +27,12 @@ pub enum AgentError {
         /// Why.
         source: io::Error,
     },
+    /// Our network namespace is not known.
+    #[error("cannot find out which network namespace this is: {0}")]
+    State(io::Error),
+    /// What was written for the next agent stays.
+    #[error("what was written for the next netwatch cannot be removed: {0}")]
+    Forget(io::Error),
     /// Signals cannot be received.
     #[error("cannot listen for signals: {0}")]
     Signals(io::Error),

@@ -65,23 +65,26 @@ impl Core {
     fn on_snapshot(&mut self, interfaces: &[Interface]) -> Result<(), AgentError> {
         if !self.ready {
             self.check_names(interfaces)?;
-            for interface in interfaces {
-                if self.datapath.remove_leftovers(&interface.name, interface.index) {
-                    info!(
-                        interface = interface.name,
-                        "removed what an earlier netwatch left attached"
-                    );
-                }
-            }
         }
-        for index in self.datapath.attached() {
+        for index in self.datapath.take_gone() {
+            self.detach(index);
+        }
+        for index in self.datapath.counted() {
             if !interfaces.iter().any(|interface| interface.index == index) {
                 self.detach(index);
             }
         }
         self.attaching.only(|index| interfaces.iter().any(|interface| interface.index == index));
         for interface in interfaces {
-            self.consider(interface);
+            // Here, so that of filters below clsact there is none for as short a time as can be.
+            if !self.ready && self.datapath.remove_leftovers(&interface.name, interface.index) {
+                info!(interface = interface.name, "removed what an earlier netwatch left attached");
+            }
+            let was_counted = self.datapath.is_counted(interface.index);
+            if self.consider(interface) && self.datapath.is_inherited() && !was_counted {
+                // It came when nobody was there to attach to it.
+                self.attaching.gap_packets += carried(&interface.name);
+            }
         }
         if !self.ready {
             self.ready = true;
@@ -126,6 +129,10 @@ impl Core {
         }
         if attached || !wanted {
             self.attaching.is_settled(interface.index);
+            if wanted {
+                self.datapath.is_of(interface.index, interface.kind);
+                self.delivery.attached(interface.index, monotonic_now());
+            }
             return false;
         }
         match self.datapath.attach(interface.index, &interface.name, interface.kind) {
@@ -133,6 +140,7 @@ impl Core {
                 debug!(interface = interface.name, index = interface.index, "attached");
                 self.delivery.attached(interface.index, monotonic_now());
                 self.attaching.is_settled(interface.index);
+                self.keeping.hurry();
                 true
             }
             // The kernel's next message says what became of it.
@@ -146,7 +154,7 @@ impl Core {
     }
 
     pub(super) fn detach(&mut self, index: u32) {
-        if !self.datapath.is_attached(index) {
+        if !self.datapath.is_counted(index) {
             return;
         }
         self.read_flows();
@@ -157,7 +165,7 @@ impl Core {
         let container = self.directory.container_of_interface(index);
         let network = self.directory.network_of_interface(index);
         self.accounts.settle(index, counters, container.as_deref(), network.as_ref());
-        self.accounts.close(index);
+        self.accounts.close(index, counters);
         self.sizes.close(index);
         self.delivery.detached(index);
         debug!(index, ?counters, "detached");

@@ -18,6 +18,7 @@ mod flow_log;
 mod folding;
 mod joining;
 pub mod journal;
+mod keeping;
 pub mod kept;
 mod links;
 mod lives;
@@ -28,11 +29,19 @@ mod running;
 mod scraping;
 mod sizes;
 mod snapshot;
+mod state;
 mod telling;
 mod times;
 mod told;
 
-use std::{path::Path, sync::Arc, time::Duration};
+use std::{
+    path::Path,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 use tokio::{
     net::UnixStream,
@@ -50,10 +59,12 @@ use self::{
     config::{Config, FlowLogTarget},
     core::Core,
     flow_log::FlowLog,
+    keeping::Keeping,
     scraping::{SCRAPES, Scrape},
+    state::{State, StateFile},
 };
 use crate::{
-    datapath::Datapath,
+    datapath::{self, Datapath, Options},
     identity::{DockerWatcher, LinkMonitor},
     metrics,
     serve::{
@@ -85,6 +96,14 @@ pub async fn observe(
     start(config, Confinement::default(), Some((reader, Box::new(begins)))).await
 }
 
+/// Takes away what an agent has left that runs no more. Whether there was anything.
+pub fn forget(config: &Config) -> Result<bool, AgentError> {
+    let file = StateFile::of_this_namespace(&config.state).map_err(AgentError::State)?;
+    let counted = config.pins.as_deref().map(datapath::remove_pinned).transpose()?;
+    let written = file.remove().map_err(AgentError::Forget)?;
+    Ok(counted == Some(true) || written)
+}
+
 /// A reader in this process, and how to tell it that observing begins.
 type Own = (UnixStream, Box<dyn FnOnce() + Send>);
 
@@ -107,7 +126,12 @@ async fn start(
     let history = is_asked.then(|| Arc::new(History::new(HISTORY)));
     let (hang_up, reopening) = watch::channel(());
     let flow_log = FlowLog::open(&config, history.clone(), Arc::clone(&stop), reopening)?;
-    let mut datapath = Datapath::load(&config.kernel_side())?;
+    let leaves = Arc::new(AtomicBool::new(false));
+    let directory = config.pins.as_ref().map(|_| config.state.as_path());
+    let keeping = Keeping::new(directory, Arc::clone(&leaves)).map_err(AgentError::State)?;
+    let state = keeping.read();
+    let inheritance = state.as_ref().map(State::inheritance);
+    let mut datapath = Datapath::load(&Options { inheritance, ..config.kernel_side() })?;
     // Not before: who may not observe is not to hear of a directory first.
     let socket = config.socket.as_ref().map(flows::bind).transpose()?;
     let messages = config.kernel_messages.then(|| datapath.messages()).transpose()?;
@@ -153,13 +177,22 @@ async fn start(
         "netwatch started"
     );
 
-    let core =
-        Core::new(&config, datapath, flow_log, (readers, web), readiness, confinement.features);
+    let mut core = Core::new(
+        &config,
+        datapath,
+        flow_log,
+        (readers, web),
+        readiness,
+        confinement.features,
+        keeping,
+    );
+    core.take_over(state);
     let stopping = Arc::clone(&stop);
     let has_file = matches!(config.flow_log, Some(FlowLogTarget::File(_)));
     tokio::spawn(async move {
         let name = signals.next(has_file.then_some(hang_up)).await;
         info!("{name}: stopping");
+        leaves.store(name == LEAVE, Ordering::Relaxed);
         stopping.send_replace(true);
     });
     // It owns everything: 16 kB, which are moved around where a future is awaited as it is.
@@ -204,7 +237,11 @@ struct Signals {
     interrupt: Signal,
     terminate: Signal,
     hang_up: Signal,
+    leave: Signal,
 }
+
+/// It ends the agent, and lets counting go on for the next one. systemd's `RestartKillSignal=`.
+const LEAVE: &str = "SIGUSR2";
 
 impl Signals {
     fn new() -> Result<Self, AgentError> {
@@ -213,6 +250,7 @@ impl Signals {
             interrupt: listen(SignalKind::interrupt())?,
             terminate: listen(SignalKind::terminate())?,
             hang_up: listen(SignalKind::hangup())?,
+            leave: listen(SignalKind::user_defined2())?,
         })
     }
 
@@ -223,6 +261,7 @@ impl Signals {
             tokio::select! {
                 _ = self.interrupt.recv() => return "SIGINT",
                 _ = self.terminate.recv() => return "SIGTERM",
+                _ = self.leave.recv() => return LEAVE,
                 _ = self.hang_up.recv() => match &hang_up {
                     Some(hang_up) => {
                         info!("SIGHUP: opening the flow log again");

@@ -100,6 +100,7 @@ impl Core {
             ]
             .concat(),
             conntrack_overruns: self.joining.overruns(),
+            away: self.keeping.away(),
             programs: self.datapath.program_runs(),
             flow_entries: (kernel.flow_entries, kernel.flow_capacity),
             map_bytes: kernel.map_bytes,

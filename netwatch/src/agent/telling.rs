@@ -15,8 +15,13 @@ use crate::{
 /// Events that are put in the order of their times before they are told. They are in memory beside the history.
 const SORTED: usize = 4_096;
 /// Outcomes that mean that a figure is incomplete. The others (ARP, say) are no loss.
-const LOSSES: [Outcome; 4] =
-    [Outcome::FlowTableFull, Outcome::FlowEntryBusy, Outcome::UnknownInterface, Outcome::FlowLimit];
+const LOSSES: [Outcome; 5] = [
+    Outcome::FlowTableFull,
+    Outcome::FlowEntryBusy,
+    Outcome::UnknownInterface,
+    Outcome::FlowLimit,
+    Outcome::AgentRestart,
+];
 
 impl Core {
     /// Lets the tracker report to the flow log, with names from the directory.
@@ -73,12 +78,15 @@ impl Core {
         }
     }
 
-    /// Why packets are in no flow: those of the kernel side, and those that the tracker had no room for.
+    /// Why packets are in no flow: those of the kernel side, those that the tracker had no room for, and those
+    /// that an earlier agent has forgotten.
     pub(super) fn outcomes(&self) -> Vec<(Outcome, Tally)> {
         let mut outcomes = self.datapath.outcomes();
         for (outcome, tally) in &mut outcomes {
-            if *outcome == Outcome::FlowLimit {
-                *tally += self.tracker.over_limit();
+            match *outcome {
+                Outcome::FlowLimit => *tally += self.tracker.over_limit(),
+                Outcome::AgentRestart => *tally += self.keeping.forgotten(),
+                _ => {}
             }
         }
         outcomes

@@ -84,6 +84,8 @@ pub(super) fn check(raw: &Raw) -> Result<Checked, Failure> {
         max_flows: values
             .required(Key::MaxFlows, |text| value::number(text, LEAST_FLOWS, MOST_FLOWS))?
             .next_power_of_two(),
+        pins: pins(&values)?,
+        state: values.required(Key::StateDir, value::directory)?,
         docker_host: values.one(Key::DockerHost, value::docker_host)?,
         socket: socket(&values)?,
         listen: listen(&values)?,
@@ -183,6 +185,13 @@ fn socket(values: &Values<'_>) -> Result<Option<SocketPlace>, Failure> {
     let group = values.one(Key::SocketGroup, value::group)?;
     let path = values.required(Key::Socket, value::socket)?;
     Ok(path.map(|path| SocketPlace { path, group }))
+}
+
+/// Where to pin, if anywhere.
+fn pins(values: &Values<'_>) -> Result<Option<PathBuf>, Failure> {
+    let directory = values.required(Key::PinDir, value::directory)?;
+    let is_ephemeral = values.required(Key::Ephemeral, |text| value::choice(text, &SWITCH))?;
+    Ok((!is_ephemeral).then_some(directory))
 }
 
 /// The file has to make sense before anything is attached.

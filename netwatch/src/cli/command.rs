@@ -8,6 +8,7 @@ use super::{
     Failure, completions, doctor, flows, man,
     option::{OPTIONS, Spec},
     raw::{Origin, Raw},
+    stop,
 };
 
 /// Variable that names the configuration file.
@@ -30,6 +31,7 @@ Examples:
   netwatch run --flow-log -         and print each flow as it starts and ends
   netwatch run --check              show the effective configuration
   netwatch flows -f                 the flows that a running agent sees, as they come
+  netwatch stop                     end the agent, and let counting go on
   netwatch doctor                   what is missing on this host, and what to do
 
 Exit codes: 0 done, 1 failed, 2 usage, 3 not permitted or not supported here,
@@ -64,6 +66,7 @@ pub(super) fn command() -> Command {
         .after_help(EXAMPLES)
         .subcommand(run())
         .subcommand(flows::command())
+        .subcommand(stop::command())
         .subcommand(doctor::command())
         .subcommand(completions::command())
         .subcommand(man::command())
@@ -75,7 +78,8 @@ fn run() -> Command {
         .about("Run the agent: attach to the interfaces, serve metrics, write the flow log")
         .long_about(
             "Run the agent: attach to the interfaces, serve metrics, write the flow log.\n\n\
-             It needs no flags and no file. Stop it with Ctrl-C or SIGTERM; it leaves nothing behind.",
+             It needs no flags and no file. Stop it with Ctrl-C or SIGTERM, and it leaves nothing behind; with 'netwatch stop' \
+             (or SIGUSR2), and what counts in the kernel counts on for the next one, as it does when it is killed.",
         )
         .after_help("Examples and details: netwatch run --help")
         .after_long_help(RUN_EXAMPLES);

@@ -78,6 +78,9 @@ fn value(key: Key, checked: &Checked) -> Option<String> {
         Key::FlowIdleTimeout => string(&show_duration(config.idle_timeout)),
         Key::FlowActiveTimeout => string(&show_duration(config.active_timeout)),
         Key::MaxFlows => config.max_flows.to_string(),
+        Key::PinDir => string(&config.pins.as_ref()?.to_string_lossy()),
+        Key::StateDir => string(&config.state.to_string_lossy()),
+        Key::Ephemeral => config.pins.is_none().to_string(),
         Key::DockerHost => string(config.docker_host.as_ref()?),
         Key::Socket => match &config.socket {
             Some(socket) => string(&socket.path.to_string_lossy()),

@@ -21,6 +21,7 @@ mod nearest;
 mod option;
 mod raw;
 mod run;
+mod stop;
 mod terminal;
 mod value;
 
@@ -52,6 +53,7 @@ fn dispatch(arguments: impl IntoIterator<Item = OsString>) -> Result<(), Failure
     match matches.subcommand() {
         Some(("run", matches)) => run::run(matches),
         Some(("flows", matches)) => flows::run(matches),
+        Some(("stop", matches)) => stop::run(matches),
         Some(("doctor", matches)) => doctor::run(matches),
         Some(("completions", matches)) => completions::run(matches),
         Some(("man", matches)) => man::run(matches),

@@ -13,6 +13,7 @@ use netwatch_common::{
     cpu::CpuState,
     drop::{DropKey, DropRecord, DropState, HOST, KernelFacts},
     flow::{Address, FlowEntry, FlowKey, Half, Tally as AbiTally, detail, family, mark},
+    header::Header,
     index::Line,
     interface::{InterfaceCounters as AbiCounters, InterfaceHalf},
     outcome::Outcome,
@@ -20,6 +21,7 @@ use netwatch_common::{
     record,
     sample::INGRESS,
 };
+use serde::{Deserialize, Serialize};
 
 use super::shared::Plain;
 use crate::model::{
@@ -35,6 +37,8 @@ unsafe impl Plain for AbiCounters {}
 unsafe impl Plain for AbiTally {}
 // SAFETY: as above.
 unsafe impl Plain for FlowEntry {}
+// SAFETY: as above.
+unsafe impl Plain for Header {}
 // SAFETY: as above.
 unsafe impl Plain for Line {}
 // SAFETY: as above.
@@ -150,7 +154,7 @@ fn address(address: Address) -> IpAddr {
 /// What has been read of one half of an entry. Of all but the bytes only the lower bits: differences are taken of them,
 /// and no reading is so late that two pass by each other.
 #[repr(C)]
-#[derive(Clone, Copy, Default)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Read {
     packets: u32,
     segments: u32,

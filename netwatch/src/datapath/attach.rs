@@ -1,12 +1,12 @@
 //! Attaching both programs to an interface, by TCX links where the kernel has them, by clsact filters below.
 
-use std::{collections::HashMap, ffi::CString, io};
+use std::{collections::HashMap, ffi::CString, io, mem};
 
 use aya::{
     Ebpf,
     programs::{
         LinkOrder, ProgramError, SchedClassifier, TcAttachType,
-        links::Link as _,
+        links::{FdLink, Link as _, LinkError},
         tc::{NlOptions, SchedClassifierLink, TcAttachOptions, qdisc_detach_program},
     },
 };
@@ -16,6 +16,7 @@ use super::{
     clsact,
     error::AttachError,
     object::{EGRESS_PROGRAM, INGRESS_PROGRAM},
+    pins::{PinnedLinks, Pins},
     sole::Sole,
 };
 
@@ -37,6 +38,8 @@ const HOOKS: [(&str, TcAttachType); 2] =
 pub(super) struct Attacher {
     mode: AttachMode,
     sole: Sole,
+    /// Where links stay when this process ends.
+    pins: Option<Pins>,
     attached: HashMap<u32, Attached>,
 }
 
@@ -48,8 +51,38 @@ struct Attached {
 }
 
 impl Attacher {
-    pub(super) fn new(mode: AttachMode) -> Self {
-        Self { mode, sole: Sole::claim(), attached: HashMap::new() }
+    pub(super) fn new(mode: AttachMode, sole: Sole, pins: Option<Pins>) -> Self {
+        Self { mode, sole, pins, attached: HashMap::new() }
+    }
+
+    /// Puts our programs onto the links that an earlier agent has left, each in one step, so that no packet passes by.
+    /// Answers with the interfaces that are gone, whatever has their index now.
+    pub(super) fn take_over(&mut self, ebpf: &mut Ebpf) -> Vec<u32> {
+        let Some(pins) = self.pins.clone() else { return Vec::new() };
+        let mut gone = Vec::new();
+        for PinnedLinks { ifindex, links } in pins.links() {
+            match take_over(ebpf, links) {
+                Ok(links) if links.len() == HOOKS.len() => {
+                    self.attached.insert(ifindex, Attached { links, added_qdisc: false });
+                }
+                // One that its agent had no time to complete. It is attached to anew.
+                Ok(_) => pins.release(ifindex),
+                Err(error) => {
+                    debug!(ifindex, %error, "a link to an interface that is probably gone");
+                    pins.release(ifindex);
+                    gone.push(ifindex);
+                }
+            }
+        }
+        gone
+    }
+
+    /// Ends without detaching anything, for the next agent to go on with.
+    pub(super) fn leave(&mut self) {
+        for (_, attached) in self.attached.drain() {
+            // A filter below clsact would be removed when its link is dropped.
+            attached.links.into_iter().for_each(mem::forget);
+        }
     }
 
     pub(super) fn is_attached(&self, ifindex: u32) -> bool {
@@ -88,7 +121,24 @@ impl Attacher {
                 result => result,
             },
         };
-        self.attached.insert(ifindex, result?);
+        let mut attached = result?;
+        if self.mode == AttachMode::Tcx
+            && let Some(pins) = &self.pins
+        {
+            attached = match attached.pinned(pins, ifindex) {
+                Ok(attached) => attached,
+                Err(error) => {
+                    warn!(
+                        interface = name,
+                        "from now on what is attached will be detached when this agent ends: {error}"
+                    );
+                    pins.release(ifindex);
+                    self.pins = None;
+                    attach_links(ebpf, ifindex, name, "TCX", tcx)?
+                }
+            };
+        }
+        self.attached.insert(ifindex, attached);
         Ok(())
     }
 
@@ -100,6 +150,16 @@ impl Attacher {
     /// Detaches both programs. An interface that is gone has taken its programs with it.
     pub(super) fn detach(&mut self, ifindex: u32) {
         if let Some(attached) = self.attached.remove(&ifindex) {
+            if let Some(pins) = &self.pins {
+                pins.release(ifindex);
+            }
+            attached.detach(ifindex);
+        }
+    }
+
+    /// Detaches from everything, and leaves nothing behind.
+    fn detach_all(&mut self) {
+        for (ifindex, attached) in self.attached.drain() {
             attached.detach(ifindex);
         }
     }
@@ -107,13 +167,23 @@ impl Attacher {
 
 impl Drop for Attacher {
     fn drop(&mut self) {
-        for (ifindex, attached) in self.attached.drain() {
-            attached.detach(ifindex);
-        }
+        self.detach_all();
     }
 }
 
 impl Attached {
+    /// The same with links that outlive this process. A link that cannot be pinned is gone.
+    fn pinned(self, pins: &Pins, ifindex: u32) -> Result<Self, String> {
+        let pin = |(link, (program, _)): (SchedClassifierLink, (&str, _))| {
+            let link = FdLink::try_from(link).map_err(|error| error.to_string())?;
+            let pinned =
+                link.pin(pins.link(ifindex, program)).map_err(|error| error.to_string())?;
+            FdLink::from(pinned).try_into().map_err(|error: LinkError| error.to_string())
+        };
+        let links = self.links.into_iter().zip(HOOKS).map(pin).collect::<Result<_, String>>()?;
+        Ok(Self { links, ..self })
+    }
+
     fn detach(self, ifindex: u32) {
         for link in self.links {
             if let Err(error) = link.detach() {
@@ -174,6 +244,23 @@ fn attach_links(
         }
     }
     Ok(attached)
+}
+
+/// Gives links our programs.
+fn take_over(
+    ebpf: &mut Ebpf,
+    links: Vec<(String, FdLink)>,
+) -> Result<Vec<SchedClassifierLink>, ProgramError> {
+    let mut taken = Vec::new();
+    for (name, link) in links {
+        let Some(program) = ebpf.program_mut(&name) else { continue };
+        // One of another kind is not ours.
+        let Ok(link) = SchedClassifierLink::try_from(link) else { continue };
+        let program: &mut SchedClassifier = program.try_into()?;
+        let id = program.attach_to_link(link)?;
+        taken.push(program.take_link(id)?);
+    }
+    Ok(taken)
 }
 
 fn attach_program(

@@ -31,6 +31,14 @@ pub enum DatapathError {
         /// What is missing in it.
         what: String,
     },
+    /// What an earlier agent has pinned cannot be taken away.
+    #[error("{}: what an earlier netwatch left cannot be removed: {source}", path.display())]
+    Pins {
+        /// The directory.
+        path: std::path::PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
     /// The kernel refused the object.
     #[error("the kernel refused the eBPF object: {0}")]
     Load(#[from] aya::EbpfError),

@@ -15,11 +15,13 @@ use netwatch_common::{
 use super::{
     DatapathError,
     abi::{self, Read},
+    grace,
     interfaces::InterfaceTable,
     monotonic_now,
     object::Loaded,
     pool::{Memory, Pool},
-    shared::{Plain, SharedArray},
+    shadow::{Bookmark, Shadow},
+    shared::SharedArray,
 };
 use crate::model::Observation;
 
@@ -31,33 +33,16 @@ pub(super) struct FlowTable {
     shadows: SharedArray<Shadow>,
     evicted: RingBuf<MapData>,
     pool: Pool,
+    /// An earlier agent has read it up to some time ago.
+    is_inherited: bool,
 }
-
-/// What has been read of an entry. Sixty-four bytes, for there are as many as there are entries.
-#[repr(C)]
-#[derive(Clone, Copy, Default)]
-struct Shadow {
-    /// Sequence number of the entry when it was read.
-    sequence: u32,
-    /// Incarnations whose last reading is done.
-    finished: u16,
-    /// 1 = the present incarnation has been read.
-    is_read: u8,
-    pad: u8,
-    /// Sum of the times of all echoes.
-    echo_ns: u64,
-    ingress: Read,
-    egress: Read,
-}
-
-const _: () = assert!(size_of::<Shadow>() == 64);
-
-#[expect(unsafe_code, reason = "memory of our own in the shape of a shared array")]
-// SAFETY: repr(C), integers only, no padding.
-unsafe impl Plain for Shadow {}
 
 impl FlowTable {
-    pub(super) fn take(loaded: &mut Loaded) -> Result<Self, DatapathError> {
+    /// `bookmark`: how far it had been read by the time that is known.
+    pub(super) fn take(
+        loaded: &mut Loaded,
+        bookmark: Option<&Bookmark>,
+    ) -> Result<Self, DatapathError> {
         let entries: SharedArray<FlowEntry> = loaded.shared("FLOWS")?;
         let shadows = SharedArray::anonymous(entries.len())
             .map_err(|source| DatapathError::Memory { map: "the shadow of FLOWS", source })?;
@@ -66,8 +51,21 @@ impl FlowTable {
             reserve: loaded.shared("RESERVE")?,
             states: loaded.shared("CPUS")?,
         };
-        let pool = Pool::new(memory, loaded.sizes, loaded.seeds);
-        Ok(Self { entries, shadows, evicted: loaded.ring("EVICTED")?, pool })
+        let Loaded { sizes, header, inherited, .. } = *loaded;
+        let pool = if inherited {
+            bookmark.into_iter().for_each(|bookmark| bookmark.restore(&shadows));
+            let sequence = |index| entries.read_u32(index, offset_of!(FlowEntry, sequence));
+            Pool::take_over(memory, sizes, header.seeds, sequence)
+        } else {
+            Pool::new(memory, sizes, header.seeds)
+        };
+        let evicted = loaded.ring("EVICTED")?;
+        Ok(Self { entries, shadows, evicted, pool, is_inherited: inherited })
+    }
+
+    /// How far it has been read.
+    pub(super) fn bookmark(&self) -> Bookmark {
+        Bookmark::of(&self.shadows)
     }
 
     /// Entries of flows, as far as has been noticed.
@@ -86,12 +84,63 @@ impl FlowTable {
         interfaces: &InterfaceTable,
         each: &mut impl FnMut(Observation),
     ) {
+        if std::mem::take(&mut self.is_inherited) {
+            self.catch_up(interfaces, each);
+        }
         self.drain(interfaces, each);
         self.pool.supply();
     }
 
-    pub(super) fn read(&mut self, interfaces: &InterfaceTable, each: &mut impl FnMut(Observation)) {
+    /// Sees to entries that were read further than is known by an agent that ended before it could tell, and hands out what is
+    /// left in those that it took back.
+    fn catch_up(&mut self, interfaces: &InterfaceTable, each: &mut impl FnMut(Observation)) {
         self.drain(interfaces, each);
+        let mut ahead = Vec::new();
+        for index in
+            (0..self.entries.len()).filter(|index| self.is_changed(*index)).collect::<Vec<_>>()
+        {
+            let Some(entry) = self.consistent(index) else { continue };
+            let Some(shadow) = self.shadows.read(index) else { continue };
+            if shadow.is_before(entry.incarnation) {
+                self.retire(index, interfaces, each);
+            } else {
+                ahead.push((index, entry.incarnation.wrapping_sub(1)));
+            }
+        }
+        // Then whoever was about to evict one of them has done so: what the ring has not by now, it never will.
+        grace::wait();
+        self.drain(interfaces, each);
+        for (index, last) in ahead {
+            let Some(shadow) = self.shadows.read(index) else { continue };
+            if shadow.is_behind(last) {
+                self.shadows.write(index, Shadow::finished(last, shadow.sequence));
+            }
+            self.retire(index, interfaces, each);
+        }
+    }
+
+    /// Hands out the rest of an entry that no flow has any more.
+    fn retire(
+        &mut self,
+        index: u32,
+        interfaces: &InterfaceTable,
+        each: &mut impl FnMut(Observation),
+    ) {
+        let Some(entry) = self.consistent(index) else { return };
+        let Some(shadow) = self.shadows.read(index) else { return };
+        // After the entry: one that was in reserve then has not been another flow's.
+        self.pool.look();
+        if self.pool.is_used(index) {
+            return;
+        }
+        if shadow.is_before(entry.incarnation) {
+            hand_out(&entry, &shadow, interfaces, each);
+        }
+        self.shadows.write(index, Shadow::finished(entry.incarnation, entry.sequence));
+    }
+
+    pub(super) fn read(&mut self, interfaces: &InterfaceTable, each: &mut impl FnMut(Observation)) {
+        self.serve(interfaces, each);
         self.part(interfaces, each);
         let now_ns = self.pool.is_short().then(|| monotonic_now().0);
         for index in 0..self.entries.len() {
@@ -126,8 +175,7 @@ impl FlowTable {
                 });
             match finished {
                 Some((FlowEntry { sequence, .. }, _)) => {
-                    let next = Shadow { sequence, finished: incarnation, ..Shadow::default() };
-                    self.shadows.write(index, next);
+                    self.shadows.write(index, Shadow::finished(incarnation, sequence));
                     self.pool.free(index);
                 }
                 None => self.pool.keep(index),
@@ -160,11 +208,11 @@ impl FlowTable {
     ) {
         let Some(entry) = self.consistent(index) else { return };
         let Some(mut shadow) = self.shadows.read(index) else { return };
-        if entry.incarnation != shadow.finished.wrapping_add(1) {
+        if !shadow.is_before(entry.incarnation) {
             // The one before was evicted since the ring was drained: its last counts are in there by now.
             self.drain(interfaces, each);
             let Some(fresh) = self.shadows.read(index) else { return };
-            if entry.incarnation != fresh.finished.wrapping_add(1) {
+            if !fresh.is_before(entry.incarnation) {
                 // Behind a record that another CPU has not completed. The next reading will find it.
                 return;
             }
@@ -188,11 +236,12 @@ impl FlowTable {
         while let Some(item) = self.evicted.next() {
             let Some(record) = record::evicted(&item) else { continue };
             let Some(shadow) = self.shadows.read(record.index) else { continue };
-            hand_out(&record.entry, &shadow, interfaces, each);
+            let FlowEntry { incarnation, sequence, .. } = record.entry;
+            // An agent that ended may have read, and not told, the one before.
+            let before = if shadow.is_before(incarnation) { shadow } else { Shadow::default() };
+            hand_out(&record.entry, &before, interfaces, each);
             // The next one in this entry has another sequence number: each packet changes it.
-            let finished = record.entry.incarnation;
-            let sequence = record.entry.sequence;
-            self.shadows.write(record.index, Shadow { sequence, finished, ..Shadow::default() });
+            self.shadows.write(record.index, Shadow::finished(incarnation, sequence));
         }
     }
 }

@@ -13,9 +13,7 @@ pub(super) struct Grace {
 
 impl Grace {
     pub(super) fn new() -> Self {
-        let commands = membarrier(libc::MEMBARRIER_CMD_QUERY);
-        let global = i64::from(libc::MEMBARRIER_CMD_GLOBAL);
-        Self { is_possible: commands > 0 && commands & global != 0, thread: None }
+        Self { is_possible: is_possible(), thread: None }
     }
 
     /// Begins to wait, unless that has begun.
@@ -36,8 +34,14 @@ impl Grace {
     }
 }
 
+/// Whether this kernel offers it.
+pub(super) fn is_possible() -> bool {
+    let commands = membarrier(libc::MEMBARRIER_CMD_QUERY);
+    commands > 0 && commands & i64::from(libc::MEMBARRIER_CMD_GLOBAL) != 0
+}
+
 /// Programs run between `rcu_read_lock` and its end, and this command is `synchronize_rcu` (`kernel/sched/membarrier.c`).
-fn wait() -> bool {
+pub(super) fn wait() -> bool {
     membarrier(libc::MEMBARRIER_CMD_GLOBAL) == 0
 }
 

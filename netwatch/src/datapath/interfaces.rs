@@ -35,20 +35,51 @@ impl InterfaceTable {
         Self { counters, cpus, assigned: HashMap::new(), owners: HashMap::new() }
     }
 
+    /// Goes on with what an earlier agent has left.
+    pub(super) fn take_over(&mut self) {
+        for slot in 0..MAX_INTERFACES {
+            let Some(kept) = self.counters.read(self.kept(slot)).filter(|it| it.ifindex != 0)
+            else {
+                continue;
+            };
+            self.owners.insert(slot, kept.ifindex);
+            if self.counters.read(slot).is_some_and(|entry| entry.ifindex == kept.ifindex) {
+                let before = counters(&kept);
+                // What it is, the one who attaches knows.
+                let assigned = Assigned { slot, kind: InterfaceKind::Other, before };
+                self.assigned.insert(kept.ifindex, assigned);
+                self.tag(slot, kept.ifindex);
+            } else {
+                self.tag(slot, 0);
+            }
+        }
+    }
+
     /// Gives an interface a slot in its set.
     pub(super) fn assign(&mut self, ifindex: u32, kind: InterfaceKind) -> Result<(), AttachError> {
         if self.assigned.contains_key(&ifindex) {
+            self.is_of(ifindex, kind);
             return Ok(());
         }
         let first = (ifindex % INTERFACE_SETS) * INTERFACE_WAYS;
         let slot = (first..first + INTERFACE_WAYS)
             .find(|slot| self.counters.read(*slot).is_some_and(|entry| entry.ifindex == 0))
             .ok_or(AttachError::NoSlot(ifindex))?;
-        let before = self.raw(slot);
+        let sum = self.sum(slot);
+        let before = counters(&sum);
+        // First this: whose slot it is says that the rest is there.
+        self.counters.write(self.kept(slot), AbiCounters { ifindex, ..sum });
         self.tag(slot, ifindex);
         self.assigned.insert(ifindex, Assigned { slot, kind, before });
         self.owners.insert(slot, ifindex);
         Ok(())
+    }
+
+    /// Of what kind it is.
+    pub(super) fn is_of(&mut self, ifindex: u32, kind: InterfaceKind) {
+        if let Some(assigned) = self.assigned.get_mut(&ifindex) {
+            assigned.kind = kind;
+        }
     }
 
     /// Frees the slot of an interface.
@@ -56,6 +87,11 @@ impl InterfaceTable {
         if let Some(assigned) = self.assigned.remove(&ifindex) {
             self.tag(assigned.slot, 0);
         }
+    }
+
+    /// The interfaces that have a slot.
+    pub(super) fn assigned(&self) -> Vec<u32> {
+        self.assigned.keys().copied().collect()
     }
 
     /// Lets every interface draw anew when its next sample is due: the rate has changed.
@@ -105,13 +141,31 @@ impl InterfaceTable {
     }
 
     fn raw(&self, slot: u32) -> InterfaceCounters {
-        (0..self.cpus)
-            .filter_map(|cpu| self.counters.read(cpu * MAX_INTERFACES + slot))
-            .map(|counters| InterfaceCounters {
-                receive: abi::interface_tally(counters.ingress),
-                transmit: abi::interface_tally(counters.egress),
-            })
-            .fold(InterfaceCounters::default(), |sum, counters| sum + counters)
+        counters(&self.sum(slot))
+    }
+
+    /// What all CPUs have counted in a slot.
+    fn sum(&self, slot: u32) -> AbiCounters {
+        (0..self.cpus).filter_map(|cpu| self.counters.read(cpu * MAX_INTERFACES + slot)).fold(
+            AbiCounters::default(),
+            |sum, counters| AbiCounters {
+                ingress: sum.ingress + counters.ingress,
+                egress: sum.egress + counters.egress,
+                ..sum
+            },
+        )
+    }
+
+    /// Where the agent keeps whose slot it is or was last, and what had been counted in it before.
+    fn kept(&self, slot: u32) -> u32 {
+        self.cpus * MAX_INTERFACES + slot
+    }
+}
+
+fn counters(counters: &AbiCounters) -> InterfaceCounters {
+    InterfaceCounters {
+        receive: abi::interface_tally(counters.ingress),
+        transmit: abi::interface_tally(counters.egress),
     }
 }
 
@@ -119,8 +173,9 @@ impl InterfaceTable {
 mod tests {
     use super::*;
 
+    /// A table on one CPU.
     fn table() -> InterfaceTable {
-        InterfaceTable::new(SharedArray::anonymous(MAX_INTERFACES).unwrap(), 1)
+        InterfaceTable::new(SharedArray::anonymous(2 * MAX_INTERFACES).unwrap(), 1)
     }
 
     fn count(table: &InterfaceTable, slot: u32, packets: u64) {
@@ -142,6 +197,30 @@ mod tests {
         assert_eq!((counters.receive.tally.packets, counters.receive.link_bytes), (3, 300));
         assert_eq!(table.seen().packets, 13, "what the first one saw is not forgotten");
         assert!(table.counters(5).is_none());
+    }
+
+    #[test]
+    fn the_next_agent_goes_on_with_what_is_there() {
+        let mut table = table();
+        table.assign(5, InterfaceKind::Veth).unwrap();
+        count(&table, 5 * INTERFACE_WAYS, 10);
+        table.release(5);
+        table.assign(5 + INTERFACE_SETS, InterfaceKind::Veth).unwrap();
+        count(&table, 5 * INTERFACE_WAYS, 13);
+        table.assign(6, InterfaceKind::Veth).unwrap();
+        count(&table, 6 * INTERFACE_WAYS, 4);
+        table.release(6);
+        let mut next = InterfaceTable::new(table.counters, 1);
+        next.take_over();
+        let counted = |table: &InterfaceTable, ifindex| {
+            table.counters(ifindex).map(|counters| counters.receive.tally.packets)
+        };
+        assert_eq!(counted(&next, 5 + INTERFACE_SETS), Some(3));
+        assert_eq!((counted(&next, 5), counted(&next, 6)), (None, None));
+        assert_eq!(next.owner(6 * 4), Some(6), "flows of it may still be there");
+        assert_eq!(next.seen().packets, 17);
+        next.assign(5 + INTERFACE_SETS, InterfaceKind::Bridge).unwrap();
+        assert_eq!(next.counters(5 + INTERFACE_SETS).unwrap().receive.link_bytes, 300 - 3 * 14);
     }
 
     #[test]

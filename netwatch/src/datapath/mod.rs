@@ -15,14 +15,16 @@ mod grace;
 mod interfaces;
 mod object;
 mod offer;
+mod pins;
 mod pool;
 mod reasons;
 mod rights;
+mod shadow;
 mod shared;
 mod sole;
 mod trial;
 
-use std::{mem::offset_of, time::Duration};
+use std::{mem::offset_of, path::Path, time::Duration};
 
 use aya::{
     Ebpf,
@@ -32,6 +34,7 @@ use aya::{
 use netwatch_common::{
     cpu::CpuState,
     flow::Tally as AbiTally,
+    header::Header,
     outcome::{OUTCOME_STRIDE, Outcome},
     sample::{MOST_SAMPLE_RATE, SAMPLE_BYTES},
 };
@@ -41,11 +44,12 @@ pub use attach::AttachMode;
 pub use beside::{Beside, Hook, Mechanism, hooked, knows_tcx};
 pub use drops::DropStatus;
 pub use error::{AttachError, DatapathError};
-pub use object::Options;
+pub use object::{Inheritance, Options};
 pub use rights::{
     CONFIDENTIALITY, LOCKED, NEEDED, effective, lockdown, missing, needs_sys_admin,
     needs_sys_resource,
 };
+pub use shadow::Bookmark;
 pub use trial::{Trial, trial};
 
 use attach::Attacher;
@@ -53,7 +57,9 @@ use drops::Drops;
 use flows::FlowTable;
 use interfaces::InterfaceTable;
 use offer::Offer;
+use pins::Pins;
 use shared::SharedArray;
+use sole::Sole;
 
 use crate::model::{
     DropCount, DroppedPacket, Feature, Instant, InterfaceCounters, InterfaceKind, Message,
@@ -75,6 +81,12 @@ pub struct Datapath {
     drops: Drops,
     cpus: u32,
     map_bytes: u64,
+    id: u64,
+    pins: Option<Pins>,
+    pinning: Feature,
+    /// Interfaces of an earlier agent's that are gone.
+    gone: Vec<u32>,
+    is_inherited: bool,
 }
 
 /// What the kernel side says of itself.
@@ -101,14 +113,24 @@ pub struct KernelStatus {
 }
 
 impl Datapath {
-    /// Loads the programs into the kernel. Nothing is attached yet.
+    /// Loads the programs into the kernel. Nothing is attached yet, but what an earlier agent has left where ours are pinned, if
+    /// that is the one we know of.
     pub fn load(options: &Options) -> Result<Self, DatapathError> {
         let offer = Offer::of_this_kernel();
-        let mut loaded = object::load(options, offer.facts)?;
+        let sole = Sole::claim();
+        let pins = pins(options, &sole);
+        let pinning = match &pins {
+            Ok(_) => Feature::available(PINNING),
+            Err(why) => Feature::lacking(PINNING, why.clone()),
+        };
+        let pins = pins.ok();
+        let mut loaded = object::load(options, offer.facts, pins.as_ref())?;
         filter::fill(&options.exclusion, &loaded.shared("EXCLUDED")?, &mut loaded.ebpf)?;
+        let bookmark = options.inheritance.as_ref().map(|inheritance| &inheritance.bookmark);
+        let header: SharedArray<Header> = loaded.shared(pins::HEADER)?;
         let mut datapath = Self {
             interfaces: InterfaceTable::new(loaded.shared("INTERFACES")?, loaded.cpus),
-            flows: FlowTable::take(&mut loaded)?,
+            flows: FlowTable::take(&mut loaded, bookmark)?,
             outcomes: loaded.shared("OUTCOMES")?,
             cpu_states: loaded.shared("CPUS")?,
             clock: loaded.clock()?,
@@ -117,13 +139,68 @@ impl Datapath {
             drops: Drops::start(&mut loaded, offer)?,
             cpus: loaded.cpus,
             map_bytes: loaded.map_bytes(),
-            attacher: Attacher::new(options.attach_mode),
+            attacher: Attacher::new(options.attach_mode, sole, pins.clone()),
+            id: loaded.header.id,
+            gone: Vec::new(),
+            is_inherited: loaded.inherited,
+            pinning,
+            pins,
             ebpf: loaded.ebpf,
         };
         datapath.refresh_clock();
         datapath.set_sample_rate(options.sample_rate);
         datapath.set_sample_length(options.sample_length);
+        if datapath.is_inherited {
+            datapath.interfaces.take_over();
+            datapath.gone = datapath.attacher.take_over(&mut datapath.ebpf);
+        } else {
+            header.write(0, loaded.header);
+        }
         Ok(datapath)
+    }
+
+    /// Which kernel side this is: an agent that finds it needs to know what had been read of it.
+    pub fn id(&self) -> u64 {
+        self.id
+    }
+
+    /// Whether it can outlive this agent.
+    pub fn is_pinned(&self) -> bool {
+        self.pins.is_some()
+    }
+
+    /// Whether an earlier agent has made it, and it has counted since.
+    pub fn is_inherited(&self) -> bool {
+        self.is_inherited
+    }
+
+    /// How far the flows have been read.
+    pub fn bookmark(&self) -> Bookmark {
+        self.flows.bookmark()
+    }
+
+    /// Interfaces of an earlier agent's that are gone, with their last counters still to be read: once.
+    pub fn take_gone(&mut self) -> Vec<u32> {
+        std::mem::take(&mut self.gone)
+    }
+
+    /// Ends, and lets it count on for the next agent. Where nothing is pinned it ends with this one.
+    pub fn leave(mut self) {
+        if self.pins.is_some() {
+            self.attacher.leave();
+        }
+    }
+
+    /// Ends, and takes everything away.
+    pub fn remove(self) {
+        let Self { attacher, pins, .. } = self;
+        drop(attacher);
+        if let Some(pins) = pins
+            && let Err(error) = pins.remove()
+        {
+            let directory = pins.directory().display();
+            tracing::warn!(%directory, %error, "what is pinned could not be removed");
+        }
     }
 
     /// Removes programs that a killed agent left on an interface, unless another agent runs in this network namespace,
@@ -157,6 +234,21 @@ impl Datapath {
         let counters = self.interfaces.counters(ifindex);
         self.interfaces.release(ifindex);
         counters
+    }
+
+    /// The interfaces that have counters: those, and of an earlier agent's those that are gone or are to be attached to again.
+    pub fn counted(&self) -> Vec<u32> {
+        self.interfaces.assigned()
+    }
+
+    /// Of what kind an interface is that has counters, as far as an earlier agent has not told.
+    pub fn is_of(&mut self, ifindex: u32, kind: InterfaceKind) {
+        self.interfaces.is_of(ifindex, kind);
+    }
+
+    /// Whether an interface has counters.
+    pub fn is_counted(&self, ifindex: u32) -> bool {
+        self.interfaces.is_assigned(ifindex)
     }
 
     /// Whether the programs are attached to an interface.
@@ -227,8 +319,8 @@ impl Datapath {
     }
 
     /// What this kernel and our rights allow beyond the two programs, and why not.
-    pub fn features(&self) -> &[Feature] {
-        self.drops.features()
+    pub fn features(&self) -> impl Iterator<Item = &Feature> {
+        self.drops.features().iter().chain([&self.pinning])
     }
 
     /// Whether drops are counted.
@@ -337,6 +429,29 @@ impl Datapath {
     pub fn messages(&mut self) -> Result<tokio::task::JoinHandle<()>, DatapathError> {
         object::messages(&mut self.ebpf)
     }
+}
+
+/// Takes away what an agent of this network namespace has left pinned below here. Whether there was anything.
+pub fn remove_pinned(root: &Path) -> Result<bool, DatapathError> {
+    let fail = |source| DatapathError::Pins { path: root.into(), source };
+    let pins = Pins::of_this_namespace(root).map_err(fail)?;
+    match pins.remove() {
+        Ok(()) => Ok(true),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(fail(error)),
+    }
+}
+
+/// The feature that is lacking where counting ends with the agent.
+const PINNING: &str = "pinning";
+
+/// Where to pin; or why not at all.
+fn pins(options: &Options, sole: &Sole) -> Result<Pins, String> {
+    let root = options.pins.as_ref().ok_or("not asked for (--ephemeral)")?;
+    if !sole.is_sole() {
+        return Err("another agent runs here".into());
+    }
+    Pins::prepare(root)
 }
 
 /// `CLOCK_MONOTONIC`, the clock of the kernel side.

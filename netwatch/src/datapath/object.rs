@@ -4,6 +4,7 @@ use std::{
     array,
     hash::{BuildHasher, Hasher, RandomState},
     os::fd::AsFd,
+    path::PathBuf,
     time::Duration,
 };
 
@@ -19,19 +20,23 @@ use netwatch_common::{
     drop::{DROP_KEYS, DropKey, DropState, KernelFacts, NAMESPACES},
     filter::FILTER_WORDS,
     flow::{FlowEntry, Tally, WORDS},
+    header::Header,
     index::Line,
     interface::InterfaceSet,
     message::MESSAGE_BURST_NS,
     outcome::OUTCOME_STRIDE,
 };
 use object::{Object as _, ObjectSection as _, ObjectSymbol as _};
+use tracing::warn;
 
 use super::{
     AttachMode, DatapathError,
     abi::Abi,
-    filter,
+    filter, grace,
+    pins::{MAPS, Pins, namespace_cookie},
     pool::Sizes,
     rights,
+    shadow::Bookmark,
     shared::{Plain, SharedArray},
 };
 use crate::model::Exclusion;
@@ -69,17 +74,37 @@ pub struct Options {
     pub attach_mode: AttachMode,
     /// Load the object whose programs write messages.
     pub messages: bool,
+    /// Where what counts stays when the agent ends without taking it away; `None`: nowhere.
+    pub pins: Option<PathBuf>,
+    /// The kernel side that an agent before this one has left, as far as we know of it.
+    pub inheritance: Option<Inheritance>,
+}
+
+/// A kernel side that can be gone on with.
+#[derive(Clone, Debug, Default)]
+pub struct Inheritance {
+    /// Which one; see [`super::Datapath::id`].
+    pub id: u64,
+    /// What had been read of it; see [`super::Datapath::bookmark`].
+    pub bookmark: Bookmark,
 }
 
 pub(super) struct Loaded {
     pub(super) ebpf: Ebpf,
     pub(super) cpus: u32,
     pub(super) sizes: Sizes,
-    pub(super) seeds: [u64; WORDS],
+    pub(super) header: Header,
+    /// Whether maps and links were there already.
+    pub(super) inherited: bool,
 }
 
-/// Checks version and rights, then loads maps and programs, but for the program that explains drops.
-pub(super) fn load(options: &Options, kernel: KernelFacts) -> Result<Loaded, DatapathError> {
+/// Checks version and rights, then loads maps and programs, but for the program that explains drops. Maps that are pinned
+/// already are taken as they are if they are ours.
+pub(super) fn load(
+    options: &Options,
+    kernel: KernelFacts,
+    pins: Option<&Pins>,
+) -> Result<Loaded, DatapathError> {
     let object = if options.messages { OBJECT_WITH_MESSAGES } else { OBJECT };
     check_version(object)?;
     rights::check(rights::effective())?;
@@ -94,21 +119,39 @@ pub(super) fn load(options: &Options, kernel: KernelFacts) -> Result<Loaded, Dat
         .map_err(|_| DatapathError::Unsupported { what: "list of CPUs in /sys" })?;
     let cpus = u32::try_from(cpus).unwrap_or(u32::MAX);
     let sizes = Sizes::of(options.flow_entries, cpus);
-    let seeds = hash_seeds();
+    let (header, inherited) = match pins.map_or(Found::Nothing, |pins| find(pins, options, &sizes))
+    {
+        Found::Ours(header) => (header, true),
+        Found::Nothing => (new_header(&sizes), false),
+        Found::Useless(why) => {
+            warn!(
+                "what an earlier netwatch left counting is removed, and counting begins anew: {why}"
+            );
+            (new_header(&sizes), false)
+        }
+    };
+    if let Some(pins) = pins.filter(|_| !inherited) {
+        let path = pins.directory().to_owned();
+        pins.clear().map_err(|source| DatapathError::Pins { path, source })?;
+    }
     // A map of no entries is refused.
     let networks = u32::try_from(options.exclusion.networks.len()).unwrap_or(u32::MAX).max(1);
-    let mut ebpf = EbpfLoader::new()
+    let mut loader = EbpfLoader::new();
+    for (name, path) in MAPS.iter().filter_map(|name| Some((*name, pins?.map(name)))) {
+        loader.map_pin_path(name, path);
+    }
+    let mut ebpf = loader
         .map_max_entries("FLOWS", sizes.entries)
         .map_max_entries("INDEX", sizes.lines() * cpus)
         .map_max_entries("RESERVE", sizes.reserve * cpus)
-        .map_max_entries("INTERFACES", cpus * INTERFACE_SETS)
+        .map_max_entries("INTERFACES", (cpus + 1) * INTERFACE_SETS)
         .map_max_entries("OUTCOMES", cpus * OUTCOME_STRIDE)
         .map_max_entries("CPUS", cpus)
         .map_max_entries("DROP_STATES", cpus)
         .override_global("INDEX_LINES", &sizes.lines(), true)
         .override_global("INDEX_SHIFT", &sizes.shift(), true)
         .override_global("RESERVE_ENTRIES", &sizes.reserve, true)
-        .override_global("HASH_SEEDS", &seeds[..], true)
+        .override_global("HASH_SEEDS", &header.seeds[..], true)
         .map_max_entries("MESSAGE_RATES", cpus * MAX_INTERFACES)
         .map_max_entries("EXCLUDED_NETWORKS", networks)
         .override_global("FILTERS", &filter::filters(&options.exclusion), true)
@@ -123,7 +166,54 @@ pub(super) fn load(options: &Options, kernel: KernelFacts) -> Result<Loaded, Dat
             .map_err(|source| DatapathError::Program { program: label, source })?;
         classifier.load().map_err(|source| DatapathError::Program { program: label, source })?;
     }
-    Ok(Loaded { ebpf, cpus, sizes, seeds })
+    Ok(Loaded { ebpf, cpus, sizes, header, inherited })
+}
+
+/// What is pinned.
+enum Found {
+    Nothing,
+    Ours(Header),
+    /// And why.
+    Useless(&'static str),
+}
+
+fn find(pins: &Pins, options: &Options, sizes: &Sizes) -> Found {
+    if pins.is_empty() {
+        return Found::Nothing;
+    }
+    let Some(header) = pins.header() else {
+        return Found::Useless("it is of another version, or was never completed");
+    };
+    if !grace::is_possible() {
+        return Found::Useless(
+            "this kernel does not tell when its programs have ended (membarrier)",
+        );
+    }
+    if header.namespace != namespace_cookie() {
+        return Found::Useless("it is of a network namespace that is gone");
+    }
+    let same = Header { seeds: header.seeds, id: header.id, ..new_header(sizes) };
+    if header != same {
+        return Found::Useless("it has other sizes (--max-flows)");
+    }
+    if options.inheritance.as_ref().is_none_or(|known| known.id != header.id) {
+        return Found::Useless("what had been read of it is not known");
+    }
+    Found::Ours(header)
+}
+
+fn new_header(sizes: &Sizes) -> Header {
+    Header {
+        abi: ABI_VERSION,
+        cpus: sizes.cpus,
+        entries: sizes.entries,
+        index_bits: sizes.index_bits,
+        reserve: sizes.reserve,
+        pad: 0,
+        seeds: hash_seeds(),
+        id: RandomState::new().build_hasher().finish(),
+        namespace: namespace_cookie(),
+    }
 }
 
 /// Whether the kernel was built without BPF, or something between us and it says so.
@@ -196,7 +286,7 @@ impl Loaded {
         of(size_of::<FlowEntry>(), self.sizes.entries)
             + of(size_of::<Line>(), self.sizes.lines() * self.cpus)
             + of(size_of::<u64>(), self.sizes.reserve * self.cpus)
-            + of(size_of::<InterfaceSet>(), self.cpus * INTERFACE_SETS)
+            + of(size_of::<InterfaceSet>(), (self.cpus + 1) * INTERFACE_SETS)
             + of(size_of::<Tally>(), self.cpus * OUTCOME_STRIDE)
             + of(size_of::<u64>(), self.cpus * MAX_INTERFACES + FILTER_WORDS)
             + of(size_of::<CpuState>() + size_of::<DropState>(), self.cpus)

@@ -14,7 +14,10 @@ use netwatch_common::{
     index::{self, Line, NO_ENTRY, WAYS},
 };
 
-use super::{grace::Grace, shared::SharedArray};
+use super::{
+    grace::{self, Grace},
+    shared::SharedArray,
+};
 
 /// What of the kernel's memory the pool works on.
 pub(super) struct Memory {
@@ -123,6 +126,77 @@ impl Pool {
         pool
     }
 
+    /// Goes on with what an earlier agent has left, and gives nobody anything yet. `sequence`: of an entry, now.
+    pub(super) fn take_over(
+        memory: Memory,
+        sizes: Sizes,
+        seeds: [u64; WORDS],
+        sequence: impl Fn(u32) -> Option<u32>,
+    ) -> Self {
+        let before: Vec<Option<u32>> = (0..sizes.entries).map(&sequence).collect();
+        let of = |cpu: u32| {
+            let state = memory.states.read(cpu).unwrap_or_default();
+            Reserve { given: state.given, taken: state.taken, owned: 0 }
+        };
+        let reserves: Vec<Reserve> = (0..sizes.cpus).map(of).collect();
+        // An entry that was taken before now is in the index after this.
+        grace::wait();
+        let mut holders = vec![Holder::Free; sizes.entries as usize];
+        let mut set = |number: u32, holder| {
+            if let Some(place) = holders.get_mut(number as usize) {
+                *place = holder;
+            }
+        };
+        for line in 0..sizes.lines() * sizes.cpus {
+            let places = memory.index.read(line).into_iter().flat_map(|line| line.0);
+            for number in places.map(index::entry).filter(|number| *number != NO_ENTRY) {
+                set(number, Holder::Flow(of_cpu(line / sizes.lines())));
+            }
+        }
+        for (cpu, reserve) in (0..).zip(&reserves) {
+            for step in 0..reserve.given.wrapping_sub(reserve.taken).min(sizes.reserve) {
+                let at = reserve.taken.wrapping_add(step) % sizes.reserve;
+                let number = memory.reserve.read(cpu * sizes.reserve + at);
+                if let Some(number) = number.and_then(|it| u32::try_from(it).ok()) {
+                    set(number, Holder::Reserve(of_cpu(cpu)));
+                }
+            }
+        }
+        // One that has gone from a line that we had still to see to one that we had seen has begun another flow by now.
+        grace::wait();
+        for (number, before) in (0..).zip(before) {
+            if let Some(holder @ Holder::Free) = holders.get_mut(number as usize)
+                && sequence(number) != before
+            {
+                // In use, and never taken back.
+                *holder = Holder::Leaving(0);
+            }
+        }
+        let mut pool = Self {
+            free: Vec::new(),
+            used: 0,
+            leaving: Vec::new(),
+            grace: Grace::new(),
+            memory,
+            sizes,
+            seeds,
+            holders,
+            reserves,
+        };
+        for number in (NO_ENTRY + 1..sizes.entries).rev() {
+            let Some(holder) = pool.holders.get(number as usize) else { continue };
+            let (Holder::Flow(cpu) | Holder::Reserve(cpu) | Holder::Leaving(cpu)) = *holder else {
+                pool.free.push(number);
+                continue;
+            };
+            pool.used += u32::from(!matches!(holder, Holder::Reserve(_)));
+            if let Some(reserve) = pool.reserves.get_mut(usize::from(cpu)) {
+                reserve.owned += 1;
+            }
+        }
+        pool
+    }
+
     /// Entries of flows.
     pub(super) fn used(&self) -> u32 {
         self.used
@@ -133,10 +207,15 @@ impl Pool {
         matches!(self.holders.get(number as usize), Some(Holder::Flow(_) | Holder::Leaving(_)))
     }
 
-    /// Notices what the CPUs have taken, and fills their reserves.
+    /// Notices what the CPUs have taken.
+    pub(super) fn look(&mut self) {
+        (0..self.sizes.cpus).for_each(|cpu| self.notice(cpu));
+    }
+
+    /// The same, and fills their reserves.
     pub(super) fn supply(&mut self) {
+        self.look();
         let cpus = 0..self.sizes.cpus;
-        cpus.clone().for_each(|cpu| self.notice(cpu));
         // First to those that have less than a reserve in all: one that begins flows without end is not to starve them.
         for cpu in cpus.clone() {
             let owned = self.reserves.get(cpu as usize).map_or(0, |reserve| reserve.owned);

@@ -4,6 +4,8 @@ use std::sync::Arc;
 
 use netwatch_common::parse::{ECHO_REPLY, ECHO_REPLY_V6, ECHO_REQUEST, ECHO_REQUEST_V6, tcp_flags};
 
+use serde::{Deserialize, Serialize};
+
 use super::{
     edges::EdgeId,
     hooks::{Hook, Hooks},
@@ -19,7 +21,7 @@ use crate::model::{
 };
 
 /// Where a conversation stands.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub(super) enum Stage {
     /// Its start has not been reported.
     New,
@@ -30,7 +32,7 @@ pub(super) enum Stage {
 }
 
 /// A conversation when it was reported as ended.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Ended {
     /// Until then it takes up what still comes.
     pub(super) until: Instant,
@@ -39,7 +41,7 @@ pub(super) struct Ended {
 }
 
 /// There may be tens of thousands, so what few of them have is behind a pointer.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Conversation {
     pub(super) id: u64,
     pub(super) key: FlowKey,
@@ -50,16 +52,21 @@ pub(super) struct Conversation {
     high: End,
     pub(super) last: Instant,
     hooks: Hooks,
+    #[serde(skip)]
     pub(super) names: Option<Arc<Names>>,
     /// Whether `names` may still change.
     pub(super) provisional: bool,
     /// Whether its counts go to an edge, all so far and from now on what is new.
     pub(super) connected: bool,
+    /// What an agent before this one has added to an edge.
+    pub(super) earlier: Option<Box<(Tally, Tally)>>,
     /// The one between `names`, once there was anything to add.
+    #[serde(skip)]
     pub(super) edge: Option<EdgeId>,
     /// When the last line about it was due.
     pub(super) reported: Instant,
     /// When it is to be looked at next.
+    #[serde(skip)]
     pub(super) deadline: Instant,
     pub(super) error: Option<IcmpError>,
     pub(super) source_mac: Option<Mac>,
@@ -67,7 +74,7 @@ pub(super) struct Conversation {
     oddities: Option<Box<Oddities>>,
 }
 
-const _: () = assert!(size_of::<Conversation>() <= 320);
+const _: () = assert!(size_of::<Conversation>() <= 328);
 
 impl Conversation {
     /// One of which nothing has been taken up yet. It is due at once.
@@ -85,6 +92,7 @@ impl Conversation {
             names: None,
             provisional: true,
             connected: false,
+            earlier: None,
             edge: None,
             reported: first,
             deadline: Instant::default(),
@@ -93,6 +101,14 @@ impl Conversation {
             opening: None,
             oddities: None,
         }
+    }
+
+    /// The same in the hands of the next agent: its names may have changed, and it is due at once.
+    pub(super) fn taken_over(mut self) -> Self {
+        if self.connected {
+            self.earlier = Some(Box::new(self.counted()));
+        }
+        Self { provisional: true, connected: false, ..self }
     }
 
     /// Takes up what one interface has seen.

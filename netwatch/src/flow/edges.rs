@@ -41,6 +41,10 @@ impl Edges {
             protocol: Some(protocol),
             port: if labelled { port } else { 0 },
         };
+        self.id(edge)
+    }
+
+    fn id(&mut self, edge: Edge) -> EdgeId {
         if let Some(known) = self.named.get(&edge) {
             return *known;
         }
@@ -91,6 +95,17 @@ impl Edges {
             ));
         }
         edges
+    }
+
+    /// Goes on with what another one had added up.
+    pub(super) fn restore(&mut self, kept: &[(Edge, EdgeTraffic)], folded: u64) {
+        for (edge, traffic) in kept {
+            let id = if edge.protocol.is_some() { self.id(edge.clone()) } else { OTHER };
+            if let Some(sum) = self.traffic.get_mut(id.0 as usize) {
+                *sum += *traffic;
+            }
+        }
+        self.folded += folded;
     }
 
     /// Flows that were folded.

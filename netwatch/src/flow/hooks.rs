@@ -2,10 +2,12 @@
 
 use smallvec::SmallVec;
 
+use serde::{Deserialize, Serialize};
+
 use crate::model::{EntrySide, Seen, Tally};
 
 /// A hook, and which way the packets went that it saw.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Hook {
     pub(super) ifindex: u32,
     pub(super) side: EntrySide,
@@ -14,7 +16,7 @@ pub(super) struct Hook {
 }
 
 /// Sums by hook and direction. Between two interfaces there are four, so that many are kept in place.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Serialize, Deserialize)]
 pub(super) struct Hooks(SmallVec<[(Hook, Tally); 4]>);
 
 impl Hooks {

@@ -2,6 +2,8 @@
 
 use netwatch_common::parse::{ECHO_REQUEST, ECHO_REQUEST_V6, tcp_flags};
 
+use serde::{Deserialize, Serialize};
+
 use crate::model::{Instant, Protocol, Traits};
 
 /// First of the ports that hosts hand out to clients, on Linux (`ip_local_port_range`).
@@ -10,7 +12,7 @@ const FIRST_EPHEMERAL: u16 = 32_768;
 const FIRST_USER_PORT: u16 = 1024;
 
 /// What is known of one end.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct End {
     pub(super) port: u16,
     /// Whether it sent anything.

@@ -221,8 +221,10 @@ impl Lifecycle {
             return;
         }
         flow.connected = true;
-        self.grow(flow, (Tally::ZERO, Tally::ZERO));
-        if let Some(edge) = flow.edge {
+        let earlier = flow.earlier.take();
+        let is_new = earlier.is_none();
+        self.grow(flow, earlier.map_or((Tally::ZERO, Tally::ZERO), |earlier| *earlier));
+        if let Some(edge) = flow.edge.filter(|_| is_new) {
             self.edges.connect(edge);
         }
     }

@@ -8,6 +8,7 @@ mod edges;
 mod fold;
 mod hooks;
 mod initiator;
+mod kept;
 mod lifecycle;
 mod names;
 mod oddities;
@@ -20,6 +21,7 @@ mod translations;
 
 pub use edges::Edges;
 pub use fold::{Folded, Folder};
+pub use kept::Kept;
 pub use lifecycle::Limits;
 pub use names::{Names, Naming, Unnamed};
 pub use report::Report;

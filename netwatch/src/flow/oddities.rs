@@ -2,11 +2,13 @@
 
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 use super::{hooks::Hook, opening::Opening};
 use crate::model::{DropPlace, DroppedPacket, Echoes, FlowDrop, Repairs, Translation};
 
 /// What went wrong with a conversation, ICMP echoes that were timed, and how it was translated.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Serialize, Deserialize)]
 pub(super) struct Oddities {
     echoes: Echoes,
     repairs: Vec<(Hook, Repairs)>,

@@ -2,11 +2,13 @@
 
 use smallvec::SmallVec;
 
+use serde::{Deserialize, Serialize};
+
 use super::hooks::Hook;
 use crate::model::{Handshake, Instant};
 
 /// When the SYN and the SYN-ACK passed each hook.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Serialize, Deserialize)]
 pub(super) struct Opening {
     passed: SmallVec<[(Hook, Instant); 4]>,
     /// The first ACK of the SYN-ACK, at the hook nearest the client.

@@ -21,14 +21,14 @@ use crate::model::{
 /// A tick looks only at those that something can have become of, so that it costs what happens and not what there is.
 #[derive(Debug)]
 pub struct Tracker {
-    table: Table,
-    translations: Translations,
-    lifecycle: Lifecycle,
-    next_id: u64,
-    counted: Tally,
-    over_limit: Tally,
+    pub(super) table: Table,
+    pub(super) translations: Translations,
+    pub(super) lifecycle: Lifecycle,
+    pub(super) next_id: u64,
+    pub(super) counted: Tally,
+    pub(super) over_limit: Tally,
     /// Conversations whose ports were taken up by another one since the last tick.
-    replaced: Vec<Conversation>,
+    pub(super) replaced: Vec<Conversation>,
 }
 
 impl Tracker {

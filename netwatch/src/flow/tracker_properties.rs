@@ -67,6 +67,8 @@ enum Action {
         hosts: (u8, u8),
         protocol: Protocol,
     },
+    /// The agent is replaced by another one.
+    Restart,
 }
 
 fn side() -> impl Strategy<Value = Side> {
@@ -117,7 +119,10 @@ fn actions() -> impl Strategy<Value = (bool, Vec<Action>)> {
         let as_is = (hosts(), prop::sample::select(protocols.clone()))
             .prop_map(|(hosts, protocol)| Action::AsIs { hosts, protocol });
         let observe = observe(protocols);
-        let action = prop_oneof![12 => observe, 4 => tick(), 1 => gone, 2 => translate, 1 => as_is];
+        let restart = Just(Action::Restart);
+        let action = prop_oneof![
+            12 => observe, 4 => tick(), 1 => gone, 2 => translate, 1 => as_is, 1 => restart
+        ];
         (Just(has_tcp), vec(action, 1..120))
     })
 }
@@ -131,6 +136,7 @@ struct Run {
     offered: (Tally, Tally),
     /// Hosts whose names are known later than at once.
     nameless: u8,
+    max_flows: usize,
 }
 
 impl Run {
@@ -142,6 +148,7 @@ impl Run {
             events: Vec::new(),
             offered: (Tally::ZERO, Tally::ZERO),
             nameless,
+            max_flows,
         }
     }
 
@@ -163,6 +170,7 @@ impl Run {
             Action::Gone { ifindex } => self.step(|tracker, now, name, report| {
                 tracker.interface_gone(ifindex, now, name, report);
             }),
+            Action::Restart => self.restart(),
             Action::Translate { hosts, others, protocol } if hosts != others => {
                 self.tracker.translate(Translation {
                     protocol,
@@ -178,6 +186,14 @@ impl Run {
                 self.tracker.pass_on_as_is(&key);
             }
         }
+    }
+
+    /// Another tracker goes on, with what this one has kept.
+    fn restart(&mut self) {
+        let bytes = postcard::to_allocvec(&self.tracker.keep()).unwrap();
+        let next = Self::new(self.max_flows, self.nameless).tracker;
+        self.tracker = next;
+        self.tracker.restore(postcard::from_bytes(&bytes).unwrap(), true);
     }
 
     fn observation(&self, passing: &Passing) -> Observation {

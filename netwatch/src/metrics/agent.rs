@@ -19,6 +19,7 @@ pub(super) fn collect(snapshot: &Snapshot, families: &mut Families) {
     }
 
     families.add(Metric::ConntrackOverruns, [], agent.conntrack_overruns);
+    families.add_real(Metric::AwaySeconds, [], agent.away.as_secs_f64());
 
     let attach = &agent.attach;
     families.add(Metric::AttachedInterfaces, [], attach.attached);

@@ -306,11 +306,15 @@ catalogue! {
     FeatureAvailable: Agent Gauge "netwatch_feature_available" ["feature", "lacking"]
         "Whether something is there that netwatch can do without."
         "`lacking` says why it is not. `drops`: dropped packets are counted; `drop_reasons`: the kernel tells why; \
-         `drops_in_containers`: the network namespaces of containers can be looked up; `conntrack`: flows are followed \
-         through address translation.";
+         `drops_in_containers`: the network namespaces of containers can be looked up; &
+         through address translation; `pinning`: counting goes on without the agent.";
     ConntrackOverruns: Agent Counter "netwatch_conntrack_overruns_total" []
         "Times that the kernel dropped messages about connections, because netwatch was slow to hear them."
         "All connections are listed again then; a translated one that was short may be told as two flows.";
+    AwaySeconds: Agent Counter "netwatch_agent_away_seconds_total" []
+        "Time in which packets were counted and no agent read them."
+        "From one agent to the next that went on with what it had left counting (`--pin-dir`): at most, for an agent that is \
+         killed may have read up to a second later. Packets that it had counted in flows since are `agent-restart`.";
     AttachedInterfaces: Agent Gauge "netwatch_attached_interfaces" []
         "Interfaces that have the programs attached now."
         "";

@@ -169,6 +169,7 @@ pub(super) fn full() -> Snapshot {
                 Feature::lacking("drop_reasons", "this kernel tells none"),
             ],
             conntrack_overruns: 29,
+            away: Duration::from_millis(2_500),
             programs: vec![ProgramRuns {
                 program: "ingress",
                 runs: 50,

@@ -2,8 +2,10 @@
 
 use std::ops::{Add, AddAssign, Sub};
 
+use serde::{Deserialize, Serialize};
+
 /// Packets counted in three units.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Tally {
     /// Socket buffers (skbs); a GSO skb counts once.
     pub packets: u64,
@@ -29,6 +31,16 @@ impl Tally {
             packets: self.packets.max(other.packets),
             segments: self.segments.max(other.segments),
             bytes: self.bytes.max(other.bytes),
+        }
+    }
+
+    /// The smaller of two, unit by unit.
+    #[must_use]
+    pub fn min(self, other: Self) -> Self {
+        Self {
+            packets: self.packets.min(other.packets),
+            segments: self.segments.min(other.segments),
+            bytes: self.bytes.min(other.bytes),
         }
     }
 
@@ -62,7 +74,7 @@ impl AddAssign for Tally {
 }
 
 /// One direction of an interface.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct InterfaceTally {
     /// skbs, segments and wire bytes.
     pub tally: Tally,
@@ -90,7 +102,7 @@ impl Sub for InterfaceTally {
 }
 
 /// Both directions of an interface, from the interface's side.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct InterfaceCounters {
     /// Ingress hook: on a host veth, what the container sent.
     pub receive: InterfaceTally,

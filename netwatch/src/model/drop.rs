@@ -2,6 +2,8 @@
 
 use std::{fmt, sync::Arc};
 
+use serde::{Deserialize, Serialize};
+
 use super::{Protocol, Socket};
 
 /// Where a packet was, as the kernel side tells it.
@@ -57,7 +59,7 @@ pub struct DroppedPacket {
 }
 
 /// Where packets were dropped, named.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum DropPlace {
     /// At an interface of the host.
     Interface(Arc<str>),
@@ -76,7 +78,7 @@ impl fmt::Display for DropPlace {
 }
 
 /// Packets of a flow that were dropped for one reason at one place, as far as they were told.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FlowDrop {
     /// Why: the kernel's word.
     pub reason: Arc<str>,

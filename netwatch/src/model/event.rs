@@ -210,6 +210,8 @@ pub struct Loss {
 pub struct Gap {
     /// When lines could be written again.
     pub time: Instant,
-    /// How many.
+    /// How many; not known of those of an agent that was away.
     pub lines: u64,
+    /// For how long at most nobody has read what was counted.
+    pub away: Option<Duration>,
 }

@@ -2,10 +2,12 @@
 
 use std::{net::IpAddr, time::Duration};
 
+use serde::{Deserialize, Serialize};
+
 use super::{Instant, Mac, Protocol, Tally};
 
 /// An address with a port (for ICMP echo: the identifier).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Socket {
     /// Address; IPv4 addresses are `V4`, never mapped.
     pub address: IpAddr,
@@ -14,7 +16,7 @@ pub struct Socket {
 }
 
 /// A conversation: two ends in canonical order (`low <= high`) and a protocol.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct FlowKey {
     /// The smaller end.
     pub low: Socket,
@@ -32,7 +34,7 @@ impl FlowKey {
 }
 
 /// The hook that saw a packet.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum EntrySide {
     /// The interface received it.
     Ingress,
@@ -60,7 +62,7 @@ pub struct SideReading {
 }
 
 /// TCP segments that something had gone wrong with.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Repairs {
     /// Segments whose bytes the hook had seen before.
     pub retransmitted: u64,
@@ -87,7 +89,7 @@ impl std::ops::AddAssign for Repairs {
 }
 
 /// How the packets of one direction were, apart from how many.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Traits {
     /// Bytes of the largest packet on the wire, Ethernet header included; 65,535 = that or more; 0 = no packet.
     pub largest: u16,
@@ -141,7 +143,7 @@ impl Handshake {
 }
 
 /// ICMP echoes whose reply was timed.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Echoes {
     /// How many.
     pub timed: u64,
@@ -158,7 +160,7 @@ impl Echoes {
 }
 
 /// An ICMP error message that quoted a packet of a flow.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct IcmpError {
     /// ICMP or ICMPv6 type.
     pub kind: u8,

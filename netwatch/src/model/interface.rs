@@ -1,9 +1,12 @@
 //! Network interfaces of the host.
 
+use serde::{Deserialize, Serialize};
 use std::fmt;
 
 /// An Ethernet address.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize,
+)]
 pub struct Mac(pub [u8; 6]);
 
 impl fmt::Display for Mac {

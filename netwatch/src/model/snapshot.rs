@@ -1,8 +1,9 @@
 //! All counters at one moment: what `/metrics` is built from. Every figure is a total since the agent's start.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, ops::AddAssign, sync::Arc, time::Duration};
 
 use netwatch_common::outcome::Outcome;
+use serde::{Deserialize, Serialize};
 
 use super::{
     Container, DropTotal, EndReason, Exemplar, Feature, Interface, InterfaceCounters, OutOfSight,
@@ -58,7 +59,7 @@ pub struct DnsCounts {
 }
 
 /// Who talks to whom: the key of the edge metrics.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Edge {
     /// Bounded name of the client.
     pub client: Arc<str>,
@@ -71,7 +72,7 @@ pub struct Edge {
 }
 
 /// What went over an edge.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct EdgeTraffic {
     /// client → server.
     pub sent: Tally,
@@ -81,6 +82,15 @@ pub struct EdgeTraffic {
     pub connections: u64,
     /// TCP segments that were sent again, in both directions.
     pub retransmitted: u64,
+}
+
+impl AddAssign for EdgeTraffic {
+    fn add_assign(&mut self, other: Self) {
+        self.sent += other.sent;
+        self.received += other.received;
+        self.connections += other.connections;
+        self.retransmitted += other.retransmitted;
+    }
 }
 
 /// Numbers of flows.
@@ -216,6 +226,8 @@ pub struct AgentStatus {
     pub features: Vec<Feature>,
     /// Times that messages about connections were lost.
     pub conntrack_overruns: u64,
+    /// For how long in all nobody has read what was counted.
+    pub away: Duration,
     /// The programs.
     pub programs: Vec<ProgramRuns>,
     /// Flow table entries in use, and in all.

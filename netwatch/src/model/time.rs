@@ -1,9 +1,12 @@
 //! Times: the kernel's monotonic nanoseconds, and what they are on the wall.
 
+use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
 /// `CLOCK_MONOTONIC` in nanoseconds, the clock of the kernel side.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
 pub struct Instant(pub u64);
 
 impl Instant {

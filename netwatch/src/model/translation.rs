@@ -1,9 +1,11 @@
 //! Connections that bear other addresses at their server's end than at their client's.
 
+use serde::{Deserialize, Serialize};
+
 use super::{FlowKey, Protocol, Socket};
 
 /// Who passes a connection on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Translator {
     /// The kernel, which rewrites the addresses of its packets (NAT).
     Kernel,
@@ -22,7 +24,7 @@ impl Translator {
 }
 
 /// One connection, as its client made it and as its server has it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Translation {
     /// Transport protocol.
     pub protocol: Protocol,

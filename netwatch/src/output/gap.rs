@@ -5,7 +5,10 @@ use std::fmt::Write as _;
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::{Formatter, text, view::rfc3339};
+use super::{
+    Formatter, human, text,
+    view::{nanos, rfc3339},
+};
 use crate::model::{Clock, Gap};
 
 const RED: &str = "\u{1b}[31m";
@@ -15,11 +18,15 @@ const WORD: &str = "gap";
 /// The line for people.
 pub(super) fn line(formatter: &Formatter, gap: &Gap, clock: Clock) -> String {
     let mut line = text::begin(formatter, clock, gap.time, WORD, WORD, RED);
-    let _ = write!(line, " lines={}", gap.lines);
+    match gap.away {
+        Some(away) => write!(line, " away={}", human::duration(away)),
+        None => write!(line, " lines={}", gap.lines),
+    }
+    .unwrap_or_default();
     text::finish(line)
 }
 
-/// Lines that are missing here.
+/// Lines that are missing here, or an agent that was.
 #[derive(Serialize, JsonSchema)]
 #[schemars(rename = "Gap")]
 pub(super) struct GapView {
@@ -30,9 +37,18 @@ pub(super) struct GapView {
     event: &'static str,
     /// how many lines are missing here: there was no room, or the writer was too far behind
     lines: u64,
+    /// of an agent that goes on with what an earlier one has left: for how long at most nobody read what was counted.
+    /// Flows that go on begin anew below, with what has not been told yet
+    #[serde(skip_serializing_if = "Option::is_none")]
+    away_ns: Option<u64>,
 }
 
 /// The record of missing lines.
 pub(super) fn view(formatter: &Formatter, gap: &Gap, clock: Clock) -> GapView {
-    GapView { time: rfc3339(formatter, clock, gap.time), event: WORD, lines: gap.lines }
+    GapView {
+        time: rfc3339(formatter, clock, gap.time),
+        event: WORD,
+        lines: gap.lines,
+        away_ns: gap.away.map(nanos),
+    }
 }

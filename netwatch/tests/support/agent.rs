@@ -205,6 +205,13 @@ pub fn netwatch() -> Command {
     program(env!("CARGO_BIN_EXE_netwatch"))
 }
 
+/// The program for an agent that leaves what counts to the next one.
+pub fn lasting() -> Command {
+    let mut command = netwatch();
+    command.env_remove("NETWATCH_EPHEMERAL");
+    command
+}
+
 /// The same for a copy of it.
 pub fn program(path: &str) -> Command {
     let mut command = match std::env::var_os(UNPRIVILEGED) {
@@ -220,6 +227,8 @@ pub fn program(path: &str) -> Command {
     command.env("NETWATCH_SOCKET", "none");
     // What nobody foresaw is to be seen.
     command.env("NETWATCH_SANDBOX", "strict");
+    // What outlives an agent is a test's own affair: see `lasting`.
+    command.env("NETWATCH_EPHEMERAL", "true");
     die_with_us(&mut command);
     command
 }

@@ -24,6 +24,8 @@ pub fn options() -> Options {
         exclusion: Exclusion::default(),
         attach_mode: AttachMode::Auto,
         messages: false,
+        pins: None,
+        inheritance: None,
     }
 }
 

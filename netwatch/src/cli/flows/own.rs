@@ -52,7 +52,7 @@ pub(super) async fn observe(
 /// As `netwatch run` would be configured here, but for nobody else.
 fn config() -> Result<Config, Failure> {
     let checked = check::check(&run::surroundings(None)?)?;
-    Ok(Config { flow_log: None, listen: Vec::new(), socket: None, ..checked.config })
+    Ok(Config { flow_log: None, listen: Vec::new(), socket: None, pins: None, ..checked.config })
 }
 
 fn refused(missing: &ClientError, failure: &Failure) -> Failure {

@@ -26,6 +26,14 @@ pub(crate) fn file(text: &str) -> Result<PathBuf, Wrong> {
     }
 }
 
+/// A directory. Whether it is there is not a question of the text.
+pub(crate) fn directory(text: &str) -> Result<PathBuf, Wrong> {
+    match text {
+        path if path.starts_with('/') => Ok(path.into()),
+        _ => Err(Wrong::new("is no absolute path", "give the whole path of a directory")),
+    }
+}
+
 /// `unix:///path` or `tcp://host:port`.
 pub(crate) fn docker_host(text: &str) -> Result<String, Wrong> {
     const HINT: &str = "give unix:///path/to/socket or tcp://host:port";

@@ -92,11 +92,14 @@ struct GapLine {
     #[serde(deserialize_with = "parts::time")]
     time: Timestamp,
     lines: u64,
+    #[serde(default)]
+    away_ns: Option<u64>,
 }
 
 impl GapLine {
     fn event(self) -> (Record, Clock) {
-        (Record::Gap(Gap { time: Instant(0), lines: self.lines }), clock(self.time))
+        let away = self.away_ns.map(Duration::from_nanos);
+        (Record::Gap(Gap { time: Instant(0), lines: self.lines, away }), clock(self.time))
     }
 }
 

@@ -1,0 +1,287 @@
+//! Writes down what the next agent has to know, and goes on with what the one before has written.
+
+use std::{
+    io,
+    path::Path,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use futures::FutureExt as _;
+use netwatch_common::outcome::Outcome;
+use tokio::{task::JoinHandle, time::Instant};
+use tracing::{info, warn};
+
+use super::{
+    core::Core,
+    flow_log::Line,
+    state::{State, StateFile},
+};
+use crate::{
+    datapath::{Datapath, monotonic_now},
+    model::{Gap, Tally},
+};
+
+/// How often at most it is written. What a killed agent had counted since, in flows that have ended, is in no edge.
+const INTERVAL: Duration = Duration::from_secs(1);
+/// Collecting it takes at most one part in so many of a CPU.
+const SHARE: u32 = 100;
+/// After so many readings it is said how much was forgotten, as far as that is sure by then.
+const READINGS: u32 = 5;
+
+pub(super) struct Keeping {
+    /// `None`: nothing outlives this agent.
+    file: Option<StateFile>,
+    /// What is to happen at the end: see [`Keeping::leaves`].
+    leaves: Arc<AtomicBool>,
+    next: Instant,
+    writing: Option<JoinHandle<io::Result<()>>>,
+    has_failed: bool,
+    forgotten: Forgotten,
+    away: Duration,
+}
+
+/// Packets that an earlier agent had counted in flows and not written down.
+#[derive(Default)]
+struct Forgotten {
+    known: Tally,
+    /// Packets in no flow at each reading: these, and some that were on their way just then.
+    least: Option<Tally>,
+    readings: u32,
+    is_exact: bool,
+}
+
+impl Forgotten {
+    /// Takes up how many packets were in no flow, and for no reason, at a reading. `is_quiet`: none were on their way.
+    fn settle(&mut self, missing: Tally, is_quiet: bool) {
+        let least = self.least.map_or(missing, |least| least.min(missing));
+        self.least = Some(least);
+        self.readings += 1;
+        if is_quiet {
+            self.known = self.known.max(missing);
+        } else if self.readings == READINGS {
+            self.known = self.known.max(least);
+        }
+        self.is_exact = is_quiet;
+    }
+}
+
+impl Keeping {
+    /// `directory`: where the file is, for an agent that something outlives. `leaves`: set before it is told to stop, if what
+    /// counts is to go on.
+    pub(super) fn new(directory: Option<&Path>, leaves: Arc<AtomicBool>) -> io::Result<Self> {
+        Ok(Self {
+            file: directory.map(StateFile::of_this_namespace).transpose()?,
+            leaves,
+            next: Instant::now(),
+            writing: None,
+            has_failed: false,
+            forgotten: Forgotten { is_exact: true, ..Forgotten::default() },
+            away: Duration::ZERO,
+        })
+    }
+
+    /// What an earlier agent has written.
+    pub(super) fn read(&self) -> Option<State> {
+        self.file.as_ref()?.read()
+    }
+
+    /// Another agent's file is not ours to write.
+    pub(super) fn only_with(&mut self, datapath: &Datapath) {
+        if !datapath.is_pinned() {
+            self.file = None;
+        }
+    }
+
+    /// For how long in all nobody has read what was counted.
+    pub(super) fn away(&self) -> Duration {
+        self.away
+    }
+
+    /// Packets that were counted in flows, and are in no figure about flows.
+    pub(super) fn forgotten(&self) -> Tally {
+        self.forgotten.known
+    }
+
+    /// Writes as soon as may be: something has come that the next agent could not find out.
+    pub(super) fn hurry(&mut self) {
+        self.next = self.next.min(Instant::now());
+    }
+
+    /// Whether counting is to go on when this agent has ended.
+    pub(super) fn leaves(&self) -> bool {
+        self.file.is_some() && self.leaves.load(Ordering::Relaxed)
+    }
+
+    /// Says once that it failed, and once that it no longer does. Whether it was written.
+    fn note(&mut self, result: &io::Result<()>) -> bool {
+        match result {
+            Ok(()) if self.has_failed => {
+                info!("what the next netwatch has to know is written again");
+            }
+            Err(error) if !self.has_failed => {
+                warn!(%error, "what the next netwatch has to know cannot be written (--state-dir)");
+            }
+            _ => {}
+        }
+        self.has_failed = result.is_err();
+        result.is_ok()
+    }
+}
+
+impl Core {
+    /// Goes on with what an earlier agent has written, and writes down that we do before anything is attached.
+    pub(super) fn take_over(&mut self, state: Option<State>) {
+        if let Some(state) = state.filter(|_| self.datapath.is_pinned()) {
+            if self.datapath.is_inherited() {
+                self.go_on(state);
+            } else {
+                // The sums are as good as ever; what they were read from is not there any more.
+                self.tracker.restore(state.flows, false);
+                self.delivery.is_incomplete(monotonic_now());
+                self.accounts = state.accounts.sums();
+                self.keeping.away = state.away;
+                info!(
+                    "flows and the counters of containers and edges go on; interfaces begin anew"
+                );
+            }
+        }
+        if self.keeping.file.is_some() {
+            self.write_state();
+        }
+    }
+
+    fn go_on(&mut self, state: State) {
+        let now = monotonic_now();
+        let away = now.since(state.time());
+        self.tracker.restore(state.flows, true);
+        self.accounts = state.accounts;
+        for outcome in Outcome::ALL {
+            let told = state.told.iter().find(|(number, _)| *number == *outcome as u32);
+            if let Some((_, tally)) = told {
+                self.told.insert(*outcome, *tally);
+            }
+        }
+        let known = state.forgotten;
+        self.keeping.forgotten = Forgotten { known, ..Forgotten::default() };
+        self.keeping.away = state.away + away;
+        self.delivery.is_incomplete(now);
+        let gap = Gap { time: now, lines: 0, away: Some(away) };
+        self.flow_log.write(Line::Gap(gap), self.clock);
+        let seconds = away.as_secs_f64();
+        info!("goes on with what an earlier netwatch has left counting {seconds:.3} s ago");
+    }
+
+    /// After a reading. `seen`: all packets when it began; `is_quiet`: none have come since the one before.
+    pub(super) fn keep(&mut self, seen: Tally, is_quiet: bool) {
+        if !self.keeping.forgotten.is_exact {
+            let explained = |(outcome, tally): &(Outcome, Tally)| {
+                if *outcome == Outcome::AgentRestart { Tally::ZERO } else { *tally }
+            };
+            let counted = self.tracker.totals().counted;
+            let counted = self.outcomes().iter().map(explained).fold(counted, |sum, one| sum + one);
+            self.keeping.forgotten.settle(seen.since(counted), is_quiet);
+        }
+        if self.keeping.file.is_none() || Instant::now() < self.keeping.next {
+            return;
+        }
+        match self.keeping.writing.take() {
+            Some(writing) if !writing.is_finished() => self.keeping.writing = Some(writing),
+            Some(writing) => {
+                if let Some(result) = writing.now_or_never() {
+                    self.keeping.note(&result.unwrap_or_else(|error| Err(io::Error::other(error))));
+                }
+                self.begin_to_write();
+            }
+            None => self.begin_to_write(),
+        }
+    }
+
+    fn begin_to_write(&mut self) {
+        let begin = Instant::now();
+        let state = self.state();
+        if let Some(file) = self.keeping.file.clone() {
+            let write = move || file.write(&state?);
+            self.keeping.writing = Some(tokio::task::spawn_blocking(write));
+        }
+        self.keeping.next = begin + (begin.elapsed() * SHARE).max(INTERVAL);
+    }
+
+    /// Writes it now. Whether that went well.
+    fn write_state(&mut self) -> bool {
+        let state = self.state();
+        let Some(file) = &self.keeping.file else { return false };
+        let result = state.and_then(|bytes| file.write(&bytes));
+        self.keeping.note(&result)
+    }
+
+    fn state(&self) -> io::Result<Vec<u8>> {
+        let state = State {
+            kernel: self.datapath.id(),
+            bookmark: self.datapath.bookmark(),
+            time: monotonic_now().0,
+            accounts: &self.accounts,
+            flows: self.tracker.keep(),
+            told: self.told.iter().map(|(outcome, tally)| (*outcome as u32, *tally)).collect(),
+            forgotten: self.keeping.forgotten(),
+            away: self.keeping.away,
+        };
+        state.encode()
+    }
+
+    /// Ends: all has been read and told. Either counting goes on, for an agent that knows all of this, or nothing is left.
+    pub(super) async fn part(&mut self) -> Parting {
+        if let Some(writing) = self.keeping.writing.take() {
+            // Two at a time would write into one file.
+            let _ = writing.await;
+        }
+        if self.keeping.leaves() && self.write_state() {
+            return Parting::Leave;
+        }
+        if let Some(Err(error)) = self.keeping.file.as_ref().map(StateFile::remove) {
+            warn!(%error, "what was written for the next netwatch cannot be removed");
+        }
+        Parting::Remove
+    }
+}
+
+/// What becomes of the kernel side.
+pub(super) enum Parting {
+    /// It counts on.
+    Leave,
+    /// It ends.
+    Remove,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn packets(packets: u64) -> Tally {
+        Tally { packets, segments: packets, bytes: packets * 100 }
+    }
+
+    #[test]
+    fn what_is_on_its_way_is_not_forgotten() {
+        let mut forgotten = Forgotten::default();
+        for missing in [90, 50, 70, 60] {
+            forgotten.settle(packets(missing), false);
+            assert_eq!(forgotten.known, Tally::ZERO, "it may turn out to be less");
+        }
+        forgotten.settle(packets(80), false);
+        assert_eq!((forgotten.known, forgotten.is_exact), (packets(50), false));
+        forgotten.settle(packets(40), false);
+        forgotten.settle(packets(55), true);
+        assert_eq!((forgotten.known, forgotten.is_exact), (packets(55), true));
+    }
+
+    #[test]
+    fn in_a_silence_it_is_known_at_once() {
+        let mut forgotten = Forgotten { known: packets(7), ..Forgotten::default() };
+        forgotten.settle(packets(9), true);
+        assert_eq!(forgotten.known, packets(9));
+    }
+}

@@ -1,0 +1,96 @@
+//! What has been read of each entry of the flow table.
+
+use serde::{Deserialize, Serialize};
+
+use super::{
+    abi::Read,
+    shared::{Plain, SharedArray},
+};
+
+/// What has been read of an entry. Sixty-four bytes, for there are as many as there are entries.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Shadow {
+    /// Sequence number of the entry when it was read.
+    pub(super) sequence: u32,
+    /// Incarnations whose last reading is done.
+    pub(super) finished: u16,
+    /// 1 = the present incarnation has been read.
+    pub(super) is_read: u8,
+    pub(super) pad: u8,
+    /// Sum of the times of all echoes.
+    pub(super) echo_ns: u64,
+    pub(super) ingress: Read,
+    pub(super) egress: Read,
+}
+
+const _: () = assert!(size_of::<Shadow>() == 64);
+
+#[expect(unsafe_code, reason = "memory of our own in the shape of a shared array")]
+// SAFETY: repr(C), integers only, no padding.
+unsafe impl Plain for Shadow {}
+
+impl Shadow {
+    /// Of an entry that is read to the end of an incarnation.
+    pub(super) fn finished(incarnation: u16, sequence: u32) -> Self {
+        Self { sequence, finished: incarnation, ..Self::default() }
+    }
+
+    /// Whether this incarnation comes next.
+    pub(super) fn is_before(&self, incarnation: u16) -> bool {
+        incarnation == self.finished.wrapping_add(1)
+    }
+
+    /// Whether incarnations up to this one have still to be read. They wrap.
+    pub(super) fn is_behind(&self, incarnation: u16) -> bool {
+        incarnation.wrapping_sub(self.finished).cast_signed() > 0
+    }
+}
+
+/// How far the flow table has been read: for an agent that goes on. The numbers of entries, each with its shadow.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Bookmark(Vec<u8>);
+
+impl Bookmark {
+    /// Of all entries that were ever read.
+    pub(super) fn of(shadows: &SharedArray<Shadow>) -> Self {
+        let mut bytes = Vec::new();
+        for index in 0..shadows.len() {
+            let Some(shadow) = shadows.read(index).filter(|it| *it != Shadow::default()) else {
+                continue;
+            };
+            // Nothing can go wrong with numbers and memory.
+            bytes = postcard::to_extend(&(index, shadow), bytes).unwrap_or_default();
+        }
+        Self(bytes)
+    }
+
+    /// Puts them where they were.
+    pub(super) fn restore(&self, shadows: &SharedArray<Shadow>) {
+        let mut bytes = self.0.as_slice();
+        while let Ok(((index, shadow), rest)) = postcard::take_from_bytes(bytes) {
+            shadows.write(index, shadow);
+            bytes = rest;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_bookmark_is_put_back_where_it_was() {
+        let shadows = SharedArray::anonymous(100).unwrap();
+        shadows.write(7, Shadow::finished(3, 40));
+        shadows.write(99, Shadow { is_read: 1, echo_ns: u64::MAX, ..Shadow::finished(4, 41) });
+        let bookmark = Bookmark::of(&shadows);
+        assert!(bookmark.0.len() < 64, "{bookmark:?}");
+        let bytes = postcard::to_allocvec(&bookmark).unwrap();
+        let again = SharedArray::anonymous(100).unwrap();
+        postcard::from_bytes::<Bookmark>(&bytes).unwrap().restore(&again);
+        assert_eq!(Bookmark::of(&again), bookmark);
+        // Another table, with fewer entries, does not become a larger one.
+        bookmark.restore(&SharedArray::anonymous(50).unwrap());
+    }
+}
