@@ -34,18 +34,25 @@ impl Compiler {
         println!("cargo:rerun-if-env-changed=NETWATCH_EBPF_TOOLCHAIN");
         println!("cargo:rerun-if-changed=../netwatch-common/src");
         println!("cargo:rerun-if-changed=../netwatch-ebpf");
+        // Where this checkout is now, not where the build script was compiled: a `target` may have been copied.
+        let here =
+            env::var("CARGO_MANIFEST_DIR").context("cargo did not set CARGO_MANIFEST_DIR")?;
+        let out = env::var_os("OUT_DIR").context("cargo did not set OUT_DIR")?;
+        Self::at(&Path::new(&here).join("../netwatch-ebpf"), Path::new(&out))
+    }
+
+    /// For a source and a folder of the caller's.
+    pub fn at(source: &Path, out: &Path) -> Result<Self> {
         let toolchain = toolchain()?;
         if !runs(Command::new("bpf-linker").arg("--version")) {
             bail!(
                 "cannot compile the eBPF programs: no bpf-linker in PATH; run `cargo xtask setup`"
             );
         }
-        // Where this checkout is now, not where the build script was compiled: a `target` may have been copied.
-        let here =
-            env::var("CARGO_MANIFEST_DIR").context("cargo did not set CARGO_MANIFEST_DIR")?;
-        let source = Path::new(&here).join("../netwatch-ebpf");
-        let out = env::var_os("OUT_DIR").context("cargo did not set OUT_DIR")?;
-        Ok(Self { toolchain, source, out: out.into() })
+        // Its path goes into the object, where a link or `..` would not be found by what is remapped.
+        let source = fs::canonicalize(source)
+            .with_context(|| format!("looking for {}", source.display()))?;
+        Ok(Self { toolchain, source, out: out.to_owned() })
     }
 
     /// Compiles one of the package's binaries into an object of this name.
@@ -74,6 +81,9 @@ fn build(
         "-Ctarget-cpu=v3",
         "-Cdebuginfo=2",
         "-Clink-arg=--btf",
+        // The same object wherever it is built.
+        &remapped(ebpf.parent().unwrap_or(ebpf), "netwatch"),
+        &remapped(&home(), "cargo"),
     ];
     let mut cargo = Command::new("rustup");
     cargo.args(["run", &toolchain.name, "cargo", "build", "--quiet", "--package", PACKAGE]);
@@ -98,6 +108,17 @@ fn build(
         println!("cargo:warning={line}");
     }
     Ok(target_dir.join(TARGET).join("release").join(binary))
+}
+
+/// Has the compiler write another path in place of one of this machine's.
+fn remapped(from: &Path, to: &str) -> String {
+    format!("--remap-path-prefix={}={to}", from.display())
+}
+
+/// Cargo's folder, where the sources of other crates are.
+fn home() -> PathBuf {
+    let home = env::var_os("CARGO_HOME").map(PathBuf::from);
+    home.or_else(|| Some(env::home_dir()?.join(".cargo"))).unwrap_or_default()
 }
 
 /// The first toolchain that has `core` for the kernel's target.

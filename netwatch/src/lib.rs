@@ -10,4 +10,5 @@ pub mod identity;
 pub mod metrics;
 pub mod model;
 pub mod output;
+mod sandbox;
 pub mod serve;

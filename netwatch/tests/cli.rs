@@ -9,6 +9,8 @@ mod doctor;
 mod files;
 #[path = "cli/flows.rs"]
 mod flows;
+#[path = "cli/manuals.rs"]
+mod manuals;
 #[path = "cli/pages.rs"]
 mod pages;
 #[path = "cli/refusals.rs"]

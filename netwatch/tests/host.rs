@@ -44,6 +44,8 @@ mod questions;
 mod refusals;
 #[path = "host/restart.rs"]
 mod restart;
+#[path = "host/sandbox.rs"]
+mod sandbox;
 #[path = "host/scraped.rs"]
 mod scraped;
 #[path = "host/shop.rs"]

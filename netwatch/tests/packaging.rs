@@ -140,3 +140,47 @@ fn dashboards_name_only_metrics_that_there_are() {
     assert_eq!(identifiers.len(), 5);
     assert!(count > 50, "only {count} queries");
 }
+
+/// What a service may do, from 0 (nothing) to 10, by systemd's own reckoning.
+#[test]
+#[ignore = "needs systemd's tools: cargo xtask test"]
+fn the_unit_is_exposed_little() {
+    let unit = root().join("packaging/systemd/netwatch.service");
+    let output = Command::new("systemd-analyze")
+        .args(["security", "--offline=true", "--threshold=25"])
+        .arg(&unit)
+        .env("SYSTEMD_COLORS", "0")
+        .output()
+        .expect("systemd-analyze");
+    let said = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
+    // Ends with an error above the threshold, which is in tenths.
+    assert!(output.status.success(), "{said}");
+    assert!(said.contains("Overall exposure level"), "{said}");
+    assert!(!said.contains("ignoring"), "{said}");
+}
+
+#[test]
+fn the_configuration_of_the_package_is_one_that_netwatch_takes() {
+    let output = Command::new(env!("CARGO_BIN_EXE_netwatch"))
+        .args(["run", "--check", "--config"])
+        .arg(root().join("packaging/netwatch.toml"))
+        .env_remove("NETWATCH_CONFIG")
+        .output()
+        .expect("netwatch runs");
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(output.status.success() && said.is_empty(), "{said}");
+    // What is commented out names options that there are.
+    let text = fs::read_to_string(root().join("packaging/netwatch.toml")).expect("a file");
+    let uncommented: String =
+        text.lines().map(|line| line.trim_start_matches("# ").to_owned() + "\n").collect();
+    for key in keys_of_toml(&uncommented) {
+        let page = fs::read_to_string(root().join("docs/configuration.md")).expect("a page");
+        assert!(page.contains(&format!("`{key}`")), "{key}");
+    }
+}
+
+/// The keys of lines such as `key = value`.
+fn keys_of_toml(text: &str) -> Vec<&str> {
+    let keys = text.lines().filter_map(|line| Some(line.split_once(" = ")?.0));
+    keys.filter(|key| !key.contains(' ')).collect()
+}

@@ -10,7 +10,7 @@ use crate::{
     cleanup,
     command::{capture_errors, stream},
     report::{say, show},
-    setup::{self, Purpose, fuzzer},
+    setup::{self, Purpose, subcommand::FUZZ},
     workspace::{cargo, root, target},
 };
 
@@ -36,7 +36,7 @@ pub(crate) struct Args {
 pub(crate) fn fuzz(args: &Args) -> Result<()> {
     let targets = choose(&args.target)?;
     setup::ensure(Purpose::Build, !args.no_install)?;
-    fuzzer::ensure(!args.no_install)?;
+    FUZZ.ensure(!args.no_install)?;
     let built = target().join("fuzz");
     let how = ["--sanitizer", "none", "--target-dir"];
     stream(cargo(&["fuzz", "build"]).args(how).arg(&built))?;

@@ -1,4 +1,4 @@
-//! netwatch's developer and first-run commands: `cargo xtask setup | run | test | soak | fuzz | kernels | bench |
+//! netwatch's developer and first-run commands: `cargo xtask setup | run | test | soak | fuzz | kernels | bench | dist |
 //! lab`.
 //!
 //! Promises: every command leaves the host as it found it, also when it fails or is interrupted; only `setup` installs
@@ -9,6 +9,7 @@ mod bench;
 mod cleanup;
 mod command;
 mod dashboards;
+mod dist;
 mod docker;
 mod engine;
 mod firewall;
@@ -46,6 +47,7 @@ Examples:
   cargo xtask fuzz --seconds 30      every fuzz target for 30 seconds
   cargo xtask kernels                old and new kernels, in virtual machines
   cargo xtask bench                  what netwatch costs on this machine
+  cargo xtask dist                   what is handed out, into target/dist
   cargo xtask lab up                 a Docker-like host without Docker
   cargo xtask lab traffic --seconds 60
 
@@ -75,6 +77,8 @@ enum Task {
     Kernels(kernels::Args),
     /// Measure what netwatch costs on this machine
     Bench(bench::Args),
+    /// Make what is handed out: a static binary, a Debian package, a tarball, an image, and the list of what is in them
+    Dist(dist::Args),
     /// A Docker-like host without Docker: namespaces web, api, db and cli on one bridge
     #[command(subcommand)]
     Lab(lab::Task),
@@ -118,6 +122,7 @@ fn perform(task: Task) -> Result<ExitCode> {
         Task::Fuzz(args) => fuzz::fuzz(&args)?,
         Task::Kernels(args) => return kernels::kernels(&args),
         Task::Bench(args) => return bench::bench(&args),
+        Task::Dist(args) => dist::dist(&args)?,
         Task::Lab(task) => lab::lab(&task)?,
         Task::Engine => engine::keep()?,
         Task::Screenshot => screenshot::screenshot()?,

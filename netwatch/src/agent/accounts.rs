@@ -103,6 +103,7 @@ mod tests {
             service: None,
             attachments: Vec::new(),
             pid: None,
+            namespace: None,
             host_network: false,
             shares_with: None,
             published: Vec::new(),

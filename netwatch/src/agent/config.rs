@@ -9,6 +9,7 @@ use crate::model::{Exclusion, Interface, InterfaceKind};
 
 pub use crate::{
     datapath::AttachMode,
+    sandbox::Strictness,
     serve::{Place, flows::SocketPlace},
 };
 
@@ -134,6 +135,8 @@ pub struct Config {
     pub max_series: usize,
     /// `--attach-mode`.
     pub attach_mode: AttachMode,
+    /// `--sandbox`.
+    pub sandbox: Strictness,
     /// `--pin-dir`, `--ephemeral`: where what counts in the kernel stays when the agent ends; `None`: nowhere.
     pub pins: Option<PathBuf>,
     /// `--state-dir`: where the agent writes down what it has added up; only with `pins`.

@@ -35,7 +35,7 @@ use crate::{
     dns,
     flow::{Edges, Limits, Tracker},
     identity::{Chronicle, Directory, Domains, EngineEvent, EngineState, LinkCounters, LinkEvent},
-    model::{Clock, Instant, Tally},
+    model::{Clock, Feature, Instant, Tally},
     serve::{self, Readiness, flows::Counts},
 };
 
@@ -88,6 +88,8 @@ pub(super) struct Core {
     /// Whether each sample is a line of the flow log.
     pub(super) log_samples: bool,
     pub(super) clock: Clock,
+    /// The means of the kernel that the agent is confined by.
+    pub(super) confined: Vec<Feature>,
     pub(super) selection: Selection,
     pub(super) readiness: watch::Sender<Readiness>,
     /// The first listing has been worked through.
@@ -112,6 +114,7 @@ impl Core {
         flow_log: FlowLog,
         counted: Counted,
         readiness: watch::Sender<Readiness>,
+        confined: Vec<Feature>,
         mut keeping: Keeping,
     ) -> Self {
         keeping.only_with(&datapath);
@@ -143,6 +146,7 @@ impl Core {
             forgetting: Forgetting::default(),
             log_samples: config.log_samples,
             clock: clock(),
+            confined,
             selection: config.selection.clone(),
             readiness,
             ready: false,

@@ -8,6 +8,7 @@ mod accounts;
 mod asking;
 mod attaching;
 pub mod config;
+mod confining;
 mod core;
 mod crossed;
 mod delivery;
@@ -52,9 +53,10 @@ use tokio::{
 };
 use tracing::info;
 
+pub use confining::confine;
 pub use error::AgentError;
 
-pub use crate::output::schema as flow_log_schema;
+pub use crate::{output::schema as flow_log_schema, sandbox::Confinement};
 
 use self::{
     config::{Config, FlowLogTarget},
@@ -82,8 +84,8 @@ const EVENTS: usize = 4096;
 const HISTORY: flows::Limits = flows::Limits { bytes: 60 << 20, age: Duration::from_hours(1) };
 
 /// Observes until SIGINT or SIGTERM. Whatever can fail fails before anything is attached.
-pub async fn run(config: Config) -> Result<(), AgentError> {
-    start(config, None).await
+pub async fn run(config: Config, confinement: Confinement) -> Result<(), AgentError> {
+    start(config, confinement, None).await
 }
 
 /// Observes for one reader at the other end of a connection, as long as it is there. `begins` is called when nothing
@@ -93,7 +95,8 @@ pub async fn observe(
     reader: UnixStream,
     begins: impl FnOnce() + Send + 'static,
 ) -> Result<(), AgentError> {
-    start(config, Some((reader, Box::new(begins)))).await
+    // Beside a program that has threads already, and for as long as somebody looks.
+    start(config, Confinement::default(), Some((reader, Box::new(begins)))).await
 }
 
 /// Takes away what an agent has left that runs no more. Whether there was anything.
@@ -107,7 +110,11 @@ pub fn forget(config: &Config) -> Result<bool, AgentError> {
 /// A reader in this process, and how to tell it that observing begins.
 type Own = (UnixStream, Box<dyn FnOnce() + Send>);
 
-async fn start(config: Config, own: Option<Own>) -> Result<(), AgentError> {
+async fn start(
+    config: Config,
+    confinement: Confinement,
+    own: Option<Own>,
+) -> Result<(), AgentError> {
     let signals = Signals::new()?;
     let (stop, stopped) = watch::channel(false);
     let stop = Arc::new(stop);
@@ -163,6 +170,9 @@ async fn start(config: Config, own: Option<Own>) -> Result<(), AgentError> {
             servers.push(tokio::spawn(flows::serve(socket, source)));
         }
     }
+    if !confinement.features.is_empty() {
+        info!(left = %confinement, "gave up what is not needed");
+    }
     info!(
         version = env!("CARGO_PKG_VERSION"),
         revision = option_env!("NETWATCH_REVISION").unwrap_or("unknown"),
@@ -172,7 +182,9 @@ async fn start(config: Config, own: Option<Own>) -> Result<(), AgentError> {
     );
 
     let counted = Counted { readers, web, links: monitor.counters() };
-    let mut core = Core::new(&config, datapath, flow_log, counted, readiness, keeping);
+    let confined = confinement.features;
+    let mut core =
+        Core::new(&config, datapath, flow_log, counted, readiness, confined, keeping);
     core.take_over(state);
     let stopping = Arc::clone(&stop);
     let has_file = matches!(config.flow_log, Some(FlowLogTarget::File(_)));

@@ -97,8 +97,12 @@ impl Core {
         AgentStatus {
             engine_up: engine_up(self.directory.engine()),
             attach: self.attaching.status(attached),
-            features: [self.dropping.features(&self.datapath), vec![self.joining.feature()]]
-                .concat(),
+            features: [
+                self.dropping.features(&self.datapath),
+                vec![self.joining.feature()],
+                self.confined.clone(),
+            ]
+            .concat(),
             conntrack_overruns: self.joining.overruns(),
             link_overruns: self.counted.links.overruns.load(Ordering::Relaxed),
             away: self.keeping.away(),

@@ -17,11 +17,14 @@ use super::{
 use crate::{
     agent::config::{
         AttachMode, Config, FlowFormat, FlowLogTarget, Place, Rotation, Selection, SocketPlace,
+        Strictness,
     },
     model::Exclusion,
     serve,
 };
 
+pub(super) const STRICTNESS: [(&str, Strictness); 3] =
+    [("on", Strictness::On), ("strict", Strictness::Strict), ("off", Strictness::Off)];
 pub(super) const ATTACH_MODES: [(&str, AttachMode); 3] =
     [("auto", AttachMode::Auto), ("tcx", AttachMode::Tcx), ("clsact", AttachMode::Clsact)];
 pub(super) const FLOW_FORMATS: [(&str, FlowFormat); 2] =
@@ -99,6 +102,9 @@ pub(super) fn check(raw: &Raw) -> Result<Checked, Failure> {
         .unwrap_or(usize::MAX),
         attach_mode: values
             .one(Key::AttachMode, |text| value::choice(text, &ATTACH_MODES))?
+            .unwrap_or_default(),
+        sandbox: values
+            .one(Key::Sandbox, |text| value::choice(text, &STRICTNESS))?
             .unwrap_or_default(),
         colour: terminal::colour_on_stdout(),
         kernel_messages: matches!(level, LogLevel::Debug | LogLevel::Trace),

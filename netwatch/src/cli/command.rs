@@ -5,7 +5,7 @@ use std::{fmt::Write as _, sync::LazyLock};
 use clap::{Arg, ArgAction, ArgMatches, Command, builder::Styles, builder::styling::AnsiColor};
 
 use super::{
-    Failure, doctor, flows,
+    Failure, completions, doctor, flows, man,
     option::{OPTIONS, Spec},
     raw::{Origin, Raw},
     stop,
@@ -68,6 +68,8 @@ pub(super) fn command() -> Command {
         .subcommand(flows::command())
         .subcommand(stop::command())
         .subcommand(doctor::command())
+        .subcommand(completions::command())
+        .subcommand(man::command())
 }
 
 /// `netwatch run`.

@@ -4,7 +4,7 @@
 use std::fmt::Write as _;
 
 use super::{
-    check::{ATTACH_MODES, Checked, FLOW_FORMATS},
+    check::{ATTACH_MODES, Checked, FLOW_FORMATS, STRICTNESS},
     log::{LogFormat, LogLevel},
     option::{Key, OPTIONS, Spec},
     raw::{Origin, Raw},
@@ -94,6 +94,7 @@ fn value(key: Key, checked: &Checked) -> Option<String> {
         Key::MaxRequests => config.max_requests.to_string(),
         Key::TelemetryPath => string(&config.telemetry_path),
         Key::MaxSeries => config.max_series.to_string(),
+        Key::Sandbox => string(word(&STRICTNESS, config.sandbox)),
         Key::LogLevel => string(word(&LogLevel::WORDS, checked.log.level)),
         Key::LogFormat => string(word(&LogFormat::WORDS, checked.log.format)),
     })

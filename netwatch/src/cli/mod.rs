@@ -6,6 +6,7 @@
 
 mod check;
 mod command;
+mod completions;
 pub mod docs;
 mod doctor;
 mod effective;
@@ -15,6 +16,7 @@ mod failure;
 mod file;
 mod flows;
 mod log;
+mod man;
 mod nearest;
 mod option;
 mod raw;
@@ -53,6 +55,8 @@ fn dispatch(arguments: impl IntoIterator<Item = OsString>) -> Result<(), Failure
         Some(("flows", matches)) => flows::run(matches),
         Some(("stop", matches)) => stop::run(matches),
         Some(("doctor", matches)) => doctor::run(matches),
+        Some(("completions", matches)) => completions::run(matches),
+        Some(("man", matches)) => man::run(matches),
         _ => Err(Failure::usage("no command given").hint("see 'netwatch --help'")),
     }
 }

@@ -38,6 +38,7 @@ pub(super) enum Key {
     TelemetryPath,
     MaxRequests,
     MaxSeries,
+    Sandbox,
     LogLevel,
     LogFormat,
 }

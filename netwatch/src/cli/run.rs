@@ -5,7 +5,7 @@ use std::{path::PathBuf, time::Duration};
 use clap::ArgMatches;
 
 use super::{Exit, Failure, check, command, effective, environment, file, raw::Raw, terminal};
-use crate::agent::{self, AgentError, config::Config, journal};
+use crate::agent::{self, AgentError, Confinement, config::Config, journal};
 
 /// So long what still runs when the agent has ended may take: a write that is stuck would never end.
 const PATIENCE: Duration = Duration::from_secs(1);
@@ -14,15 +14,19 @@ const PATIENCE: Duration = Duration::from_secs(1);
 pub(super) fn run(matches: &ArgMatches) -> Result<(), Failure> {
     let raw = merge(matches)?;
     let checked = check::check(&raw)?;
+    // Rights are kept by thread, and whoever logs has one.
+    let is_check = matches.get_flag("check");
+    let confinement =
+        if is_check { Confinement::default() } else { agent::confine(&checked.config) };
     checked.log.start();
     for stranger in environment::strangers(std::env::vars_os().map(|(name, _)| name)) {
         tracing::warn!("{stranger}");
     }
-    if matches.get_flag("check") {
+    if is_check {
         journal::settle(PATIENCE);
         return terminal::print(&effective::effective(&checked, &raw));
     }
-    let result = run_agent(checked.config);
+    let result = run_agent(checked.config, confinement);
     journal::settle(PATIENCE);
     result
 }
@@ -48,10 +52,10 @@ pub(super) fn surroundings(config: Option<&String>) -> Result<Raw, Failure> {
 }
 
 /// Runs the agent until it is told to stop.
-fn run_agent(config: Config) -> Result<(), Failure> {
+fn run_agent(config: Config, confinement: Confinement) -> Result<(), Failure> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     let runtime = runtime.map_err(|error| Failure::caused(Exit::Failed, &error))?;
-    let result = runtime.block_on(agent::run(config));
+    let result = runtime.block_on(agent::run(config, confinement));
     runtime.shutdown_timeout(PATIENCE);
     result.map_err(|error| failure(&error))
 }

@@ -47,7 +47,10 @@ pub use beside::{Beside, Hook, Mechanism, hooked, knows_tcx};
 pub use drops::DropStatus;
 pub use error::{AttachError, DatapathError};
 pub use object::{Inheritance, Options};
-pub use rights::{CONFIDENTIALITY, LOCKED, NEEDED, effective, lockdown, missing};
+pub use rights::{
+    CONFIDENTIALITY, LOCKED, NEEDED, effective, lockdown, missing, needs_sys_admin,
+    needs_sys_resource,
+};
 pub use shadow::Bookmark;
 pub use trial::{Trial, trial};
 

@@ -9,6 +9,9 @@ pub const NEEDED: [(&str, u32); 3] = [("CAP_NET_ADMIN", 12), ("CAP_BPF", 39), ("
 /// It stands for the two younger ones.
 const SYS_ADMIN: u32 = 21;
 
+/// From this release on maps count to a control group.
+const WITHOUT_MEMLOCK: (u32, u32) = (5, 11);
+
 const LOCKDOWN: &str = "/sys/kernel/security/lockdown";
 /// The mode of lockdown in which the kernel keeps its memory to itself.
 pub const CONFIDENTIALITY: &str = "confidentiality";
@@ -34,6 +37,21 @@ pub fn missing(effective: u64) -> Vec<&'static str> {
         .filter(|(_, bit)| !(has(*bit) || *bit > SYS_ADMIN && has(SYS_ADMIN)))
         .map(|(name, _)| *name)
         .collect()
+}
+
+/// Whether only the old capability that stands for the younger ones is there.
+pub fn needs_sys_admin() -> bool {
+    effective().is_some_and(|have| {
+        NEEDED.iter().any(|(_, bit)| *bit > SYS_ADMIN && have & (1 << bit) == 0)
+    })
+}
+
+/// Whether this kernel counts maps to `RLIMIT_MEMLOCK`, which takes `CAP_SYS_RESOURCE` to raise.
+pub fn needs_sys_resource() -> bool {
+    let release = rustix::system::uname().release().to_string_lossy().into_owned();
+    let mut numbers = release.split(|c: char| !c.is_ascii_digit()).map(str::parse::<u32>);
+    let (Some(Ok(major)), Some(Ok(minor))) = (numbers.next(), numbers.next()) else { return true };
+    (major, minor) < WITHOUT_MEMLOCK
 }
 
 /// Says which capability is missing before the kernel says only "operation not permitted".

@@ -9,7 +9,7 @@ pub(super) enum Advice {
     Kernel,
     OwnKernel,
     Rights,
-    Ptrace,
+    Namespaces,
     Root,
     Lockdown,
     Memory,
@@ -38,7 +38,9 @@ impl Advice {
             Self::Kernel => of_run(DatapathError::Unsupported { what: "" }),
             Self::Rights => of_run(DatapathError::lacking(&[])),
             Self::OwnKernel => "use the distribution's own kernel, which has both",
-            Self::Ptrace => "run netwatch as root, or give it CAP_SYS_PTRACE too",
+            Self::Namespaces => {
+                "run netwatch as root, which it is only with those three capabilities, or do without"
+            }
             Self::Root => "look as root",
             Self::Lockdown => {
                 "boot without lockdown=confidentiality, if the host's security allows it"

@@ -95,8 +95,8 @@ checks! {
         CapabilitiesComplete "complete" Ok "All that netwatch uses" "" [];
         CapabilitiesUnknown "unknown" Degraded "`/proc/self/status` does not tell"
             "Whether the rights are enough shows when the programs are loaded." [];
-        CapabilitiesPartial "partial" Degraded "`CAP_SYS_PTRACE` is missing"
-            "The network namespaces of containers cannot be looked up: drops inside of containers are not counted." [Ptrace];
+        CapabilitiesPartial "partial" Degraded "Those three, but neither root nor `CAP_DAC_OVERRIDE`"
+            "The network namespaces of containers, which the engine keeps in a folder of root's, cannot be looked up: drops inside of containers are not counted." [Namespaces];
         CapabilitiesLacking "lacking" Failed "`CAP_NET_ADMIN`, `CAP_BPF` or `CAP_PERFMON` is missing"
             "The programs cannot be loaded or attached." [Rights];
     }
@@ -128,6 +128,10 @@ checks! {
         TcUnknown "unknown" Degraded "The kernel does not let this user look; it takes `CAP_NET_ADMIN`, and `CAP_SYS_ADMIN` to see others' programs"
             "Others' programs may run before netwatch's." [Root];
         TcAbsent "absent" Failed "`--attach-mode tcx` on a kernel without TCX" "No interface can be attached to." [AttachMode];
+    }
+    Sandbox "sandbox" "What the kernel has to confine an agent by: Landlock for files and ports, seccomp for system calls." {
+        SandboxWhole "whole" Ok "Both" "" [];
+        SandboxPartly "partly" Ok "One is lacking, or both" "An agent gives up its capabilities all the same, and does without what is lacking." [];
     }
     Bpffs "bpffs" "Whether a bpf file system is mounted at `/sys/fs/bpf`." {
         BpffsMounted "mounted" Ok "It is" "" [];

@@ -6,6 +6,7 @@ use super::{distribution::Distribution, scrape::Scrape};
 use crate::{
     agent::config::AttachMode,
     datapath::{Beside, Hook, Trial},
+    model::Feature,
 };
 
 /// Everything.
@@ -15,11 +16,14 @@ pub(super) struct Facts {
     pub(super) kernel: Kernel,
     /// Effective capabilities, a bit for each.
     pub(super) capabilities: Option<u64>,
+    pub(super) is_root: bool,
     pub(super) memory: Memory,
     pub(super) load: Result<Trial, Refusal>,
     pub(super) attach_mode: AttachMode,
     /// Whether the kernel has TCX, or why that is not known.
     pub(super) tcx: Result<bool, String>,
+    /// What the kernel has to confine an agent by.
+    pub(super) sandbox: Vec<Feature>,
     pub(super) bpffs: bool,
     /// Whether the kernel tells of connections, or why not.
     pub(super) conntrack: Result<(), String>,

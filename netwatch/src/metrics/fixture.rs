@@ -33,6 +33,7 @@ pub(super) fn container(name: &str) -> Container {
             mac: None,
         }],
         pid: Some(4711),
+        namespace: None,
         host_network: false,
         shares_with: None,
         published: Vec::new(),

@@ -1,6 +1,6 @@
 //! Containers, as far as their traffic needs to know them.
 
-use std::net::IpAddr;
+use std::{net::IpAddr, path::PathBuf};
 
 use super::{Mac, PublishedPort};
 
@@ -43,6 +43,8 @@ pub struct Container {
     pub attachments: Vec<Attachment>,
     /// Process whose network namespace it has; `None` when not running.
     pub pid: Option<i32>,
+    /// The file by which the engine keeps that namespace.
+    pub namespace: Option<PathBuf>,
     /// Uses the host's network namespace: its traffic is the host's.
     pub host_network: bool,
     /// Name of the container whose network namespace it shares.

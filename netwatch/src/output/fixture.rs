@@ -43,6 +43,7 @@ pub(super) fn container(name: &str, image: &str) -> Name {
         service: compose.map(str::to_owned),
         attachments: Vec::new(),
         pid: Some(1),
+        namespace: None,
         host_network: false,
         shares_with: None,
         published: Vec::new(),

@@ -41,7 +41,8 @@ pub use door::{Door, is_locked};
 pub use form::Form;
 pub use http::{Provider, Readiness, Site, router};
 pub use place::{Place, UNIX};
-pub use settings::{Live, SettingsError};
+pub use settings::{Live, SettingsError, files};
+pub use socket_file::make_folder;
 
 /// What keeps the HTTP side from starting.
 #[derive(Debug, thiserror::Error)]

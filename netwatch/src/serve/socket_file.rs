@@ -75,12 +75,17 @@ fn make_directory(path: &Path, option: &str) -> Result<(), Cause> {
     let Some(parent) = path.parent().filter(|parent| !parent.as_os_str().is_empty()) else {
         return Ok(());
     };
-    DirBuilder::new().recursive(true).mode(DIRECTORY_MODE).create(parent).map_err(|error| {
+    make_folder(parent).map_err(|error| {
         (
             format!("the directory {} cannot be made: {error}", parent.display()),
             format!("give a path in another directory to --{option}, or leave it out"),
         )
     })
+}
+
+/// Makes the folder of a socket, unless it is there.
+pub fn make_folder(folder: &Path) -> io::Result<()> {
+    DirBuilder::new().recursive(true).mode(DIRECTORY_MODE).create(folder)
 }
 
 fn make_room(path: &Path, option: &str) -> Result<(), Cause> {

@@ -143,6 +143,7 @@ fn text_has_a_line_for_each_check_and_no_colour() {
             "memory",
             "load",
             "tc",
+            "sandbox",
             "bpffs",
             "engine",
             "conntrack",

@@ -4,7 +4,7 @@ use std::{
     fs::{self, File},
     io,
     net::SocketAddr,
-    os::unix::process::CommandExt as _,
+    os::unix::{fs::PermissionsExt, process::CommandExt as _},
     path::PathBuf,
     process::{Child, Command, ExitStatus, Stdio},
     sync::Arc,
@@ -22,6 +22,8 @@ use super::{
     wait::{PATIENCE, until, within},
 };
 
+/// Set: every agent of the tests is nobody's. The engine's socket has to be open to nobody then.
+const UNPRIVILEGED: &str = "NETWATCH_TEST_UNPRIVILEGED";
 /// The flow log's name in its folder.
 const LOG: &str = "flows.jsonl";
 
@@ -87,7 +89,11 @@ impl Agent {
     }
 
     fn spawn(command: &mut Command, arguments: &[&str]) -> Self {
-        let folder = Arc::new(TempDir::new().expect("a folder"));
+        let folder = TempDir::new().expect("a folder");
+        // For an agent that is nobody's. Asking for it at the making would not do: there is a umask.
+        let open = PermissionsExt::from_mode(0o777);
+        fs::set_permissions(folder.path(), open).expect("a folder of ours");
+        let folder = Arc::new(folder);
         let address = free_address();
         command
             .args(["run", "--flow-format", "json", "--web.listen-address", &address.to_string()])
@@ -218,7 +224,10 @@ pub fn lasting() -> Command {
 
 /// The same for a copy of it.
 pub fn program(path: &str) -> Command {
-    let mut command = Command::new(path);
+    let mut command = match std::env::var_os(UNPRIVILEGED) {
+        None => Command::new(path),
+        Some(_) => unprivileged(path),
+    };
     for (name, _) in std::env::vars_os() {
         if name.to_string_lossy().starts_with("NETWATCH_") {
             command.env_remove(name);
@@ -226,9 +235,28 @@ pub fn program(path: &str) -> Command {
     }
     // Where the host's own agent may have its socket.
     command.env("NETWATCH_SOCKET", "none");
+    // What nobody foresaw is to be seen.
+    command.env("NETWATCH_SANDBOX", "strict");
     // What outlives an agent is a test's own affair: see `lasting`.
     command.env("NETWATCH_EPHEMERAL", "true");
     die_with_us(&mut command);
+    command
+}
+
+/// A program as the unit of systemd starts it: nobody's, with three capabilities and no way to more.
+pub fn unprivileged(path: &str) -> Command {
+    let mut command = Command::new("setpriv");
+    command.args([
+        "--reuid=65534",
+        "--regid=65534",
+        "--clear-groups",
+        "--inh-caps=-all,+bpf,+net_admin,+perfmon",
+        "--ambient-caps=-all,+bpf,+net_admin,+perfmon",
+        "--bounding-set=-all,+bpf,+net_admin,+perfmon",
+        "--no-new-privs",
+        "--pdeathsig=TERM",
+    ]);
+    command.arg(path);
     command
 }
 

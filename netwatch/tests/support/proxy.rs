@@ -25,6 +25,7 @@ pub struct Proxy {
 struct State {
     stopping: AtomicBool,
     streams: Mutex<Vec<UnixStream>>,
+    requests: Mutex<Vec<String>>,
 }
 
 impl Proxy {
@@ -50,10 +51,28 @@ impl Proxy {
         });
         Self { path: path.into(), state, acceptor: Some(acceptor) }
     }
+
+    /// The first line of each request so far.
+    pub fn requests(&self) -> Vec<String> {
+        self.state.requests.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
 }
 
 impl State {
-    fn join(&self, client: &UnixStream, engine: &str, delay: Duration) -> io::Result<()> {
+    /// Notes what is a request: an answer begins with the version.
+    fn hear(&self, bytes: &[u8]) {
+        let text = String::from_utf8_lossy(bytes);
+        let lines = text.lines().filter(|line| line.ends_with(" HTTP/1.1"));
+        let mut requests = self.requests.lock().unwrap_or_else(PoisonError::into_inner);
+        requests.extend(lines.map(str::to_owned));
+    }
+
+    fn join(
+        self: &Arc<Self>,
+        client: &UnixStream,
+        engine: &str,
+        delay: Duration,
+    ) -> io::Result<()> {
         client.set_nonblocking(false)?;
         let engine = UnixStream::connect(engine)?;
         for (from, to, delay) in [(client, &engine, delay), (&engine, client, Duration::ZERO)] {
@@ -61,9 +80,10 @@ impl State {
             let mut streams = self.streams.lock().unwrap_or_else(PoisonError::into_inner);
             streams.push(from.try_clone()?);
             drop(streams);
+            let state = Arc::clone(self);
             thread::spawn(move || {
                 // Either side may end first, in whatever way.
-                let _ = hand_on(&mut from, &mut to, delay);
+                let _ = hand_on(&mut from, &mut to, delay, |bytes| state.hear(bytes));
                 let _ = to.shutdown(Shutdown::Write);
             });
         }
@@ -71,13 +91,19 @@ impl State {
     }
 }
 
-fn hand_on(from: &mut UnixStream, to: &mut UnixStream, delay: Duration) -> io::Result<()> {
+fn hand_on(
+    from: &mut UnixStream,
+    to: &mut UnixStream,
+    delay: Duration,
+    hear: impl Fn(&[u8]),
+) -> io::Result<()> {
     let mut bytes = vec![0; 64 << 10];
     loop {
         let count = from.read(&mut bytes)?;
         if count == 0 {
             return Ok(());
         }
+        hear(&bytes[..count]);
         let is_stream = bytes[..count].windows(7).any(|part| part == b"/events");
         if !is_stream {
             thread::sleep(delay);

@@ -4,8 +4,9 @@
 //! which command brings what is missing; with everything there it only looks at files and asks dpkg and rustup.
 
 mod apt;
-pub(crate) mod fuzzer;
+
 mod linker;
+pub(crate) mod subcommand;
 mod table;
 mod toolchain;
 mod tools;
@@ -49,6 +50,8 @@ pub(crate) enum Purpose {
     Build,
     /// The tests too
     Test,
+    /// Checking what is handed out
+    Dist,
 }
 
 /// The command: always shows the table.

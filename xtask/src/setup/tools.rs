@@ -36,9 +36,22 @@ const TEST: [(&str, &[&str]); 10] = [
     ("tshark", &["tshark"]),
 ];
 
+/// What `cargo xtask dist --check` calls.
+const DIST: [(&str, &[&str]); 5] = [
+    ("dockerd", &["docker.io"]),
+    ("docker", &["docker-cli", "docker.io"]),
+    ("iptables", &["iptables"]),
+    ("busybox", &["busybox-static"]),
+    ("debootstrap", &["debootstrap"]),
+];
+
 /// Looks for each program.
 pub(super) fn look(purpose: Purpose) -> Vec<Tool> {
-    let tests = if purpose == Purpose::Test { &TEST[..] } else { &[] };
+    let tests = match purpose {
+        Purpose::Build => &[],
+        Purpose::Test => &TEST[..],
+        Purpose::Dist => &DIST[..],
+    };
     BUILD
         .iter()
         .chain(tests)

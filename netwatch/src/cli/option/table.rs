@@ -11,6 +11,7 @@ const RESTART: &str = "Restart";
 const DOCKER: &str = "Docker";
 const SOCKET: &str = "Socket";
 const WEB: &str = "Web";
+const RIGHTS: &str = "Rights";
 const LOGGING: &str = "Logging";
 
 /// A list is written one value a flag, comma separated in a variable, as an array in the file.
@@ -366,6 +367,17 @@ pub(in crate::cli) const OPTIONS: &[Spec] = &[
         list: ONE,
         help: "Export at most this many series about who talks to whom; the rest is folded into 'other'",
         more: "From 10 to 1000000.",
+    },
+    Spec {
+        key: Key::Sandbox,
+        name: "sandbox",
+        value: "on|strict|off",
+        heading: RIGHTS,
+        default: &["on"],
+        without: "",
+        list: ONE,
+        help: "Give up rights, files and system calls that are not needed",
+        more: "strict ends the agent at a system call that nobody foresaw, which otherwise fails. See security.md.",
     },
     Spec {
         key: Key::LogLevel,

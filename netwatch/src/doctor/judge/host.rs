@@ -79,6 +79,18 @@ pub(super) fn load(load: &Result<Trial, Refusal>) -> Finding {
     .details(details)
 }
 
+pub(super) fn sandbox(means: &[Feature]) -> Finding {
+    let lacking: Vec<String> = means
+        .iter()
+        .filter_map(|means| Some(format!("{}: {}", means.name, means.lacking.as_deref()?)))
+        .collect();
+    if lacking.is_empty() {
+        let all: Vec<&str> = means.iter().map(|means| means.name).collect();
+        return Finding::new(Case::SandboxWhole, all.join(", "));
+    }
+    Finding::new(Case::SandboxPartly, format!("lacking: {}", lacking.join("; ")))
+}
+
 pub(super) fn bpffs(mounted: bool) -> Finding {
     if mounted {
         Finding::new(Case::BpffsMounted, "mounted at /sys/fs/bpf")

@@ -7,8 +7,8 @@ use crate::datapath::{CONFIDENTIALITY, DatapathError, LOCKED, NEEDED, missing};
 
 /// The oldest that netwatch is written for.
 const OLDEST: (u32, u32) = (5, 10);
-/// Looking at processes of others (linux/capability.h).
-const SYS_PTRACE: (&str, u32) = ("CAP_SYS_PTRACE", 19);
+/// Folders of others (linux/capability.h).
+const DAC_OVERRIDE: u32 = 1;
 
 const REQUIRED: [&str; 2] = ["CONFIG_BPF_SYSCALL", "CONFIG_DEBUG_INFO_BTF"];
 const TCX: &str = "CONFIG_NET_XGRESS";
@@ -65,7 +65,7 @@ pub(super) fn btf(kernel: &Kernel) -> Finding {
     }
 }
 
-pub(super) fn capabilities(effective: Option<u64>) -> Finding {
+pub(super) fn capabilities(effective: Option<u64>, is_root: bool) -> Finding {
     let Some(effective) = effective else {
         return Finding::new(
             Case::CapabilitiesUnknown,
@@ -79,11 +79,11 @@ pub(super) fn capabilities(effective: Option<u64>) -> Finding {
             DatapathError::lacking(&missing).to_string(),
         );
     }
-    let (name, bit) = SYS_PTRACE;
-    if effective & (1 << bit) == 0 {
-        return Finding::new(Case::CapabilitiesPartial, format!("{name} is missing"));
+    if !is_root && effective & (1 << DAC_OVERRIDE) == 0 {
+        let message = "the engine's folder of network namespaces is root's, and this is not root";
+        return Finding::new(Case::CapabilitiesPartial, message);
     }
-    let all: Vec<&str> = NEEDED.iter().map(|(name, _)| *name).chain([name]).collect();
+    let all: Vec<&str> = NEEDED.iter().map(|(name, _)| *name).collect();
     Finding::new(Case::CapabilitiesComplete, all.join(", "))
 }
 

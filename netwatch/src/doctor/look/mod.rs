@@ -18,6 +18,7 @@ use crate::{
     agent::config::Config,
     datapath::{self, DatapathError, Trial},
     identity::Conntrack,
+    sandbox,
     serve::{self, Place},
 };
 
@@ -38,10 +39,12 @@ pub(super) async fn look(config: &Config) -> Facts {
         distribution: Distribution::of(&fs::read_to_string("/etc/os-release").unwrap_or_default()),
         kernel: kernel::look(),
         capabilities: datapath::effective(),
+        is_root: rustix::process::geteuid().is_root(),
         memory: memory::look(load.as_ref().ok()),
         load,
         attach_mode: config.attach_mode,
         tcx: datapath::knows_tcx().map_err(|error| error.to_string()),
+        sandbox: sandbox::means(),
         bpffs: kernel::has_bpffs(),
         conntrack: Conntrack::attempt(),
         engine,

@@ -74,6 +74,7 @@ fn healthy() -> Facts {
             lockdown: Some("none".into()),
         },
         capabilities: Some(ALL_RIGHTS),
+        is_root: false,
         memory: Memory { memlock: Some(8 << 20), group: None, needed: 136 << 20 },
         load: Ok(Trial {
             features: vec![Feature::available("drops"), Feature::available("drop_reasons")],
@@ -81,6 +82,7 @@ fn healthy() -> Facts {
         }),
         attach_mode: AttachMode::Auto,
         tcx: Ok(true),
+        sandbox: vec![Feature::available("landlock"), Feature::available("seccomp")],
         bpffs: true,
         conntrack: Ok(()),
         engine: Engine::Up {

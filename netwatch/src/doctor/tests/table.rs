@@ -12,7 +12,7 @@ fn each_result_has_a_host_that_has_it() {
             Case::ALL.iter().find(|case| **case == finding.case).map_or("", |case| label(*case))
         }));
     };
-    let hosts: [&dyn Fn(&mut Facts); 33] = [
+    let hosts: [&dyn Fn(&mut Facts); 34] = [
         &|_| {},
         &|facts| facts.kernel.release = "5.4.0".into(),
         &|facts| facts.kernel.release = "odd".into(),
@@ -26,7 +26,7 @@ fn each_result_has_a_host_that_has_it() {
         &|facts| facts.kernel.btf = Err("no".into()),
         &|facts| facts.kernel.lockdown = Some("confidentiality".into()),
         &|facts| facts.capabilities = Some(0),
-        &|facts| facts.capabilities = Some(!(1 << 19)),
+        &|facts| facts.capabilities = Some(!(1 << 1)),
         &|facts| facts.capabilities = None,
         &|facts| facts.memory.group = Some(1),
         &|facts| (facts.kernel.release, facts.capabilities) = ("5.10".into(), Some(!(1 << 24))),
@@ -44,6 +44,7 @@ fn each_result_has_a_host_that_has_it() {
             facts.links.as_mut().expect("links")[1].hooks =
                 Ok(vec![(Hook::Ingress, chain), (Hook::Egress, Vec::new())]);
         },
+        &|facts| facts.sandbox[0] = Feature::lacking("landlock", "no"),
         &|facts| facts.bpffs = false,
         &|facts| facts.conntrack = Err("no".into()),
         &|facts| down(facts, "no", EngineSocket::Absent),

@@ -50,6 +50,7 @@ pub(in crate::identity) fn container(name: &str, pid: i32, address: &str, last: 
         service: None,
         attachments: vec![attachment],
         pid: Some(pid),
+        namespace: None,
         host_network: false,
         shares_with: None,
         published: Vec::new(),

@@ -37,6 +37,7 @@ pub(super) fn stub(id: &str, name: &str) -> Container {
         service: None,
         attachments: Vec::new(),
         pid: None,
+        namespace: None,
         host_network: false,
         shares_with: None,
         published: Vec::new(),
@@ -80,6 +81,10 @@ pub(super) fn from_inspection(inspected: &ContainerInspectResponse) -> Option<Co
     container.published =
         published(inspected.network_settings.as_ref().and_then(|settings| settings.ports.as_ref()));
     container.pid = pid(inspected);
+    let key =
+        inspected.network_settings.as_ref().and_then(|settings| settings.sandbox_key.as_ref());
+    // Empty in one that does not run.
+    container.namespace = key.filter(|key| key.starts_with('/')).map(|key| bounded(key).into());
     Some(container)
 }
 

@@ -38,14 +38,29 @@ pub fn namespace_id_of_path(path: &Path) -> Option<i32> {
 /// The number under which the kernel knows the network namespace of a container everywhere (`net.ns.inum`, an inode of
 /// nsfs): the only one that its own programs can read. `Ok(None)` while the container has no process.
 ///
-/// For a process of others this takes the rights of `ptrace` (`CAP_SYS_PTRACE`), which a name of `ip netns` does not.
+/// The engine's own file takes the right to look into its folder, which is root's. A process of others takes the rights of
+/// `ptrace` (`CAP_SYS_PTRACE`), which Landlock refuses too. A name of `ip netns` takes neither.
 pub fn namespace_inode(container: &Container) -> io::Result<Option<u32>> {
-    let path = match (container.source, container.pid) {
-        (Source::Namespace, _) => Path::new(DIRECTORY).join(&container.name),
-        (Source::Engine, Some(pid)) if pid != 0 => PathBuf::from(format!("/proc/{pid}/ns/net")),
-        (Source::Engine, _) => return Ok(None),
-    };
-    u32::try_from(fs::metadata(path)?.ino()).map(Some).map_err(io::Error::other)
+    let by_name = Path::new(DIRECTORY).join(&container.name);
+    match (container.source, container.pid) {
+        (Source::Namespace, _) => inode(&by_name).map(Some),
+        (Source::Engine, Some(pid)) if pid != 0 => container
+            .namespace
+            .as_deref()
+            .map_or_else(|| Err(io::ErrorKind::NotFound.into()), inode)
+            .or_else(|_| inode(&PathBuf::from(format!("/proc/{pid}/ns/net"))))
+            .map(Some),
+        (Source::Engine, _) => Ok(None),
+    }
+}
+
+/// Where the mount that makes a file a namespace is not seen, there is an empty file, whose number would mean another one.
+fn inode(path: &Path) -> io::Result<u32> {
+    let (found, own) = (fs::metadata(path)?, fs::metadata("/proc/thread-self/ns/net")?);
+    if found.dev() != own.dev() {
+        return Err(io::Error::other(format!("{} is no namespace here", path.display())));
+    }
+    u32::try_from(found.ino()).map_err(io::Error::other)
 }
 
 /// The namespaces that `ip netns` names and that have a number, as containers.
@@ -73,6 +88,7 @@ fn container(name: String) -> Container {
         service: None,
         attachments: Vec::new(),
         pid: None,
+        namespace: None,
         host_network: false,
         shares_with: None,
         published: Vec::new(),

@@ -84,6 +84,7 @@ impl ContainerRecord {
             service: self.service,
             attachments: self.networks.into_iter().map(place).collect(),
             pid: None,
+            namespace: None,
             host_network: false,
             shares_with: self.shares_with,
             published: Vec::new(),

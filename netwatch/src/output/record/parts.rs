@@ -73,6 +73,7 @@ impl EndRecord {
                     None => Vec::new(),
                 },
                 pid: None,
+                namespace: None,
                 host_network: false,
                 shares_with: None,
                 published: Vec::new(),

@@ -80,6 +80,11 @@ pub fn check(path: &Path) -> Result<(), SettingsError> {
     load(path).0.map(|_| ())
 }
 
+/// The file, and the files that it names now.
+pub fn files(path: &Path) -> Vec<PathBuf> {
+    load(path).1.files()
+}
+
 fn load(path: &Path) -> (Result<Settings, SettingsError>, Reading) {
     let mut reading = Reading::new(path);
     let settings = read(path, &mut reading).map_err(|problem| {

@@ -54,6 +54,11 @@ impl Reading {
         Self { folder, seen: Vec::new(), settled: true, content: Context::new(&SHA256) }
     }
 
+    /// The files that were asked for.
+    pub(super) fn files(self) -> Vec<PathBuf> {
+        self.seen.into_iter().map(|(path, _)| path).collect()
+    }
+
     /// The content of a file, and where it was.
     pub(super) fn read(&mut self, name: impl AsRef<Path>) -> Result<(PathBuf, Vec<u8>), Problem> {
         let path = self.folder.join(name);

@@ -18,6 +18,7 @@ fn container(name: &str, address: &str, port: u16) -> Endpoint {
         service: Some("web".into()),
         attachments: Vec::new(),
         pid: None,
+        namespace: None,
         host_network: false,
         shares_with: None,
         published: Vec::new(),
