@@ -104,7 +104,7 @@ fn packets_at_random_are_all_accounted_for_and_hurt_nobody() {
         let mut rng = Rng::with_seed(SEED);
         let mut sender = Sender::at(one);
         let mut sent = 0;
-        for step in (0..packets).step_by(STEP as usize) {
+        for step in (0..packets).step_by(usize::try_from(STEP).unwrap()) {
             for _ in step..packets.min(step + STEP) {
                 let packet = generate::packet(&mut rng);
                 // The device takes no frame without an Ethernet header.

@@ -37,7 +37,7 @@ const CONVERSATIONS: u64 = 80;
 pub fn drop_reasons(observer: &mut Observer, network: &Network) -> Result<String> {
     let Network { cli, web, .. } = network;
     let datapath = observer.datapath();
-    ensure!(datapath.counts_drops(), "{:?}", datapath.features());
+    ensure!(datapath.counts_drops(), "{:?}", datapath.features().collect::<Vec<_>>());
     let number = web.namespace.file().metadata()?.ino().try_into()?;
     datapath.observe_namespace(number, WEB)?;
     let to = traffic::to_nobody(cli, web, Family::V4)?;

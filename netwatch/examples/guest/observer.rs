@@ -133,6 +133,8 @@ pub fn options() -> Options {
         exclusion: netwatch::model::Exclusion::default(),
         attach_mode: AttachMode::Auto,
         messages: false,
+        pins: None,
+        inheritance: None,
     }
 }
 

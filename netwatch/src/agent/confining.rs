@@ -40,6 +40,8 @@ fn needs(config: &Config) -> Needs {
     if let Some(pins) = &config.pins {
         // Made here, where it is not there: a rule is about what there is.
         let _ = serve::make_folder(&config.state);
+        // Whoever pins will say that it is not there.
+        let _ = datapath::mount_pins(pins);
         write.push(config.state.clone());
         write.extend(pins.parent().map(Path::to_owned));
     }

@@ -183,8 +183,7 @@ async fn start(
 
     let counted = Counted { readers, web, links: monitor.counters() };
     let confined = confinement.features;
-    let mut core =
-        Core::new(&config, datapath, flow_log, counted, readiness, confined, keeping);
+    let mut core = Core::new(&config, datapath, flow_log, counted, readiness, confined, keeping);
     core.take_over(state);
     let stopping = Arc::clone(&stop);
     let has_file = matches!(config.flow_log, Some(FlowLogTarget::File(_)));

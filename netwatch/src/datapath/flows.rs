@@ -53,7 +53,9 @@ impl FlowTable {
         };
         let Loaded { sizes, header, inherited, .. } = *loaded;
         let pool = if inherited {
-            bookmark.into_iter().for_each(|bookmark| bookmark.restore(&shadows));
+            if let Some(bookmark) = bookmark {
+                bookmark.restore(&shadows);
+            }
             let sequence = |index| entries.read_u32(index, offset_of!(FlowEntry, sequence));
             Pool::take_over(memory, sizes, header.seeds, sequence)
         } else {

@@ -47,6 +47,7 @@ pub use beside::{Beside, Hook, Mechanism, hooked, knows_tcx};
 pub use drops::DropStatus;
 pub use error::{AttachError, DatapathError};
 pub use object::{Inheritance, Options};
+pub use pins::mount as mount_pins;
 pub use rights::{
     CONFIDENTIALITY, LOCKED, NEEDED, effective, lockdown, missing, needs_sys_admin,
     needs_sys_resource,

@@ -49,20 +49,8 @@ impl Pins {
     pub(super) fn prepare(root: &Path) -> Result<Self, String> {
         let fail =
             |what: &Path, error: &dyn std::fmt::Display| format!("{}: {error}", what.display());
-        if !is_bpf(root) && root.starts_with(MOUNT_POINT) {
-            rustix::mount::mount(
-                "bpf",
-                MOUNT_POINT,
-                "bpf",
-                MountFlags::NOSUID | MountFlags::NODEV | MountFlags::NOEXEC,
-                Some(c"mode=0700"),
-            )
-            .map_err(|error| {
-                format!("no BPF file system is mounted at {MOUNT_POINT}, and mounting one: {error}")
-            })?;
-        }
         if !is_bpf(root) {
-            return Err(fail(root, &"not in a BPF file system"));
+            return Err(fail(root, &"not in a BPF file system, and none could be mounted"));
         }
         let directory = Self::of_this_namespace(root).map_err(|error| fail(root, &error))?;
         fs::DirBuilder::new()
@@ -154,6 +142,17 @@ impl Pins {
     }
 }
 
+/// Mounts a BPF file system where one is mounted by custom, if there is to be a directory in it and none is mounted. An agent
+/// may not do that any more once it has given up what it does not need to observe.
+pub fn mount(root: &Path) -> io::Result<()> {
+    if is_bpf(root) || !root.starts_with(MOUNT_POINT) {
+        return Ok(());
+    }
+    let flags = MountFlags::NOSUID | MountFlags::NODEV | MountFlags::NOEXEC;
+    let options = Some(c"mode=0700");
+    Ok(rustix::mount::mount("bpf", MOUNT_POINT, "bpf", flags, options)?)
+}
+
 /// Interface and hook, by the name of a link's file.
 fn link_of(path: &Path) -> Option<(u32, String)> {
     let name = path.file_name()?.to_str()?.strip_prefix(LINK)?;
@@ -203,7 +202,10 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let root = folder.path().join("deep/netwatch");
         let reason = Pins::prepare(&root).unwrap_err();
-        assert_eq!(reason, format!("{}: not in a BPF file system", root.display()));
+        assert_eq!(
+            reason,
+            format!("{}: not in a BPF file system, and none could be mounted", root.display())
+        );
         assert!(!root.exists());
     }
 

@@ -32,14 +32,19 @@ struct Sums {
 #[derive(Serialize)]
 struct Written<'a> {
     sums: Sums,
-    #[serde(serialize_with = "all")]
-    flows: &'a Tracker,
+    flows: Flows<'a>,
 }
 
-fn all<S: Serializer>(tracker: &&Tracker, serializer: S) -> Result<S::Ok, S::Error> {
-    let all: Vec<&Conversation> =
-        tracker.table.iter().map(|(_, flow)| flow).chain(&tracker.replaced).collect();
-    serializer.collect_seq(all)
+/// The conversations of a tracker, those that were replaced last.
+struct Flows<'a>(&'a Tracker);
+
+impl Serialize for Flows<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let Self(tracker) = self;
+        let there = tracker.table.iter().map(|(_, flow)| flow);
+        let all: Vec<&Conversation> = there.chain(&tracker.replaced).collect();
+        serializer.collect_seq(all)
+    }
 }
 
 impl Tracker {
@@ -55,7 +60,7 @@ impl Tracker {
             edges: self.edges().snapshot(),
             folded: self.edges().folded(),
         };
-        Written { sums, flows: self }
+        Written { sums, flows: Flows(self) }
     }
 
     /// Goes on with everything. What comes is counted on, in the same ledger, or begins anew, in another.

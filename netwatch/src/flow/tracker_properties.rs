@@ -188,12 +188,11 @@ impl Run {
         }
     }
 
-    /// Another tracker goes on, with what this one has kept.
+    /// Another tracker goes on, with what this one has kept. Were that nothing, packets would be missing.
     fn restart(&mut self) {
-        let bytes = postcard::to_allocvec(&self.tracker.keep()).unwrap();
-        let next = Self::new(self.max_flows, self.nameless).tracker;
-        self.tracker = next;
-        self.tracker.restore(postcard::from_bytes(&bytes).unwrap(), true);
+        let bytes = postcard::to_allocvec(&self.tracker.keep()).unwrap_or_default();
+        self.tracker = Self::new(self.max_flows, self.nameless).tracker;
+        self.tracker.restore(postcard::from_bytes(&bytes).unwrap_or_default(), true);
     }
 
     fn observation(&self, passing: &Passing) -> Observation {

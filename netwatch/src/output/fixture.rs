@@ -1,5 +1,6 @@
 //! The events of the golden files.
 
+mod gaps;
 mod lives;
 mod passed_on;
 
@@ -416,14 +417,8 @@ pub(super) fn corners() -> Vec<Line> {
         event(FlowPhase::Update, max.clone()),
         loss(0, Outcome::Arp, Tally::ZERO),
         loss(u64::MAX, Outcome::FlowLimit, huge),
-        Line::Gap(Gap { time: Instant(62_000 * MS), lines: 1_042, away: None }),
-        Line::Gap(Gap {
-            time: Instant(63_000 * MS),
-            lines: 0,
-            away: Some(Duration::from_millis(2_345)),
-        }),
-        Line::Gap(Gap { time: Instant(u64::MAX), lines: u64::MAX, away: None }),
     ];
+    lines.extend(gaps::gaps());
     for reason in EndReason::ALL {
         lines.push(event(FlowPhase::End(reason), flow(9, Protocol::TCP, host(), external())));
         lines.push(event(FlowPhase::End(reason), flow(10, Protocol::UDP, host(), external())));
