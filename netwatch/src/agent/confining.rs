@@ -14,8 +14,6 @@ use crate::{
     serve,
 };
 
-/// Where an agent keeps what outlives it: its own files, and what stays in the kernel.
-const KEPT: [&str; 2] = ["/var/lib/netwatch", "/sys/fs/bpf"];
 /// Where `ip netns` keeps names; where it will, before there is one.
 const NAMES: [&str; 2] = ["/run/netns", "/run"];
 /// Ports below take a right of their own.
@@ -36,7 +34,7 @@ fn needs(config: &Config) -> Needs {
             Place::Address(_) | Place::Systemd => None,
         }))
         .collect();
-    let mut write: Vec<PathBuf> = KEPT.map(PathBuf::from).into();
+    let mut write: Vec<PathBuf> = Vec::new();
     if let Some(pins) = &config.pins {
         // Made here, where it is not there: a rule is about what there is.
         let _ = serve::make_folder(&config.state);
