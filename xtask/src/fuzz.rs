@@ -2,9 +2,9 @@
 //!
 //! Works with stable Rust: without a sanitizer, which has nothing to look for here, libFuzzer needs no unstable flag.
 
-use std::{fs, path::Path};
+use std::{fs, num::NonZero, path::Path, thread};
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result, anyhow, bail};
 
 use crate::{
     cleanup,
@@ -32,30 +32,45 @@ pub(crate) struct Args {
     target: Vec<String>,
 }
 
+/// How cargo-fuzz builds.
+const HOW: [&str; 3] = ["--sanitizer", "none", "--target-dir"];
+
 /// Stops at the first finding.
 pub(crate) fn fuzz(args: &Args) -> Result<()> {
     let targets = choose(&args.target)?;
     setup::ensure(Purpose::Build, !args.no_install)?;
     FUZZ.ensure(!args.no_install)?;
     let built = target().join("fuzz");
-    let how = ["--sanitizer", "none", "--target-dir"];
-    stream(cargo(&["fuzz", "build"]).args(how).arg(&built))?;
-    for name in &targets {
+    stream(cargo(&["fuzz", "build"]).args(HOW).arg(&built))?;
+    // A fuzzer has one thread: as many at a time as there are processors.
+    let at_once = thread::available_parallelism().map_or(1, NonZero::get);
+    for names in targets.chunks(at_once) {
         cleanup::check()?;
-        say(format_args!("fuzzing {name} for {} s", args.seconds));
-        // libFuzzer adds to the first folder what it finds worth keeping, and only reads the other.
-        let found = built.join("corpus").join(name);
-        fs::create_dir_all(&found).with_context(|| format!("creating {}", found.display()))?;
-        let mut command = cargo(&["fuzz", "run", name]);
-        command.arg(found).arg(root().join("fuzz/corpus").join(name)).args(how).arg(&built);
-        command.args(["--", "-print_final_stats=1", "-timeout=10"]);
-        command.arg(format!("-max_total_time={}", args.seconds));
-        // A backtrace of the fuzzer itself would hide what it found.
-        let output = capture_errors(command.env("RUST_BACKTRACE", "0"))?;
-        let executions =
-            executions(&output).context("the fuzzer does not tell how often it ran")?;
-        show(format_args!("fuzz {name}: {executions} executions, nothing found"));
+        let results: Vec<_> = thread::scope(|scope| {
+            let threads: Vec<_> =
+                names.iter().map(|name| scope.spawn(|| run(name, args.seconds, &built))).collect();
+            threads.into_iter().map(thread::ScopedJoinHandle::join).collect()
+        });
+        for result in results {
+            result.unwrap_or_else(|_| Err(anyhow!("a fuzzer's thread panicked")))?;
+        }
     }
+    Ok(())
+}
+
+fn run(name: &str, seconds: u32, built: &Path) -> Result<()> {
+    say(format_args!("fuzzing {name} for {seconds} s"));
+    // libFuzzer adds to the first folder what it finds worth keeping, and only reads the other.
+    let found = built.join("corpus").join(name);
+    fs::create_dir_all(&found).with_context(|| format!("creating {}", found.display()))?;
+    let mut command = cargo(&["fuzz", "run", name]);
+    command.arg(found).arg(root().join("fuzz/corpus").join(name)).args(HOW).arg(built);
+    command.args(["--", "-print_final_stats=1", "-timeout=10"]);
+    command.arg(format!("-max_total_time={seconds}"));
+    // A backtrace of the fuzzer itself would hide what it found.
+    let output = capture_errors(command.env("RUST_BACKTRACE", "0"))?;
+    let executions = executions(&output).context("the fuzzer does not tell how often it ran")?;
+    show(format_args!("fuzz {name}: {executions} executions, nothing found"));
     Ok(())
 }
 

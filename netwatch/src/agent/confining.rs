@@ -14,8 +14,8 @@ use crate::{
     serve,
 };
 
-/// Where `ip netns` keeps names; where it will, before there is one.
-const NAMES: [&str; 2] = ["/run/netns", "/run"];
+/// Where `ip netns` keeps names: files that are opened, to ask the kernel which namespace each is.
+const NAMES: &str = "/run/netns";
 /// Ports below take a right of their own.
 const FREE_PORTS: u16 = 1024;
 
@@ -68,9 +68,9 @@ fn needs(config: &Config) -> Needs {
         read: sandbox::of_every_host()
             .into_iter()
             .chain(web.iter().flat_map(|file| folders_of(file)))
+            .chain([names()])
             .collect(),
         write,
-        list: NAMES.map(PathBuf::from).into(),
         connect: engine.strip_prefix("tcp://").and_then(port_of).into_iter().collect(),
         listen: ports,
     }
@@ -95,6 +95,12 @@ fn capabilities(config: &Config, foreign: bool, ports: &[u16]) -> Vec<Capability
         needed.push(Capability::Chown);
     }
     needed
+}
+
+/// Made as `ip netns` would, where it is not there yet: a rule is about what there is.
+fn names() -> PathBuf {
+    let _ = serve::make_folder(Path::new(NAMES));
+    NAMES.into()
 }
 
 /// The folder, made where it is not there: later nobody could. Why it cannot be made tells whoever listens there.

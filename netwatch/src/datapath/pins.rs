@@ -58,6 +58,10 @@ impl Pins {
             .mode(0o700)
             .create(&directory.0)
             .map_err(|error| fail(&directory.0, &error))?;
+        // Anybody may make a directory where the file system is mounted by custom, and would own what is in it.
+        if let Some(foreign) = [root, &directory.0].into_iter().find(|path| is_foreign(path)) {
+            return Err(fail(foreign, &"somebody else may write there"));
+        }
         Ok(directory)
     }
 
@@ -153,6 +157,17 @@ pub fn mount(root: &Path) -> io::Result<()> {
     Ok(rustix::mount::mount("bpf", MOUNT_POINT, "bpf", flags, options)?)
 }
 
+/// Whether others than root and ourselves may write into a directory.
+fn is_foreign(path: &Path) -> bool {
+    const OTHERS_WRITE: u32 = 0o022;
+    fs::symlink_metadata(path).map_or(true, |metadata| {
+        let owners = [0, rustix::process::geteuid().as_raw()];
+        !owners.contains(&metadata.uid())
+            || metadata.mode() & OTHERS_WRITE != 0
+            || !metadata.is_dir()
+    })
+}
+
 /// Interface and hook, by the name of a link's file.
 fn link_of(path: &Path) -> Option<(u32, String)> {
     let name = path.file_name()?.to_str()?.strip_prefix(LINK)?;
@@ -186,6 +201,8 @@ pub(super) fn namespace_cookie() -> u64 {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
     use super::*;
 
     #[test]
@@ -207,6 +224,15 @@ mod tests {
             format!("{}: not in a BPF file system, and none could be mounted", root.display())
         );
         assert!(!root.exists());
+    }
+
+    #[test]
+    fn a_directory_of_somebody_else_is_told_from_ours() {
+        let folder = tempfile::tempdir().unwrap();
+        assert!(!is_foreign(folder.path()));
+        fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o777)).unwrap();
+        assert!(is_foreign(folder.path()));
+        assert!(is_foreign(&folder.path().join("none")));
     }
 
     #[test]

@@ -157,6 +157,7 @@ const OLDER: &[c_long] = &[
     libc::SYS_rename,
     libc::SYS_unlink,
     libc::SYS_mkdir,
+    libc::SYS_rmdir,
     libc::SYS_chmod,
     libc::SYS_chown,
     libc::SYS_dup2,

@@ -49,9 +49,7 @@ fn rules(needs: &Needs) -> Result<RulesetCreated, RulesetError> {
         .handle_access(AccessNet::from_all(NEWEST))?
         .scope(Scope::from_all(NEWEST))?
         .create()?;
-    for (paths, access) in
-        [(&needs.read, read), (&needs.list, AccessFs::ReadDir.into()), (&needs.write, write)]
-    {
+    for (paths, access) in [(&needs.read, read), (&needs.write, write)] {
         for path in paths {
             rules = below(rules, path, access)?;
         }

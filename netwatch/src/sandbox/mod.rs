@@ -38,8 +38,6 @@ pub struct Needs {
     pub read: Vec<PathBuf>,
     /// Folders with all in them, and files, that are written too.
     pub write: Vec<PathBuf>,
-    /// Folders that are listed.
-    pub list: Vec<PathBuf>,
     /// TCP ports that are listened at.
     pub listen: Vec<u16>,
     /// TCP ports that are connected to.

@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, fs, process::Command};
 
 use super::{fail, netwatch, succeed};
 
-const COMMANDS: [&str; 5] = ["run", "flows", "doctor", "completions", "man"];
+const COMMANDS: [&str; 6] = ["run", "flows", "stop", "doctor", "completions", "man"];
 
 fn printed(arguments: &[&str]) -> String {
     succeed(&mut netwatch(arguments))

@@ -256,7 +256,7 @@ pub fn unprivileged(path: &str) -> Command {
         "--no-new-privs",
         "--pdeathsig=TERM",
     ]);
-    command.arg(path);
+    command.arg(path).env("NETWATCH_EPHEMERAL", "true");
     command
 }
 
