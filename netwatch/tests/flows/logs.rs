@@ -5,7 +5,7 @@ use std::{fs, os::unix::fs::symlink, path::Path, process::Stdio};
 use serde_json::Value;
 
 use super::{
-    frame, observed, signal,
+    frame, observed, observed_with, signal,
     support::{
         agent::{Agent, end_of, netwatch},
         frames::Sender,
@@ -20,7 +20,7 @@ use super::{
 
 /// As [`super::observed`] has it, with files of 64 kB.
 fn with_small_files(body: impl FnOnce(Agent, Sender) + Send + 'static) {
-    super::observed_with(&["--flow-log-max-size", "64kB"], body);
+    observed_with(&["--flow-log-max-size", "64kB"], body);
 }
 
 /// Sends a UDP packet from each of these ports, and waits until the agent has written or lost a line for each.
@@ -88,7 +88,8 @@ fn a_renamed_file_is_let_go_at_sighup() {
 #[test]
 #[ignore = "needs root: cargo xtask test"]
 fn what_a_full_disk_takes_is_counted_and_told_where_it_is_missing() {
-    observed(|agent, mut sender| {
+    // A device is nothing that an agent may write to that is confined.
+    observed_with(&["--sandbox", "off"], |agent, mut sender| {
         let log = agent.log();
         send(&agent, &mut sender, 1_000..1_100);
         let lost = || agent.metrics().count("netwatch_flow_log_lines_lost_total", &[]);
