@@ -13,6 +13,10 @@ pub(crate) const VARIABLE: &str = "NETWATCH_TEST_SEEN";
 /// The catalogue as it is published; a test of netwatch's keeps it fresh.
 const CATALOGUE: &str = "docs/metrics.md";
 
+/// What moves in a real agent only after half a minute: `a_client_that_never_reads_is_cut_off` of the room `serve` sees it, with less
+/// patience.
+const SEEN_IN_UNITS: [&str; 1] = ["netwatch_web_answers_cut_total"];
+
 /// A file of names, one a line. Made here, so that it is ours also where root runs the tests.
 pub(crate) struct Seen(pub(crate) PathBuf);
 
@@ -28,7 +32,8 @@ impl Seen {
         let read = |file: &PathBuf| {
             fs::read_to_string(file).with_context(|| format!("reading {}", file.display()))
         };
-        let missing = missing(&read(&root().join(CATALOGUE))?, &read(&self.0)?)?;
+        let mut missing = missing(&read(&root().join(CATALOGUE))?, &read(&self.0)?)?;
+        missing.retain(|name| !SEEN_IN_UNITS.contains(&name.as_str()));
         ensure!(
             missing.is_empty(),
             "no test has seen a figure but 0 of {}: write one that makes it move",
