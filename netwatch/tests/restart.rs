@@ -13,8 +13,9 @@ mod support;
 
 use std::{
     env, fs,
+    os::unix::fs::PermissionsExt as _,
     path::Path,
-    process::Output,
+    process::{Command, Output},
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -369,6 +370,7 @@ fn stop_ends_the_agent_and_what_counts_when_it_is_told_to() {
         (0..10).for_each(|_| sender.send(&frame(1)));
         let left = bed.stop(&["--socket", &socket]);
         assert_eq!(left.status.code(), Some(0), "{}", said(&left));
+        assert!(said(&left).contains("counts on for the next one"), "{}", said(&left));
         assert!(agent.stderr().contains("counting goes on"), "{}", agent.stderr());
         (0..10).for_each(|_| sender.send(&frame(1)));
         drop(agent);
@@ -376,7 +378,9 @@ fn stop_ends_the_agent_and_what_counts_when_it_is_told_to() {
         let agent = bed.start(&[]);
         let socket = agent.socket().to_str().unwrap().to_owned();
         assert_eq!(bed.quiet(&agent).count("netwatch_packets_seen_total", &[]), 40);
-        assert_eq!(bed.stop(&["--detach", "--socket", &socket]).status.code(), Some(0));
+        let detached = bed.stop(&["--detach", "--socket", &socket]);
+        assert_eq!(detached.status.code(), Some(0));
+        assert!(said(&detached).contains("nothing counts any more"), "{}", said(&detached));
         drop(agent);
         assert_eq!(attached(), 0);
 
@@ -384,6 +388,40 @@ fn stop_ends_the_agent_and_what_counts_when_it_is_told_to() {
         assert_eq!(attached(), 4, "it counts on");
         let removed = bed.stop(&["--detach"]);
         assert!(said(&removed).contains("is removed"), "{}", said(&removed));
+        bed.expect_nothing();
+    });
+}
+
+/// A directory that others own would keep an agent from pinning for ever.
+#[test]
+#[ignore = "needs root: cargo xtask test"]
+fn who_may_not_observe_leaves_nothing_in_the_way() {
+    let _alone = serial::alone();
+    in_new_namespace(|| {
+        let bed = Bed::new();
+        let mut refused = Command::new("setpriv");
+        refused.args(["--bounding-set", "-all", "--inh-caps", "-all"]);
+        refused.arg(env!("CARGO_BIN_EXE_netwatch"));
+        refused.args(["run", "--socket", "none", "--web.listen-address", "127.0.0.1:0"]);
+        let output = refused.args(["--pin-dir", &bed.pins]).output().unwrap();
+        assert_eq!(output.status.code(), Some(3), "{output:?}");
+        assert!(!Path::new(&bed.pins).exists());
+
+        let agent = bed.start(&[]);
+        let said = bed.stop(&["--detach", "--socket", "/nowhere"]);
+        assert_eq!(said.status.code(), Some(1));
+        let text = String::from_utf8_lossy(&said.stderr);
+        assert!(text.contains("an agent runs in this network namespace"), "{text}");
+        assert!(Path::new(&bed.pins).exists(), "nor does who asks the wrong one");
+        drop(agent);
+
+        fs::create_dir(&bed.pins).unwrap();
+        fs::set_permissions(&bed.pins, fs::Permissions::from_mode(0o777)).unwrap();
+        let agent = bed.start(&[]);
+        let warning = format!("goes on without: {}: somebody else may write there", bed.pins);
+        assert!(agent.stderr().contains(&warning), "{}", agent.stderr());
+        drop(agent);
+        fs::remove_dir(&bed.pins).unwrap();
         bed.expect_nothing();
     });
 }

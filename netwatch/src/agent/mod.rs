@@ -107,6 +107,11 @@ pub fn forget(config: &Config) -> Result<bool, AgentError> {
     Ok(counted == Some(true) || written)
 }
 
+/// Whether an agent that has ended has left something for the next one to go on with.
+pub fn has_left(config: &Config) -> bool {
+    StateFile::of_this_namespace(&config.state).is_ok_and(|file| file.is_there())
+}
+
 /// A reader in this process, and how to tell it that observing begins.
 type Own = (UnixStream, Box<dyn FnOnce() + Send>);
 

@@ -121,6 +121,11 @@ impl StateFile {
         fs::rename(&beside, &self.0)
     }
 
+    /// Whether something is written.
+    pub(super) fn is_there(&self) -> bool {
+        self.0.exists()
+    }
+
     /// Takes it away. Whether it was there.
     pub(super) fn remove(&self) -> io::Result<bool> {
         match fs::remove_file(&self.0) {

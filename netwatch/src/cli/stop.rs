@@ -65,10 +65,10 @@ pub(super) fn run(matches: &ArgMatches) -> Result<(), Failure> {
     match (agent, detach) {
         (Some(agent), _) => {
             end(agent, if detach { Signal::TERM } else { Signal::USR2 })?;
-            terminal::note(if detach {
-                "the agent has ended, and nothing counts any more"
+            terminal::note(if agent::has_left(&config) {
+                "the agent has ended; what counts in the kernel counts on for the next one"
             } else {
-                "the agent has ended; see its last lines for whether counting goes on"
+                "the agent has ended, and nothing counts any more"
             });
             Ok(())
         }

@@ -21,7 +21,7 @@ use super::{
     clsact,
     error::AttachError,
     object::{EGRESS_PROGRAM, INGRESS_PROGRAM},
-    pins::{PinnedLinks, Pins},
+    pins::Pins,
     sole::Sole,
 };
 
@@ -65,13 +65,13 @@ impl Attacher {
     pub(super) fn take_over(&mut self, ebpf: &mut Ebpf) -> Vec<u32> {
         let Some(pins) = self.pins.clone() else { return Vec::new() };
         let mut gone = Vec::new();
-        for PinnedLinks { ifindex, links } in pins.links() {
-            match take_over(ebpf, links) {
-                Ok(links) if links.len() == HOOKS.len() => {
+        for ifindex in pins.interfaces() {
+            match take_over(ebpf, &pins, ifindex) {
+                Ok(Some(links)) => {
                     self.attached.insert(ifindex, Attached { links, added_qdisc: false });
                 }
                 // One that its agent had no time to complete. It is attached to anew.
-                Ok(_) => pins.release(ifindex),
+                Ok(None) => pins.release(ifindex),
                 Err(error) => {
                     debug!(ifindex, %error, "a link to an interface that is probably gone");
                     pins.release(ifindex);
@@ -191,18 +191,13 @@ impl Attacher {
             attached.detach(ifindex);
         }
     }
-
-    /// Detaches from everything, and leaves nothing behind.
-    fn detach_all(&mut self) {
-        for (ifindex, attached) in self.attached.drain() {
-            attached.detach(ifindex);
-        }
-    }
 }
 
 impl Drop for Attacher {
     fn drop(&mut self) {
-        self.detach_all();
+        for (ifindex, attached) in self.attached.drain() {
+            attached.detach(ifindex);
+        }
     }
 }
 
@@ -283,21 +278,21 @@ fn attach_links(
     Ok(attached)
 }
 
-/// Gives links our programs.
+/// Gives the links of an interface our programs, unless one of them is not there.
 fn take_over(
     ebpf: &mut Ebpf,
-    links: Vec<(String, FdLink)>,
-) -> Result<Vec<SchedClassifierLink>, ProgramError> {
+    pins: &Pins,
+    ifindex: u32,
+) -> Result<Option<Vec<SchedClassifierLink>>, ProgramError> {
     let mut taken = Vec::new();
-    for (name, link) in links {
-        let Some(program) = ebpf.program_mut(&name) else { continue };
-        // One of another kind is not ours.
-        let Ok(link) = SchedClassifierLink::try_from(link) else { continue };
+    for (name, _) in HOOKS {
+        let link = pins.open(ifindex, name).and_then(|link| link.try_into().ok());
+        let (Some(link), Some(program)) = (link, ebpf.program_mut(name)) else { return Ok(None) };
         let program: &mut SchedClassifier = program.try_into()?;
         let id = program.attach_to_link(link)?;
         taken.push(program.take_link(id)?);
     }
-    Ok(taken)
+    Ok(Some(taken))
 }
 
 fn attach_program(

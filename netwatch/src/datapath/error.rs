@@ -39,6 +39,9 @@ pub enum DatapathError {
         /// Why.
         source: std::io::Error,
     },
+    /// What is pinned belongs to an agent that runs.
+    #[error("an agent runs in this network namespace")]
+    InUse,
     /// The kernel refused the object.
     #[error("the kernel refused the eBPF object: {0}")]
     Load(#[from] aya::EbpfError),
@@ -92,6 +95,9 @@ impl DatapathError {
             ),
             Self::AbiMismatch { .. } | Self::Incomplete { .. } => {
                 Some("build netwatch again from a clean checkout")
+            }
+            Self::InUse => {
+                Some("name its socket with --socket, or send it SIGTERM, which leaves nothing")
             }
             _ => None,
         }

@@ -24,14 +24,14 @@ mod ring_buffer;
 mod shadow;
 mod shared;
 mod sole;
+mod status;
 mod trial;
 
-use std::{mem::offset_of, path::Path, time::Duration};
+use std::mem::offset_of;
 
 use aya::{
     Ebpf,
     maps::{Array, MapData},
-    programs::ProgramInfo,
 };
 use netwatch_common::{
     cpu::CpuState,
@@ -47,12 +47,13 @@ pub use beside::{Beside, Hook, Mechanism, hooked, knows_tcx};
 pub use drops::DropStatus;
 pub use error::{AttachError, DatapathError};
 pub use object::{Inheritance, Options};
-pub use pins::mount as mount_pins;
+pub use pins::{PinPlace, mount as mount_pins, place as pin_place, remove as remove_pinned};
 pub use rights::{
     CONFIDENTIALITY, LOCKED, NEEDED, effective, lockdown, missing, needs_sys_admin,
     needs_sys_resource,
 };
 pub use shadow::Bookmark;
+pub use status::KernelStatus;
 pub use trial::{Trial, trial};
 
 use attach::Attacher;
@@ -67,11 +68,11 @@ use sole::Sole;
 
 use crate::model::{
     DropCount, DroppedPacket, Feature, Instant, InterfaceCounters, InterfaceKind, Message,
-    Observation, ProgramRuns, RingStatus, Sample, Tally,
+    Observation, Sample, Tally,
 };
 
-/// The programs in the kernel, their maps and their attachments. Dropping it detaches TCX links; call
-/// [`Datapath::detach`] for each interface to be clean on older kernels too.
+/// The programs in the kernel, their maps and their attachments. Dropping it detaches what is not pinned: end it by
+/// [`Datapath::remove`] or [`Datapath::leave`].
 pub struct Datapath {
     ebpf: Ebpf,
     attacher: Attacher,
@@ -93,40 +94,19 @@ pub struct Datapath {
     is_inherited: bool,
 }
 
-/// What the kernel side says of itself.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct KernelStatus {
-    /// Flow table entries in use.
-    pub flow_entries: u64,
-    /// Flow table entries in all.
-    pub flow_capacity: u64,
-    /// Memory of all maps in bytes.
-    pub map_bytes: u64,
-    /// Entries that had to give way.
-    pub evictions: u64,
-    /// Samples written to the ring.
-    pub samples: u64,
-    /// Samples that found the ring full.
-    pub samples_lost: u64,
-    /// DNS messages written to the ring.
-    pub messages: u64,
-    /// DNS messages beyond the rate of their interface.
-    pub messages_over_rate: u64,
-    /// DNS messages that found the ring full.
-    pub messages_lost: u64,
-}
-
 impl Datapath {
     /// Loads the programs into the kernel. Nothing is attached yet, but what an earlier agent has left where ours are pinned, if
     /// that is the one we know of.
     pub fn load(options: &Options) -> Result<Self, DatapathError> {
+        // First: who may not observe is to be in nobody's way.
+        object::check(options)?;
         let offer = Offer::of_this_kernel();
         let sole = Sole::claim();
-        let pins = pins(options, &sole);
-        let pinning = match &pins {
-            Ok(_) => Feature::available(PINNING),
-            Err(why) => Feature::lacking(PINNING, why.clone()),
-        };
+        let pins = Pins::choose(options, &sole);
+        let pinning = pins::feature(pins.as_ref().err());
+        if let (Some(why), true) = (&pinning.lacking, options.pins.is_some()) {
+            tracing::warn!(feature = pinning.name, "goes on without: {why}");
+        }
         let pins = pins.ok();
         let mut loaded = object::load(options, offer.facts, pins.as_ref())?;
         filter::fill(&options.exclusion, &loaded.shared("EXCLUDED")?, &mut loaded.ebpf)?;
@@ -404,52 +384,6 @@ impl Datapath {
         }
     }
 
-    /// What the kernel side says of itself.
-    pub fn status(&self) -> KernelStatus {
-        let mut status = KernelStatus {
-            flow_entries: self.flows.used(),
-            flow_capacity: self.flows.capacity(),
-            map_bytes: self.map_bytes,
-            ..KernelStatus::default()
-        };
-        for state in (0..self.cpus).filter_map(|cpu| self.cpu_states.read(cpu)) {
-            status.evictions += state.evictions;
-            status.samples += state.samples;
-            status.samples_lost += state.samples_lost;
-            status.messages += state.messages;
-            status.messages_over_rate += state.messages_over_rate;
-            status.messages_lost += state.messages_lost;
-        }
-        status
-    }
-
-    /// The rings, and how full they were.
-    pub fn rings(&self) -> [RingStatus; 4] {
-        [
-            self.flows.ring().status("flows"),
-            self.samples.status("samples"),
-            self.messages.status("dns"),
-            self.drops.ring().status("drops"),
-        ]
-    }
-
-    /// The kernel's statistics of the programs; zero unless `sysctl kernel.bpf_stats_enabled` is on.
-    pub fn program_runs(&self) -> Vec<ProgramRuns> {
-        let optional = self.drops.is_running().then_some((object::DROP_PROGRAM, "drop"));
-        object::PROGRAMS
-            .into_iter()
-            .chain(optional)
-            .map(|(program, label)| {
-                let info = self.ebpf.program(program).and_then(|program| program.info().ok());
-                ProgramRuns {
-                    program: label,
-                    runs: info.as_ref().map_or(0, ProgramInfo::run_count),
-                    time: info.as_ref().map_or(Duration::ZERO, ProgramInfo::run_time),
-                }
-            })
-            .collect()
-    }
-
     /// The loaded object, for messages of the kernel side and for tests that run a program by hand.
     pub fn ebpf_mut(&mut self) -> &mut Ebpf {
         &mut self.ebpf
@@ -459,29 +393,6 @@ impl Datapath {
     pub fn messages(&mut self) -> Result<tokio::task::JoinHandle<()>, DatapathError> {
         object::messages(&mut self.ebpf)
     }
-}
-
-/// Takes away what an agent of this network namespace has left pinned below here. Whether there was anything.
-pub fn remove_pinned(root: &Path) -> Result<bool, DatapathError> {
-    let fail = |source| DatapathError::Pins { path: root.into(), source };
-    let pins = Pins::of_this_namespace(root).map_err(fail)?;
-    match pins.remove() {
-        Ok(()) => Ok(true),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(false),
-        Err(error) => Err(fail(error)),
-    }
-}
-
-/// The feature that is lacking where counting ends with the agent.
-const PINNING: &str = "pinning";
-
-/// Where to pin; or why not at all.
-fn pins(options: &Options, sole: &Sole) -> Result<Pins, String> {
-    let root = options.pins.as_ref().ok_or("not asked for (--ephemeral)")?;
-    if !sole.is_sole() {
-        return Err("another agent runs here".into());
-    }
-    Pins::prepare(root)
 }
 
 /// `CLOCK_MONOTONIC`, the clock of the kernel side.

@@ -99,15 +99,9 @@ pub(super) struct Loaded {
     pub(super) inherited: bool,
 }
 
-/// Checks version and rights, then loads maps and programs, but for the program that explains drops. Maps that are pinned
-/// already are taken as they are if they are ours.
-pub(super) fn load(
-    options: &Options,
-    kernel: KernelFacts,
-    pins: Option<&Pins>,
-) -> Result<Loaded, DatapathError> {
-    let object = if options.messages { OBJECT_WITH_MESSAGES } else { OBJECT };
-    check_version(object)?;
+/// Whether the object, our rights and the kernel are what it takes to load it.
+pub(super) fn check(options: &Options) -> Result<(), DatapathError> {
+    check_version(object(options))?;
     rights::check(rights::effective())?;
     if no_system_call() {
         return Err(DatapathError::Unsupported { what: "BPF (the bpf system call)" });
@@ -115,6 +109,20 @@ pub(super) fn load(
     if aya::features().btf().is_none() {
         return Err(DatapathError::NO_BTF);
     }
+    Ok(())
+}
+
+fn object(options: &Options) -> &'static [u8] {
+    if options.messages { OBJECT_WITH_MESSAGES } else { OBJECT }
+}
+
+/// Loads maps and programs, but for the program that explains drops, once [`check`] has found nothing. Maps that are pinned
+/// already are taken as they are if they are ours.
+pub(super) fn load(
+    options: &Options,
+    kernel: KernelFacts,
+    pins: Option<&Pins>,
+) -> Result<Loaded, DatapathError> {
     // Possible CPUs, not those online: one that comes later must find its section.
     let cpus = aya::util::nr_cpus()
         .map_err(|_| DatapathError::Unsupported { what: "list of CPUs in /sys" })?;
@@ -158,7 +166,7 @@ pub(super) fn load(
         .override_global("FILTERS", &filter::filters(&options.exclusion), true)
         .override_global("MESSAGE_INTERVAL_NS", &message_interval_ns(options.dns_rate), true)
         .override_global("KERNEL", &Abi(kernel), true)
-        .load(object)?;
+        .load(object(options))?;
     for (program, label) in PROGRAMS {
         let classifier: &mut SchedClassifier = ebpf
             .program_mut(program)

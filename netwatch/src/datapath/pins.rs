@@ -1,7 +1,8 @@
 //! Where maps and links stay in the kernel when no agent holds them: files in a BPF file system.
 
 use std::{
-    fs, io,
+    collections::BTreeSet,
+    fmt, fs, io,
     os::{
         fd::AsRawFd as _,
         unix::{
@@ -19,7 +20,8 @@ use aya::{
 use netwatch_common::{ABI_VERSION, header::Header};
 use rustix::{fs::statfs, mount::MountFlags};
 
-use super::abi::Abi;
+use super::{DatapathError, Options, abi::Abi, object::PROGRAMS, sole::Sole};
+use crate::model::Feature;
 
 /// The maps that the next agent goes on with. What is in the others is of this moment, or found out anew.
 pub(super) const MAPS: [&str; 9] =
@@ -31,42 +33,39 @@ pub(super) const HEADER: &str = "HEADER";
 const MOUNT_POINT: &str = "/sys/fs/bpf";
 /// `BPF_FS_MAGIC` in linux/magic.h.
 const MAGIC: i64 = 0xcafe_4a11;
-/// Before the ifindex in the name of a link's file; behind it the hook.
+/// Before the ifindex in the name of a link's file; behind it the program.
 const LINK: &str = "link-";
 
 /// The directory of one network namespace.
 #[derive(Clone, Debug)]
 pub(super) struct Pins(PathBuf);
 
-/// The links of an interface, one for each hook, as far as they are there.
-pub(super) struct PinnedLinks {
-    pub(super) ifindex: u32,
-    pub(super) links: Vec<(String, FdLink)>,
-}
-
 impl Pins {
+    /// Where to pin; or why not at all.
+    pub(super) fn choose(options: &Options, sole: &Sole) -> Result<Self, String> {
+        let root = options.pins.as_ref().ok_or("not asked for (--ephemeral)")?;
+        if !sole.is_sole() {
+            return Err("another agent runs here".into());
+        }
+        Self::prepare(root)
+    }
+
     /// The directory, made if there is none; or the reason for people why there is none.
-    pub(super) fn prepare(root: &Path) -> Result<Self, String> {
-        let fail =
-            |what: &Path, error: &dyn std::fmt::Display| format!("{}: {error}", what.display());
-        if !is_bpf(root) {
-            return Err(fail(root, &"not in a BPF file system, and none could be mounted"));
+    fn prepare(root: &Path) -> Result<Self, String> {
+        let fail = |error: io::Error| format!("{}: {error}", root.display());
+        let directory = Self::of_this_namespace(root).map_err(fail)?;
+        if place(root) == PinPlace::Usable {
+            fs::DirBuilder::new().recursive(true).mode(0o700).create(&directory.0).map_err(fail)?;
         }
-        let directory = Self::of_this_namespace(root).map_err(|error| fail(root, &error))?;
-        fs::DirBuilder::new()
-            .recursive(true)
-            .mode(0o700)
-            .create(&directory.0)
-            .map_err(|error| fail(&directory.0, &error))?;
-        // Anybody may make a directory where the file system is mounted by custom, and would own what is in it.
-        if let Some(foreign) = [root, &directory.0].into_iter().find(|path| is_foreign(path)) {
-            return Err(fail(foreign, &"somebody else may write there"));
+        // Asked again: somebody may have been faster.
+        match place(root) {
+            PinPlace::Usable => Ok(directory),
+            lacking => Err(lacking.to_string()),
         }
-        Ok(directory)
     }
 
     /// The directory, whether it is there or not.
-    pub(super) fn of_this_namespace(root: &Path) -> io::Result<Self> {
+    fn of_this_namespace(root: &Path) -> io::Result<Self> {
         let inode = fs::metadata("/proc/thread-self/ns/net")?.ino();
         Ok(Self(root.join(format!("net-{inode}"))))
     }
@@ -81,8 +80,8 @@ impl Pins {
     }
 
     /// The file of a link.
-    pub(super) fn link(&self, ifindex: u32, hook: &str) -> PathBuf {
-        self.0.join(format!("{LINK}{ifindex}-{hook}"))
+    pub(super) fn link(&self, ifindex: u32, program: &str) -> PathBuf {
+        self.0.join(format!("{LINK}{ifindex}-{program}"))
     }
 
     /// What an agent that completed its work has left here.
@@ -99,28 +98,25 @@ impl Pins {
         self.files().is_ok_and(|files| files.is_empty())
     }
 
-    /// All links that are here.
-    pub(super) fn links(&self) -> Vec<PinnedLinks> {
-        let mut all: Vec<PinnedLinks> = Vec::new();
-        for path in self.files().unwrap_or_default() {
-            let Some((ifindex, hook)) = link_of(&path) else { continue };
-            let Ok(link) = PinnedLink::from_pin(&path) else { continue };
-            let link = (hook, FdLink::from(link));
-            match all.iter_mut().find(|known| known.ifindex == ifindex) {
-                Some(known) => known.links.push(link),
-                None => all.push(PinnedLinks { ifindex, links: vec![link] }),
-            }
-        }
-        all
+    /// The interfaces that have a link here.
+    pub(super) fn interfaces(&self) -> BTreeSet<u32> {
+        self.files().unwrap_or_default().iter().filter_map(|path| link_of(path)).collect()
+    }
+
+    /// A link that is here, of an interface and a program.
+    pub(super) fn open(&self, ifindex: u32, program: &str) -> Option<FdLink> {
+        PinnedLink::from_pin(self.link(ifindex, program)).ok().map(FdLink::from)
     }
 
     /// Takes the links of an interface away from here: they end with those who hold them.
     pub(super) fn release(&self, ifindex: u32) {
-        for path in self.files().unwrap_or_default() {
-            if link_of(&path).is_some_and(|(of, _)| of == ifindex)
-                && let Err(error) = fs::remove_file(&path)
-            {
-                tracing::warn!(path = %path.display(), %error, "a pinned link could not be removed");
+        for (program, _) in PROGRAMS {
+            let path = self.link(ifindex, program);
+            match fs::remove_file(&path) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                    tracing::warn!(path = %path.display(), %error, "a pinned link could not be removed");
+                }
+                _ => {}
             }
         }
     }
@@ -146,6 +142,25 @@ impl Pins {
     }
 }
 
+/// Whether counting can go on without the agent; where it cannot, it is lacking for this reason.
+pub(super) fn feature(lacking: Option<&String>) -> Feature {
+    const NAME: &str = "pinning";
+    lacking.map_or_else(|| Feature::available(NAME), |why| Feature::lacking(NAME, why.clone()))
+}
+
+/// Takes away what an agent of this network namespace has left pinned below here. Whether there was anything.
+pub fn remove(root: &Path) -> Result<bool, DatapathError> {
+    if !Sole::claim().is_sole() {
+        return Err(DatapathError::InUse);
+    }
+    let fail = |source| DatapathError::Pins { path: root.into(), source };
+    match Pins::of_this_namespace(root).map_err(fail)?.remove() {
+        Ok(()) => Ok(true),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(fail(error)),
+    }
+}
+
 /// Mounts a BPF file system where one is mounted by custom, if there is to be a directory in it and none is mounted. An agent
 /// may not do that any more once it has given up what it does not need to observe.
 pub fn mount(root: &Path) -> io::Result<()> {
@@ -157,22 +172,54 @@ pub fn mount(root: &Path) -> io::Result<()> {
     Ok(rustix::mount::mount("bpf", MOUNT_POINT, "bpf", flags, options)?)
 }
 
-/// Whether others than root and ourselves may write into a directory.
-fn is_foreign(path: &Path) -> bool {
-    const OTHERS_WRITE: u32 = 0o022;
-    fs::symlink_metadata(path).map_or(true, |metadata| {
-        let owners = [0, rustix::process::geteuid().as_raw()];
-        !owners.contains(&metadata.uid())
-            || metadata.mode() & OTHERS_WRITE != 0
-            || !metadata.is_dir()
-    })
+/// What a directory is to pin below.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum PinPlace {
+    /// There, or it can be made.
+    Usable,
+    /// In no BPF file system.
+    NotMounted(PathBuf),
+    /// Anybody may make a directory where the file system is mounted by custom, and would own what is in it.
+    Foreign(PathBuf),
 }
 
-/// Interface and hook, by the name of a link's file.
-fn link_of(path: &Path) -> Option<(u32, String)> {
+impl fmt::Display for PinPlace {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Usable => f.write_str("usable"),
+            Self::NotMounted(path) => write!(f, "{}: not in a BPF file system", path.display()),
+            Self::Foreign(path) => write!(f, "{}: somebody else may write there", path.display()),
+        }
+    }
+}
+
+/// What it is now.
+pub fn place(root: &Path) -> PinPlace {
+    if !is_bpf(root) {
+        return PinPlace::NotMounted(root.into());
+    }
+    let own = Pins::of_this_namespace(root).map(|pins| pins.0);
+    let mut all = own.into_iter().chain([root.to_owned()]);
+    all.find(|path| is_foreign(path)).map_or(PinPlace::Usable, PinPlace::Foreign)
+}
+
+/// Whether others than root and ourselves may write into a directory. One that is not there is nobody's yet.
+fn is_foreign(path: &Path) -> bool {
+    const OTHERS_WRITE: u32 = 0o022;
+    let is_ours = |metadata: &fs::Metadata| {
+        let owners = [0, rustix::process::geteuid().as_raw()];
+        metadata.is_dir() && owners.contains(&metadata.uid()) && metadata.mode() & OTHERS_WRITE == 0
+    };
+    match fs::symlink_metadata(path) {
+        Ok(metadata) => !is_ours(&metadata),
+        Err(error) => error.kind() != io::ErrorKind::NotFound,
+    }
+}
+
+/// The interface, by the name of a link's file.
+fn link_of(path: &Path) -> Option<u32> {
     let name = path.file_name()?.to_str()?.strip_prefix(LINK)?;
-    let (ifindex, hook) = name.split_once('-')?;
-    Some((ifindex.parse().ok()?, hook.into()))
+    name.split_once('-')?.0.parse().ok()
 }
 
 /// Whether the path, or as much of it as there is, lies in a BPF file system.
@@ -208,10 +255,9 @@ mod tests {
     #[test]
     fn a_link_is_found_by_the_name_of_its_file() {
         let pins = Pins("/there".into());
-        let of = |path: &Path| link_of(path);
-        assert_eq!(of(&pins.link(17, "ingress")), Some((17, "ingress".into())));
-        assert_eq!(of(&pins.map("INTERFACES")), None);
-        assert_eq!(of(Path::new("/there/link-x-ingress")), None);
+        assert_eq!(link_of(&pins.link(17, "netwatch_ingress")), Some(17));
+        assert_eq!(link_of(&pins.map("INTERFACES")), None);
+        assert_eq!(link_of(Path::new("/there/link-x-ingress")), None);
     }
 
     #[test]
@@ -219,10 +265,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let root = folder.path().join("deep/netwatch");
         let reason = Pins::prepare(&root).unwrap_err();
-        assert_eq!(
-            reason,
-            format!("{}: not in a BPF file system, and none could be mounted", root.display())
-        );
+        assert_eq!(reason, format!("{}: not in a BPF file system", root.display()));
         assert!(!root.exists());
     }
 
@@ -232,7 +275,9 @@ mod tests {
         assert!(!is_foreign(folder.path()));
         fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o777)).unwrap();
         assert!(is_foreign(folder.path()));
-        assert!(is_foreign(&folder.path().join("none")));
+        assert!(!is_foreign(&folder.path().join("none")));
+        fs::write(folder.path().join("file"), "").unwrap();
+        assert!(is_foreign(&folder.path().join("file")));
     }
 
     #[test]

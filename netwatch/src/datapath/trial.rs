@@ -14,6 +14,7 @@ pub struct Trial {
 
 /// Loads maps and programs as [`super::Datapath::load`] does, and lets go of them.
 pub fn trial(options: &Options) -> Result<Trial, DatapathError> {
+    object::check(options)?;
     let offer = Offer::of_this_kernel();
     let mut loaded = object::load(options, offer.facts, None)?;
     let lacking = offer.lacking.or_else(|| drops::load_program(&mut loaded.ebpf).err());

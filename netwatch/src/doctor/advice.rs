@@ -16,6 +16,8 @@ pub(super) enum Advice {
     Memlock,
     Order,
     AttachMode,
+    Mount,
+    PinDir,
     EngineAbsent,
     EngineGroup,
     EngineDown,
@@ -55,6 +57,12 @@ impl Advice {
                 "restart netwatch, which then takes the first place; or tell the other program to attach behind it"
             }
             Self::AttachMode => "leave out --attach-mode, or use a kernel of 6.6 or later",
+            Self::Mount => {
+                "mount -t bpf bpf /sys/fs/bpf, which netwatch does itself where it may; into a container, mount the host's"
+            }
+            Self::PinDir => {
+                "remove it if no agent runs as its owner, or name another one with --pin-dir"
+            }
             Self::EngineAbsent => {
                 "start the engine, mount its socket, or name it with --docker-host"
             }

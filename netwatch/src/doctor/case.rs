@@ -133,9 +133,13 @@ checks! {
         SandboxWhole "whole" Ok "Both" "" [];
         SandboxPartly "partly" Ok "One is lacking, or both" "An agent gives up its capabilities all the same, and does without what is lacking." [];
     }
-    Bpffs "bpffs" "Whether a bpf file system is mounted at `/sys/fs/bpf`." {
-        BpffsMounted "mounted" Ok "It is" "" [];
-        BpffsAbsent "not-mounted" Ok "It is not" "This version keeps nothing there." [];
+    Bpffs "bpffs" "Whether what counts can stay in the kernel when the agent ends (`--pin-dir`)." {
+        BpffsUsable "usable" Ok "It can" "" [];
+        BpffsUnused "unused" Ok "It is not to (`--ephemeral`)" "" [];
+        BpffsAbsent "not-mounted" Degraded "The directory is in no BPF file system"
+            "Counting ends with the agent: the next one begins anew." [Mount];
+        BpffsForeign "foreign" Degraded "Others may write there"
+            "Counting ends with the agent: the next one begins anew." [PinDir];
     }
     Engine "engine" "The container engine: `--docker-host`, `DOCKER_HOST`, Docker's socket, Podman's. Its version, and the version of the API that both sides speak." {
         EngineUp "up" Ok "It answers" "" [];

@@ -5,7 +5,7 @@ use std::{collections::HashMap, path::PathBuf};
 use super::{distribution::Distribution, scrape::Scrape};
 use crate::{
     agent::config::AttachMode,
-    datapath::{Beside, Hook, Trial},
+    datapath::{Beside, Hook, PinPlace, Trial},
     model::Feature,
 };
 
@@ -24,7 +24,8 @@ pub(super) struct Facts {
     pub(super) tcx: Result<bool, String>,
     /// What the kernel has to confine an agent by.
     pub(super) sandbox: Vec<Feature>,
-    pub(super) bpffs: bool,
+    /// Where an agent pins; `None`: it does not (`--ephemeral`).
+    pub(super) pins: Option<PinPlace>,
     /// Whether the kernel tells of connections, or why not.
     pub(super) conntrack: Result<(), String>,
     pub(super) engine: Engine,

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use netwatch_common::parse::{ECHO_REPLY, ECHO_REPLY_V6, ECHO_REQUEST, ECHO_REQUEST_V6, tcp_flags};
-
 use serde::{Deserialize, Serialize};
 
 use super::{

@@ -1,8 +1,7 @@
 //! What each hook has counted of one conversation.
 
-use smallvec::SmallVec;
-
 use serde::{Deserialize, Serialize};
+use smallvec::SmallVec;
 
 use crate::model::{EntrySide, Seen, Tally};
 

@@ -1,7 +1,6 @@
 //! Who began a conversation.
 
 use netwatch_common::parse::{ECHO_REQUEST, ECHO_REQUEST_V6, tcp_flags};
-
 use serde::{Deserialize, Serialize};
 
 use crate::model::{Instant, Protocol, Traits};

@@ -1,8 +1,7 @@
 //! How a TCP connection was set up.
 
-use smallvec::SmallVec;
-
 use serde::{Deserialize, Serialize};
+use smallvec::SmallVec;
 
 use super::hooks::Hook;
 use crate::model::{Handshake, Instant};

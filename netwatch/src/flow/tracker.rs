@@ -228,7 +228,8 @@ impl Tracker {
 
     /// Lets go of the edges of ends that have been gone for long, unless a conversation goes on there.
     pub fn forget(&mut self, names: &HashSet<Arc<str>>) {
-        let held = self.table.iter().filter_map(|(_, flow)| flow.edge).collect();
+        let there = self.table.iter().map(|(_, flow)| flow);
+        let held = there.chain(&self.replaced).filter_map(|flow| flow.edge).collect();
         self.lifecycle.edges.forget(names, &held);
     }
 
@@ -293,6 +294,9 @@ impl Tracker {
         &self.lifecycle.edges
     }
 }
+
+#[cfg(test)]
+mod reused;
 
 #[cfg(test)]
 mod translated;

@@ -99,6 +99,7 @@ fn three_capabilities_are_enough() {
     let program = copy.folder.path().join("netwatch");
     let mut command = Command::new("setpriv");
     command.args(["--bounding-set", "-all,+bpf,+net_admin,+perfmon"]).arg(program);
+    command.env("NETWATCH_EPHEMERAL", "true");
     let agent = Agent::start_by(&mut command, &[]);
     agent.until_named(&container.name);
     for feature in ["drops", "drops_in_containers"] {

@@ -12,11 +12,13 @@ use super::{
 use crate::doctor::{self, Report, Verdict};
 
 /// The options of `netwatch run` that change what there is to find.
-const RELEVANT: [Key; 9] = [
+const RELEVANT: [Key; 11] = [
     Key::Interface,
     Key::Exclude,
     Key::AttachMode,
     Key::MaxFlows,
+    Key::PinDir,
+    Key::Ephemeral,
     Key::DockerHost,
     Key::Socket,
     Key::ListenAddress,

@@ -4,7 +4,10 @@ use super::{
     super::facts::{Clock, Engine, EngineSocket, Facts, Memory, Refusal},
     Case, Finding,
 };
-use crate::{datapath::Trial, model::Feature};
+use crate::{
+    datapath::{PinPlace, Trial},
+    model::Feature,
+};
 
 /// From this release on maps count to a control group, and not to `RLIMIT_MEMLOCK`.
 const MAPS_IN_GROUP: (u32, u32) = (5, 11);
@@ -91,12 +94,16 @@ pub(super) fn sandbox(means: &[Feature]) -> Finding {
     Finding::new(Case::SandboxPartly, format!("lacking: {}", lacking.join("; ")))
 }
 
-pub(super) fn bpffs(mounted: bool) -> Finding {
-    if mounted {
-        Finding::new(Case::BpffsMounted, "mounted at /sys/fs/bpf")
-    } else {
-        Finding::new(Case::BpffsAbsent, "not mounted at /sys/fs/bpf")
-    }
+pub(super) fn bpffs(place: Option<&PinPlace>) -> Finding {
+    let Some(place) = place else {
+        return Finding::new(Case::BpffsUnused, "not asked for (--ephemeral)");
+    };
+    let case = match place {
+        PinPlace::Usable => return Finding::new(Case::BpffsUsable, "what counts can stay there"),
+        PinPlace::NotMounted(_) => Case::BpffsAbsent,
+        PinPlace::Foreign(_) => Case::BpffsForeign,
+    };
+    Finding::new(case, place.to_string())
 }
 
 pub(super) fn conntrack(told: &Result<(), String>) -> Finding {

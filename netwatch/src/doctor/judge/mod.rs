@@ -20,7 +20,7 @@ pub(super) fn judge(facts: &Facts) -> Report {
             Check::Load => host::load(&facts.load),
             Check::Tc => traffic::tc(facts),
             Check::Sandbox => host::sandbox(&facts.sandbox),
-            Check::Bpffs => host::bpffs(facts.bpffs),
+            Check::Bpffs => host::bpffs(facts.pins.as_ref()),
             Check::Engine => host::engine(facts),
             Check::Conntrack => host::conntrack(&facts.conntrack),
             Check::Interfaces => traffic::interfaces(facts),

@@ -15,9 +15,6 @@ use crate::datapath;
 const RELEASE: &str = "/proc/sys/kernel/osrelease";
 const BTF: &str = "/sys/kernel/btf/vmlinux";
 const COMPRESSED: &str = "/proc/config.gz";
-/// Mounts of this process (proc(5)).
-const MOUNTS: &str = "/proc/self/mounts";
-const BPFFS: &str = "/sys/fs/bpf";
 /// A configuration is a tenth of this.
 const MOST_BYTES: u64 = 4 << 20;
 
@@ -58,17 +55,6 @@ fn options(text: &str) -> HashMap<String, String> {
         .collect()
 }
 
-pub(super) fn has_bpffs() -> bool {
-    is_bpffs(&fs::read_to_string(MOUNTS).unwrap_or_default())
-}
-
-fn is_bpffs(mounts: &str) -> bool {
-    mounts.lines().any(|line| {
-        let mut fields = line.split(' ').skip(1);
-        fields.next() == Some(BPFFS) && fields.next() == Some("bpf")
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -78,11 +64,5 @@ mod tests {
         let options = options("# CONFIG_A is not set\nCONFIG_B=y\nCONFIG_C=m\nCONFIG_D=\"x=y\"\n");
         assert_eq!(options.len(), 3);
         assert_eq!(options["CONFIG_D"], "\"x=y\"");
-    }
-
-    #[test]
-    fn only_a_bpf_file_system_in_its_place_is_one() {
-        assert!(is_bpffs("proc /proc proc rw 0 0\nnone /sys/fs/bpf bpf rw,mode=700 0 0\n"));
-        assert!(!is_bpffs("none /sys/fs/bpf tmpfs rw 0 0\nnone /mnt bpf rw 0 0\n"));
     }
 }

@@ -45,7 +45,7 @@ pub(super) async fn look(config: &Config) -> Facts {
         attach_mode: config.attach_mode,
         tcx: datapath::knows_tcx().map_err(|error| error.to_string()),
         sandbox: sandbox::means(),
-        bpffs: kernel::has_bpffs(),
+        pins: config.pins.as_deref().map(datapath::pin_place),
         conntrack: Conntrack::attempt(),
         engine,
         links: links::look(&config.selection, networks).await,

@@ -20,7 +20,7 @@ use super::{
 };
 use crate::{
     agent::config::AttachMode,
-    datapath::{Beside, DatapathError, Hook, Mechanism, Trial},
+    datapath::{Beside, DatapathError, Hook, Mechanism, PinPlace, Trial},
     model::Feature,
 };
 
@@ -83,7 +83,7 @@ fn healthy() -> Facts {
         attach_mode: AttachMode::Auto,
         tcx: Ok(true),
         sandbox: vec![Feature::available("landlock"), Feature::available("seccomp")],
-        bpffs: true,
+        pins: Some(PinPlace::Usable),
         conntrack: Ok(()),
         engine: Engine::Up {
             version: "20.10.24".into(),

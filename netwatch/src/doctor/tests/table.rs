@@ -12,7 +12,7 @@ fn each_result_has_a_host_that_has_it() {
             Case::ALL.iter().find(|case| **case == finding.case).map_or("", |case| label(*case))
         }));
     };
-    let hosts: [&dyn Fn(&mut Facts); 34] = [
+    let hosts: [&dyn Fn(&mut Facts); 36] = [
         &|_| {},
         &|facts| facts.kernel.release = "5.4.0".into(),
         &|facts| facts.kernel.release = "odd".into(),
@@ -45,7 +45,9 @@ fn each_result_has_a_host_that_has_it() {
                 Ok(vec![(Hook::Ingress, chain), (Hook::Egress, Vec::new())]);
         },
         &|facts| facts.sandbox[0] = Feature::lacking("landlock", "no"),
-        &|facts| facts.bpffs = false,
+        &|facts| facts.pins = None,
+        &|facts| facts.pins = Some(PinPlace::NotMounted("/p".into())),
+        &|facts| facts.pins = Some(PinPlace::Foreign("/p".into())),
         &|facts| facts.conntrack = Err("no".into()),
         &|facts| down(facts, "no", EngineSocket::Absent),
         &|facts| down(facts, "no", EngineSocket::Forbidden),

@@ -40,7 +40,9 @@ fn kernels_without_tcx() {
     assert_eq!(case, Case::TcAbsent);
     assert_eq!(remedy.as_deref(), Some("leave out --attach-mode, or use a kernel of 6.6 or later"));
     assert_eq!(only(|facts| facts.tcx = Err("not permitted".into())).case, Case::TcUnknown);
-    assert_eq!(only(|facts| facts.bpffs = false).case, Case::BpffsAbsent);
+    let (case, message, _) = told(|facts| facts.pins = Some(PinPlace::Foreign("/pins".into())));
+    assert_eq!(case, Case::BpffsForeign);
+    assert_eq!(message, "/pins: somebody else may write there");
 }
 
 #[test]
