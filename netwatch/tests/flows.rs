@@ -33,10 +33,9 @@ use std::{
     process::Stdio,
 };
 
-use etherparse::PacketBuilder;
 use support::{
     agent::{Agent, end_of, netwatch, send as signal},
-    frames::Sender,
+    frames::{Sender, datagram},
     netns::in_new_namespace,
     serial,
     shell::run,
@@ -65,19 +64,9 @@ fn observed_with(more: &'static [&'static str], body: impl FnOnce(Agent, Sender)
 fn send(agent: &Agent, sender: &mut Sender, ports: Range<u16>) {
     let all = log(agent, "start").len() + ports.len();
     for port in ports {
-        sender.send(&frame(port));
+        sender.send(&datagram(port));
     }
     until("all flows in the log", || (log(agent, "start").len() == all).then_some(()));
-}
-
-/// A UDP packet from a port of 192.0.2.2.
-fn frame(port: u16) -> Vec<u8> {
-    let step = PacketBuilder::ethernet2([2, 0, 0, 0, 0, 1], [2, 0, 0, 0, 0, 2])
-        .ipv4([192, 0, 2, 2], [192, 0, 2, 1], 64)
-        .udp(port, 9);
-    let mut bytes = Vec::new();
-    step.write(&mut bytes, &[0; 18]).unwrap();
-    bytes
 }
 
 /// Lines of the flow log with a word in them.
@@ -178,7 +167,7 @@ fn without_a_flow_log_there_are_flows_all_the_same() {
             String::from_utf8(output.unwrap().stdout).unwrap()
         };
         let seen = until("a flow that begins and goes on", || {
-            sender.send(&frame(1_000));
+            sender.send(&datagram(1_000));
             let text = flows();
             text.contains(" update udp ").then_some(text)
         });

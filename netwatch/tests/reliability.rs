@@ -29,10 +29,16 @@ mod scarce;
 #[path = "reliability/soak.rs"]
 mod soak;
 
-use etherparse::PacketBuilder;
 use support::{
-    agent::Agent, counters::Quiet, frames::Sender, metrics::Metrics, netns::in_new_namespace,
-    serial, shell::run, veth, wait::until,
+    agent::Agent,
+    counters::Quiet,
+    frames::{Sender, datagram},
+    metrics::Metrics,
+    netns::in_new_namespace,
+    serial,
+    shell::run,
+    veth,
+    wait::until,
 };
 
 /// Frames of one look at whether all is counted.
@@ -63,19 +69,9 @@ fn arguments<'a>(more: &[&'a str]) -> Vec<&'a str> {
     [&both, &PATIENT[..], more].concat()
 }
 
-/// A UDP packet from a port of 192.0.2.2 to nobody.
-fn frame(port: u16) -> Vec<u8> {
-    let step = PacketBuilder::ethernet2([2, 0, 0, 0, 0, 1], [2, 0, 0, 0, 0, 2])
-        .ipv4([192, 0, 2, 2], [192, 0, 2, 1], 64)
-        .udp(port, 9);
-    let mut bytes = Vec::new();
-    step.write(&mut bytes, &[0; 18]).unwrap();
-    bytes
-}
-
 fn send(sender: &mut Sender, count: u16) {
     for port in 0..count {
-        sender.send(&frame(1_000 + port));
+        sender.send(&datagram(1_000 + port));
     }
 }
 

@@ -11,7 +11,7 @@ use serde_json::Value;
 
 use super::{
     crowd::{ask, following, next},
-    flows, frame, log, observed, observed_with, send,
+    datagram, flows, log, observed, observed_with, send,
     support::{agent::Agent, frames::Sender, wait::PATIENCE},
 };
 
@@ -152,7 +152,7 @@ fn as_many_watchers_as_there_may_be_get_their_pages() {
         // The flow of the second page has more packets than the others by then.
         for (round, port) in [(0, 0), (1, 1_050_u16)] {
             for _ in 0..round * 3 {
-                sender.send(&frame(port));
+                sender.send(&datagram(port));
             }
             for watcher in &mut watchers {
                 loop {

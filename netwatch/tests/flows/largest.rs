@@ -17,7 +17,7 @@ use rustix::{
 };
 
 use super::{
-    flows, frame, observed, send,
+    datagram, flows, observed, send,
     support::{
         agent::{Agent, end_of, netwatch, send as signal},
         frames::Sender,
@@ -30,7 +30,7 @@ fn send_more_and_more(agent: &Agent, sender: &mut Sender, flows: u16) {
     send(agent, sender, 1_000..1_000 + flows);
     for more in 1..flows {
         for _ in 0..more {
-            sender.send(&frame(1_000 + more));
+            sender.send(&datagram(1_000 + more));
         }
     }
 }

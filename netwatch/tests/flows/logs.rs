@@ -5,7 +5,7 @@ use std::{fs, os::unix::fs::symlink, path::Path, process::Stdio};
 use serde_json::Value;
 
 use super::{
-    frame, observed, observed_with, signal,
+    datagram, observed, observed_with, signal,
     support::{
         agent::{Agent, end_of, netwatch},
         frames::Sender,
@@ -32,7 +32,7 @@ fn send(agent: &Agent, sender: &mut Sender, ports: std::ops::Range<u16>) {
     };
     let all = told() + u64::try_from(ports.len()).unwrap();
     for port in ports {
-        sender.send(&frame(port));
+        sender.send(&datagram(port));
     }
     until("all lines told of", || (told() == all).then_some(()));
 }

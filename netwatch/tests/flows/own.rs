@@ -10,7 +10,7 @@ use std::{
 use tempfile::TempDir;
 
 use super::{
-    frame,
+    datagram,
     support::{
         agent::{end_of, netwatch, program, send as signal},
         frames::Sender,
@@ -67,7 +67,7 @@ fn until_seen(own: &mut Own, sender: &mut Sender, port: u16) -> String {
     std::thread::scope(|scope| {
         scope.spawn(|| {
             while !stop.load(std::sync::atomic::Ordering::Relaxed) {
-                sender.send(&frame(port));
+                sender.send(&datagram(port));
                 std::thread::yield_now();
             }
         });
@@ -88,8 +88,8 @@ fn without_an_agent_it_observes_until_ctrl_c() {
             first.contains("\"event\":\"start\"") && first.contains("\"port\":1000"),
             "{first}"
         );
-        sender.send(&frame(1_002));
-        sender.send(&frame(1_001));
+        sender.send(&datagram(1_002));
+        sender.send(&datagram(1_001));
         let second = own.lines.next().unwrap().unwrap();
         assert!(second.contains("\"event\":\"start\"") && second.contains("\"port\":1001"));
         signal(own.child.id(), libc::SIGINT);
@@ -114,7 +114,7 @@ fn it_ends_when_nobody_reads_any_more() {
         let mut port = 2_000;
         until("its end", || {
             port += 1;
-            sender.send(&frame(port));
+            sender.send(&datagram(port));
             own.child.try_wait().unwrap()
         });
         assert_eq!(end_of(&mut own.child).code(), Some(0));

@@ -9,7 +9,7 @@ use std::{
 use aya::sys::{Stats, enable_stats};
 
 use super::{
-    frame, observed, observed_with,
+    datagram, observed, observed_with,
     support::{
         agent::{Agent, send as signal},
         cpu,
@@ -44,7 +44,7 @@ fn what_an_agent_was_too_slow_for_is_counted() {
         run("iptables", &[&["-w", "-A", "OUTPUT"], &states[..], &["-j", "ACCEPT"]].concat());
         signal(agent.pid(), libc::SIGSTOP);
         let caller = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
-        let mut query = frame(1_000);
+        let mut query = datagram(1_000);
         // The port of the server.
         query[36..38].copy_from_slice(&53_u16.to_be_bytes());
         for port in 1..TOO_MANY {
@@ -99,7 +99,7 @@ fn what_a_device_had_carried_before_is_counted() {
             let [used, _] = veth::pair(["used", "other"], 1_500);
             let mut sender = Sender::at(used);
             for port in 0..7 {
-                sender.send(&frame(port));
+                sender.send(&datagram(port));
             }
             run("ip", &["link", "set", "used", "netns", &path]);
             own()
@@ -115,7 +115,7 @@ fn runs_of_the_programs_are_counted_where_the_kernel_counts_them() {
     observed(|agent, mut sender| {
         let counting = enable_stats(Stats::RunTime).unwrap();
         for port in 0..100 {
-            sender.send(&frame(port));
+            sender.send(&datagram(port));
         }
         let name = "netwatch_bpf_program_runs_total";
         let scrape = until_moved(&agent, &[name]);
@@ -141,7 +141,7 @@ fn drops_that_the_kernel_did_not_show_are_counted() {
         let caller = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         until("a drop within a drop", || {
             for port in 0..5_000 {
-                sender.send(&frame(port));
+                sender.send(&datagram(port));
             }
             let begin = Instant::now();
             while begin.elapsed() < Duration::from_millis(500) {

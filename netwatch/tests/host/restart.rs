@@ -4,14 +4,12 @@
 
 use std::{env, thread, time::Duration};
 
-use tempfile::TempDir;
-
 use super::{
     QUICK,
     support::{
-        agent::{Agent, lasting},
         counters::Quiet,
         docker::{Container, unique},
+        lasting::Lasting,
         serial::host,
         wait::until,
     },
@@ -27,13 +25,8 @@ const LOAD: &str = "n=0; while [ ! -e /stop ]; do \
 fn of_containers_no_packet_is_missing_however_often_the_agent_is_killed() {
     let _host = host();
     let times = env::var("NETWATCH_RESTARTS").map_or(4, |text| text.parse().expect("a number"));
-    let state = TempDir::new().unwrap();
-    let name = state.path().file_name().unwrap().to_str().unwrap().replace('.', "-");
-    let pins = format!("/sys/fs/bpf/netwatch-test{name}");
-    let start = || {
-        let places = ["--pin-dir", &pins, "--state-dir", state.path().to_str().unwrap()];
-        Agent::start_by(&mut lasting(), &[&QUICK[..], &places].concat())
-    };
+    let places = Lasting::new();
+    let start = || places.start(&QUICK);
     let mut agent = start();
     let web = Container::web(&unique("web"), &[]);
     let server = web.address("bridge");

@@ -6,7 +6,7 @@ use std::{
 };
 
 use super::{
-    alone, assert_books_balance, frame, send,
+    alone, assert_books_balance, datagram, send,
     support::{
         agent::Agent,
         counters::{self, Counters, Quiet},
@@ -207,7 +207,7 @@ fn namespaces_deleted_under_traffic_leave_nothing() {
             let there = in_namespace(&inside, move || Sender::at(index));
             let senders = [here, there].map(|mut sender| {
                 thread::spawn(move || {
-                    let frame = frame(1_000);
+                    let frame = datagram(1_000);
                     while sender.try_send(&frame) {}
                 })
             });

@@ -5,7 +5,7 @@ use std::{fs, os::unix::fs::symlink, path::Path};
 use rustix::thread::{UnshareFlags, unshare_unsafe};
 
 use super::{
-    assert_counts_exactly, doctor, frame, observed, send,
+    assert_counts_exactly, datagram, doctor, observed, send,
     support::{
         agent::{Agent, send as signal},
         frames::Sender,
@@ -47,7 +47,7 @@ fn until_down(agent: &Agent, sender: &mut Sender, source: u8) {
     let mut port = 0;
     until("the log is down", || {
         for _ in 0..1_000 {
-            let mut frame = frame(1_000 + port % 60_000);
+            let mut frame = datagram(1_000 + port % 60_000);
             frame[29] = source;
             sender.send(&frame);
             port += 1;

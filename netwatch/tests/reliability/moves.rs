@@ -9,7 +9,7 @@ use std::{
 };
 
 use super::{
-    PATIENT, alone, assert_books_balance, assert_counts_exactly, frame, observed,
+    PATIENT, alone, assert_books_balance, assert_counts_exactly, datagram, observed,
     support::{agent::Agent, counters::Quiet, frames::Sender, shell::run, veth},
 };
 
@@ -26,7 +26,7 @@ fn under_traffic(index: u32, body: impl FnOnce()) -> u64 {
     let stopped = stop.clone();
     let mut sender = Sender::at(index);
     let traffic = thread::spawn(move || {
-        let frame = frame(1_000);
+        let frame = datagram(1_000);
         let mut sent = 0;
         while !stopped.load(Ordering::Relaxed) {
             sent += u64::from(sender.try_send(&frame));
@@ -108,7 +108,7 @@ fn an_index_that_comes_again_is_another_interface() {
             // Sent by the other end: an end of each flow is behind the interface.
             let mut sender = Sender::at(veth::index("go"));
             for port in 0..=round {
-                sender.send(&frame(1_000 + u16::try_from(port).unwrap()));
+                sender.send(&datagram(1_000 + u16::try_from(port).unwrap()));
             }
             let quiet = Quiet::wait_for(&agent);
             assert_eq!(quiet.netwatch[&name].receive_packets, round + 1, "from zero");

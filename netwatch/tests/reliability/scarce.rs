@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, fs, thread, time::Duration};
 use rustix::process::{Pid, Resource, Rlimit, getrlimit, prlimit};
 
 use super::{
-    assert_books_balance, assert_counts_exactly, doctor, frame, observed, send,
+    assert_books_balance, assert_counts_exactly, datagram, doctor, observed, send,
     support::{
         agent::{Agent, send as signal},
         cgroup::Group,
@@ -93,7 +93,7 @@ fn a_flood_of_flows_stays_within_its_memory() {
         let before = agent.metrics().count("netwatch_packets_seen_total", &[]);
         for source in 0..5u8 {
             for port in 0..20_000 {
-                let mut frame = frame(1_000 + port);
+                let mut frame = datagram(1_000 + port);
                 // The last byte of the source's address.
                 frame[29] = source;
                 sender.send(&frame);
@@ -122,7 +122,7 @@ fn without_memory_the_kernel_ends_it_and_the_next_one_goes_on() {
         let pid = agent.pid();
         until("the kernel ends it", || {
             for port in 0..20_000 {
-                sender.send(&frame(1_000 + port));
+                sender.send(&datagram(1_000 + port));
             }
             let state = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
             state.rsplit_once(") ")?.1.starts_with('Z').then_some(())
@@ -150,7 +150,7 @@ fn starved_of_cpu_it_accounts_for_every_packet() {
         let before = agent.metrics().count("netwatch_packets_seen_total", &[]);
         for source in 0..4u8 {
             for port in 0..20_000 {
-                let mut frame = frame(1_000 + port);
+                let mut frame = datagram(1_000 + port);
                 frame[29] = source;
                 sender.send(&frame);
             }

@@ -17,8 +17,8 @@ use std::{
 use super::{
     alone, assert_books_balance,
     churn::ip,
+    datagram,
     engine::{Engine, empty},
-    frame,
     scarce::{free_descriptors, leave_descriptors},
     support::{
         agent::{Agent, send as signal},
@@ -61,9 +61,9 @@ impl Load {
                 let held = lock.read().unwrap_or_else(PoisonError::into_inner);
                 for _ in 0..5 {
                     let [.., source, high, low] = number.to_be_bytes();
-                    let mut new = frame(u16::from_be_bytes([high, low]).max(1));
+                    let mut new = datagram(u16::from_be_bytes([high, low]).max(1));
                     new[29] = source;
-                    for packet in [&new, &new, &frame(7), &frame(8), &frame(9)] {
+                    for packet in [&new, &new, &datagram(7), &datagram(8), &datagram(9)] {
                         sender.send(packet);
                     }
                     number += 1;

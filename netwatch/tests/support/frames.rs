@@ -9,6 +9,7 @@ use std::{
     os::fd::{AsRawFd as _, OwnedFd},
 };
 
+use etherparse::PacketBuilder;
 use socket2::{Domain, SockAddr, SockAddrStorage, Socket, Type};
 
 /// Sends through one interface of this network namespace.
@@ -29,6 +30,19 @@ impl Sender {
     pub fn try_send(&mut self, frame: &[u8]) -> bool {
         self.0.write(frame).is_ok()
     }
+}
+
+/// Bytes of a [`datagram`].
+pub const DATAGRAM: u64 = 60;
+
+/// A frame with a UDP packet from a port of 192.0.2.2 to 192.0.2.1, where nobody is.
+pub fn datagram(port: u16) -> Vec<u8> {
+    let step = PacketBuilder::ethernet2([2, 0, 0, 0, 0, 1], [2, 0, 0, 0, 0, 2])
+        .ipv4([192, 0, 2, 2], [192, 0, 2, 1], 64)
+        .udp(port, 9);
+    let mut bytes = Vec::new();
+    step.write(&mut bytes, &[0; 18]).expect("a frame");
+    bytes
 }
 
 /// Keeps what passes an interface, both ways, from the moment that it is made.

@@ -20,6 +20,7 @@ pub mod frames;
 pub mod held;
 pub mod http;
 pub mod kept;
+pub mod lasting;
 pub mod ledger;
 pub mod metrics;
 pub mod mounts;
