@@ -79,9 +79,8 @@ use crate::{
 /// Link and engine events that may wait for the core.
 const EVENTS: usize = 4096;
 
-/// What `netwatch flows` can look back on: an hour, in 64 MiB of memory. Of these the allocator loses up to a sixteenth
-/// between the pieces.
-const HISTORY: flows::Limits = flows::Limits { bytes: 60 << 20, age: Duration::from_hours(1) };
+/// What `netwatch flows` can look back on: an hour, and no more than would take 64 MiB of memory if it were not packed.
+const HISTORY: flows::Limits = flows::Limits { bytes: 64 << 20, age: Duration::from_hours(1) };
 
 /// Observes until SIGINT or SIGTERM. Whatever can fail fails before anything is attached.
 pub async fn run(config: Config, confinement: Confinement) -> Result<(), AgentError> {

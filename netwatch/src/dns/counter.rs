@@ -1,6 +1,7 @@
 //! Counts queries and answers, each once, for the one who asks.
 
 use std::{
+    borrow::Cow,
     collections::{BTreeMap, HashMap, HashSet, VecDeque},
     hash::{BuildHasher, RandomState},
     sync::Arc,
@@ -129,7 +130,10 @@ impl Counter {
             if self.is_counted(&heard)
                 && let Some(client) = name(&heard)
             {
-                self.count(client, heard.content.answer.as_ref().map(|answer| answer.rcode));
+                self.count(
+                    client,
+                    heard.content.answer.as_ref().map(|answer| answer.rcode.clone()),
+                );
                 counted.push(heard);
             }
         }
@@ -168,7 +172,7 @@ impl Counter {
         heard.vantage == Vantage::Client || self.best.get(&heard.fingerprint).is_none_or(is_best)
     }
 
-    fn count(&mut self, client: Arc<str>, rcode: Option<&'static str>) {
+    fn count(&mut self, client: Arc<str>, rcode: Option<Cow<'static, str>>) {
         let counts = self.counts.entry(client).or_default();
         match rcode {
             None => counts.queries += 1,

@@ -147,7 +147,7 @@ mod tests {
         let asked = lookups.hear(&heard(ANSWER, &RECORD, 3)).unwrap();
         let question = Question { name: "web.example".into(), kind: "A".into() };
         assert_eq!(asked.question, Some(question));
-        let answer = Answer { rcode: "NOERROR", addresses: vec![[192, 0, 2, 1].into()] };
+        let answer = Answer { rcode: "NOERROR".into(), addresses: vec![[192, 0, 2, 1].into()] };
         assert_eq!(asked.answer, Some(answer));
         assert_eq!((asked.took, asked.queries), (Some(Duration::from_millis(2)), 1));
         assert_eq!((asked.exchange.client.port, asked.exchange.server.port), (40_000, 53));

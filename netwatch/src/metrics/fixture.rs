@@ -93,7 +93,7 @@ pub(super) fn sizes(container: &str) -> ContainerSizes {
 }
 
 fn dns(client: &str) -> (Arc<str>, DnsCounts) {
-    let responses = BTreeMap::from([("NOERROR", 30), ("NXDOMAIN", 3)]);
+    let responses = BTreeMap::from([("NOERROR".into(), 30), ("NXDOMAIN".into(), 3)]);
     (client.into(), DnsCounts { queries: 34, responses })
 }
 

@@ -1,6 +1,6 @@
 //! All counters at one moment: what `/metrics` is built from. Every figure is a total since the agent's start.
 
-use std::{collections::BTreeMap, ops::AddAssign, sync::Arc, time::Duration};
+use std::{borrow::Cow, collections::BTreeMap, ops::AddAssign, sync::Arc, time::Duration};
 
 use netwatch_common::outcome::Outcome;
 use serde::{Deserialize, Serialize};
@@ -55,7 +55,7 @@ pub struct DnsCounts {
     /// Questions.
     pub queries: u64,
     /// Answers, by the mnemonic of their response code.
-    pub responses: BTreeMap<&'static str, u64>,
+    pub responses: BTreeMap<Cow<'static, str>, u64>,
 }
 
 /// Who talks to whom: the key of the edge metrics.
