@@ -9,7 +9,7 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
-use super::accounts::Accounts;
+use super::{accounts, ports};
 use crate::{
     datapath::{Bookmark, Inheritance},
     flow,
@@ -23,7 +23,7 @@ const HEAD: usize = 16;
 
 /// Everything that cannot be found out anew.
 #[derive(Serialize, Deserialize)]
-pub(super) struct State<A = Accounts, F = flow::Kept> {
+pub(super) struct State<A = accounts::Kept, P = ports::Kept, F = flow::Kept> {
     /// The kernel side that it is about; see [`crate::datapath::Datapath::id`].
     pub(super) kernel: u64,
     /// How far its flows had been read.
@@ -31,6 +31,7 @@ pub(super) struct State<A = Accounts, F = flow::Kept> {
     /// When, in the time of this host since it was started.
     pub(super) time: u64,
     pub(super) accounts: A,
+    pub(super) ports: P,
     pub(super) flows: F,
     /// Losses that the flow log has told of, by the number of the outcome.
     pub(super) told: Vec<(u32, Tally)>,
@@ -73,7 +74,7 @@ impl State {
     }
 }
 
-impl<A: Serialize, F: Serialize> State<A, F> {
+impl<A: Serialize, P: Serialize, F: Serialize> State<A, P, F> {
     /// As it is written.
     pub(super) fn encode(&self) -> io::Result<Vec<u8>> {
         let mut bytes = [&MAGIC[..], &VERSION.to_le_bytes(), &[0; 4]].concat();
@@ -151,7 +152,8 @@ mod tests {
             kernel,
             bookmark: Bookmark::default(),
             time: 8,
-            accounts: Accounts::default(),
+            accounts: accounts::Kept::default(),
+            ports: ports::Kept::default(),
             flows: tracker.keep(),
             told: vec![TOLD],
             forgotten: Tally::ZERO,

@@ -1,6 +1,6 @@
 //! Series under construction: adds up what has the same labels, and makes label values safe.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use super::catalogue::Metric;
 use crate::model::{Exemplar, TimeHistogram};
@@ -78,12 +78,19 @@ impl Family {
 /// All series of a scrape. Sorted by label values: two scrapes of the same snapshot are equal.
 pub(super) struct Families {
     series: Vec<BTreeMap<Labels, Value>>,
+    /// How many series that are always 1 a metric may have.
+    most: HashMap<Metric, usize>,
 }
 
 impl Families {
     /// No series yet.
     pub(super) fn new() -> Self {
-        Self { series: vec![BTreeMap::new(); Metric::ALL.len()] }
+        Self { series: vec![BTreeMap::new(); Metric::ALL.len()], most: HashMap::new() }
+    }
+
+    /// No more than so many series that are always 1.
+    pub(super) fn limit(&mut self, metric: Metric, most: usize) {
+        self.most.insert(metric, most);
     }
 
     /// Adds a count to the series with these labels.
@@ -121,8 +128,11 @@ impl Families {
         };
     }
 
-    /// A series that is 1 however often it is named.
+    /// A series that is 1 however often it is named, as long as there is room for it.
     pub(super) fn info<const N: usize>(&mut self, metric: Metric, labels: [&str; N]) {
+        if self.most.get(&metric).is_some_and(|most| self.series[metric as usize].len() >= *most) {
+            return;
+        }
         *self.slot(metric, labels) = Value::Count(1, None);
     }
 
