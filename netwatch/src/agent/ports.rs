@@ -38,9 +38,15 @@ impl Ports {
         &self.kept
     }
 
-    /// Goes on with what another one has kept, of the same counters.
+    /// Goes on with what another one has kept, of the same counters. It may have had room for more.
     pub(super) fn restore(&mut self, kept: Kept) {
-        self.kept = kept;
+        let Kept { own, settled, others } = kept;
+        self.kept = Kept { own: HashMap::new(), settled, others };
+        for (index, before) in own {
+            let Kept { own, settled, .. } = &mut self.kept;
+            let among = if self.largest.admits(&index, own.len()) { own } else { settled };
+            among.insert(index, before);
+        }
     }
 
     /// An interface has counted this in all. Answers with what its own series show, if it has any.
@@ -133,6 +139,10 @@ mod tests {
         let mut next = Ports::new(2);
         next.restore(ports.kept().clone());
         assert_eq!((shown(&mut next, 3, 5_008), shown(&mut next, 2, 113)), (Some(8), None));
+        let mut smaller = Ports::new(0);
+        smaller.restore(ports.kept().clone());
+        assert_eq!((shown(&mut smaller, 3, 5_008), shown(&mut smaller, 1, 1_001)), (None, None));
+        assert_eq!(others(&smaller), Some(5_112 + 8 + 1_001));
         next.close(2, counters(120));
         assert_eq!((others(&next), next.others().1), (Some(5_120), 0));
         next.close(3, counters(5_009));
