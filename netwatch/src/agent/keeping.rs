@@ -143,7 +143,7 @@ impl Core {
                 // The sums are as good as ever; what they were read from is not there any more.
                 self.tracker.restore(state.flows, false);
                 self.delivery.is_incomplete(monotonic_now());
-                self.accounts = state.accounts.sums();
+                self.accounts.restore(state.accounts, false);
                 self.keeping.away = state.away;
                 info!(
                     "flows and the counters of containers and edges go on; interfaces begin anew"
@@ -159,7 +159,8 @@ impl Core {
         let now = monotonic_now();
         let away = now.since(state.time());
         self.tracker.restore(state.flows, true);
-        self.accounts = state.accounts;
+        self.accounts.restore(state.accounts, true);
+        self.ports.restore(state.ports);
         for outcome in Outcome::ALL {
             let told = state.told.iter().find(|(number, _)| *number == *outcome as u32);
             if let Some((_, tally)) = told {
@@ -224,7 +225,8 @@ impl Core {
             kernel: self.datapath.id(),
             bookmark: self.datapath.bookmark(),
             time: monotonic_now().0,
-            accounts: &self.accounts,
+            accounts: self.accounts.kept(),
+            ports: self.ports.kept(),
             labelled: self.labelled.all(),
             flows: self.tracker.keep(),
             told: self.told.iter().map(|(outcome, tally)| (*outcome as u32, *tally)).collect(),

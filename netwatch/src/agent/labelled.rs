@@ -124,9 +124,10 @@ mod tests {
         let (mut labelled, mut directory) = (Labelled::new(true), Directory::new());
         directory.set_containers(&[container("web", "nginx", Source::Engine)], Instant(1));
         labelled.learn(&directory);
+        let written = postcard::to_allocvec(&labelled.all()).unwrap();
         for is_asked_for in [true, false] {
             let mut next = Labelled::new(is_asked_for);
-            next.restore(&labelled.all());
+            next.restore(&postcard::from_bytes(&written).unwrap());
             assert_eq!(image(&next, "web").is_some(), is_asked_for);
             next.learn(&directory);
             assert_eq!(next.all().len(), usize::from(is_asked_for));

@@ -25,6 +25,7 @@ mod labelled;
 mod links;
 mod lives;
 mod naming;
+mod ports;
 mod process;
 mod rings;
 mod running;
@@ -79,6 +80,9 @@ use crate::{
 
 /// Link and engine events that may wait for the core.
 const EVENTS: usize = 4096;
+
+/// Who has no figures of its own, because there are too many.
+const OTHERS: &str = "other";
 
 /// What `netwatch flows` can look back on: an hour, and no more than would take 64 MiB of memory if it were not packed.
 const HISTORY: flows::Limits = flows::Limits { bytes: 64 << 20, age: Duration::from_hours(1) };

@@ -11,7 +11,7 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
-use super::accounts::Accounts;
+use super::{accounts, ports};
 use crate::{
     datapath::{Bookmark, Inheritance},
     flow,
@@ -25,7 +25,7 @@ const HEAD: usize = 16;
 
 /// Everything that cannot be found out anew.
 #[derive(Serialize, Deserialize)]
-pub(super) struct State<A = Accounts, F = flow::Kept> {
+pub(super) struct State<A = accounts::Kept, P = ports::Kept, F = flow::Kept> {
     /// The kernel side that it is about; see [`crate::datapath::Datapath::id`].
     pub(super) kernel: u64,
     /// How far its flows had been read.
@@ -33,6 +33,7 @@ pub(super) struct State<A = Accounts, F = flow::Kept> {
     /// When, in the time of this host since it was started.
     pub(super) time: u64,
     pub(super) accounts: A,
+    pub(super) ports: P,
     /// Containers that labels speak of; see [`super::labelled`].
     pub(super) labelled: Arc<HashMap<Arc<str>, Arc<Container>>>,
     pub(super) flows: F,
@@ -77,7 +78,7 @@ impl State {
     }
 }
 
-impl<A: Serialize, F: Serialize> State<A, F> {
+impl<A: Serialize, P: Serialize, F: Serialize> State<A, P, F> {
     /// As it is written.
     pub(super) fn encode(&self) -> io::Result<Vec<u8>> {
         let mut bytes = [&MAGIC[..], &VERSION.to_le_bytes(), &[0; 4]].concat();
@@ -155,7 +156,8 @@ mod tests {
             kernel,
             bookmark: Bookmark::default(),
             time: 8,
-            accounts: Accounts::default(),
+            accounts: accounts::Kept::default(),
+            ports: ports::Kept::default(),
             labelled: Arc::default(),
             flows: tracker.keep(),
             told: vec![TOLD],

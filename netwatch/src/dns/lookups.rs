@@ -127,7 +127,7 @@ mod tests {
     const RECORD: [u8; 16] = [0xc0, 12, 0, 1, 0, 1, 0, 0, 0, 60, 0, 4, 192, 0, 2, 1];
 
     fn heard(flags: u16, rest: &[u8], time_ms: u64) -> Heard {
-        let mut counter = Counter::default();
+        let mut counter = Counter::new(99);
         let mut message = message(Protocol::UDP, flags, rest);
         if !rest.is_empty() {
             let mut bytes = message.bytes.to_vec();

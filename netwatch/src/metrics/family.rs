@@ -1,6 +1,9 @@
 //! Series under construction: adds up what has the same labels, and makes label values safe.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::Arc,
+};
 
 use super::{
     catalogue::Metric,
@@ -85,13 +88,24 @@ pub(super) struct Families {
     series: Vec<BTreeMap<Labels, Value>>,
     choice: LabelChoice,
     known: Known,
+    /// How many series that are always 1 a metric may have.
+    most: HashMap<Metric, usize>,
 }
 
 impl Families {
     /// No series yet. `known`: what may be said of containers, by their names.
     pub(super) fn new(choice: &LabelChoice, known: &Known) -> Self {
-        let series = vec![BTreeMap::new(); Metric::ALL.len()];
-        Self { series, choice: choice.clone(), known: Arc::clone(known) }
+        Self {
+            series: vec![BTreeMap::new(); Metric::ALL.len()],
+            choice: choice.clone(),
+            known: Arc::clone(known),
+            most: HashMap::new(),
+        }
+    }
+
+    /// No more than so many series that are always 1.
+    pub(super) fn limit(&mut self, metric: Metric, most: usize) {
+        self.most.insert(metric, most);
     }
 
     /// Adds a count to the series with these labels.
@@ -129,8 +143,11 @@ impl Families {
         };
     }
 
-    /// A series that is 1 however often it is named.
+    /// A series that is 1 however often it is named, as long as there is room for it.
     pub(super) fn info<const N: usize>(&mut self, metric: Metric, labels: [&str; N]) {
+        if self.most.get(&metric).is_some_and(|most| self.series[metric as usize].len() >= *most) {
+            return;
+        }
         *self.slot(metric, labels) = Value::Count(1, None);
     }
 

@@ -14,7 +14,7 @@ use crate::model::{
     AgentStatus, AttachStatus, Attachment, Container, ContainerSizes, ContainerTraffic, DnsCounts,
     DropTotal, Edge, EdgeTraffic, EndReason, EntrySide, Exemplar, Feature, FlowTotals, Instant,
     Interface, InterfaceCounters, InterfaceKind, InterfaceSnapshot, InterfaceTally, OutOfSight,
-    ProcessStatus, ProgramRuns, Protocol, ReaderStatus, RingStatus, Sample, ScrapeStatus,
+    ProcessStatus, ProgramRuns, Protocol, ReaderStatus, RingStatus, Sample, ScrapeStatus, Shares,
     SizeHistogram, Snapshot, Source, StageStatus, Tally, TimeHistogram, Times, UndeliveredTotal,
     Unseen, WallTime, WebStatus,
 };
@@ -117,6 +117,9 @@ pub(super) fn edge(client: &str, protocol: Option<Protocol>, port: u16) -> (Edge
 pub(super) fn full() -> Snapshot {
     Snapshot {
         interfaces: vec![interface(7, "veth12ab")],
+        other_interfaces: Some(interface(8, "veth34cd").counters),
+        folded: [("container", 2), ("interface", 1)],
+        shares: Shares::of(10_000),
         containers: vec![traffic("web")],
         sizes: vec![sizes("web")],
         dns: vec![dns("web")],
