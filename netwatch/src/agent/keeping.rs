@@ -136,6 +136,7 @@ impl Core {
     /// Goes on with what an earlier agent has written, and writes down that we do before anything is attached.
     pub(super) fn take_over(&mut self, state: Option<State>) {
         if let Some(state) = state.filter(|_| self.datapath.is_pinned()) {
+            self.labelled.restore(&state.labelled);
             if self.datapath.is_inherited() {
                 self.go_on(state);
             } else {
@@ -226,6 +227,7 @@ impl Core {
             time: monotonic_now().0,
             accounts: self.accounts.kept(),
             ports: self.ports.kept(),
+            labelled: self.labelled.all(),
             flows: self.tracker.keep(),
             told: self.told.iter().map(|(outcome, tally)| (*outcome as u32, *tally)).collect(),
             forgotten: self.keeping.forgotten(),

@@ -21,6 +21,7 @@ mod joining;
 pub mod journal;
 mod keeping;
 pub mod kept;
+mod labelled;
 mod links;
 mod lives;
 mod naming;
@@ -219,11 +220,12 @@ fn site(
     scrape: mpsc::Sender<Scrape>,
     readiness: watch::Receiver<Readiness>,
 ) -> Site {
+    let labels = Arc::new(config.labels.clone());
     Site {
         telemetry_path: config.telemetry_path.clone(),
         version: env!("CARGO_PKG_VERSION").into(),
         metrics: Arc::new(move |form| {
-            let scrape = scrape.clone();
+            let (scrape, labels) = (scrape.clone(), Arc::clone(&labels));
             Box::pin(async move {
                 let (reply, snapshot) = oneshot::channel();
                 scrape.send(reply).await.map_err(|_| "the agent is stopping")?;
@@ -232,7 +234,7 @@ fn site(
                     serve::Form::Text => metrics::Form::Text,
                     serve::Form::OpenMetrics => metrics::Form::OpenMetrics,
                 };
-                metrics::render(&snapshot, form).map_err(|error| error.to_string())
+                metrics::render(&snapshot, form, &labels).map_err(|error| error.to_string())
             })
         }),
         readiness,

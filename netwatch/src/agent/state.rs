@@ -1,9 +1,11 @@
 //! The file in which an agent writes down what the next one has to know.
 
 use std::{
+    collections::HashMap,
     fs, io,
     os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _},
     path::{Path, PathBuf},
+    sync::Arc,
     time::Duration,
 };
 
@@ -13,12 +15,12 @@ use super::{accounts, ports};
 use crate::{
     datapath::{Bookmark, Inheritance},
     flow,
-    model::{Instant, Tally},
+    model::{Container, Instant, Tally},
 };
 
 /// Before everything else: what it is, and the version of what follows the checksum.
 const MAGIC: &[u8; 8] = b"netwatch";
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 const HEAD: usize = 16;
 
 /// Everything that cannot be found out anew.
@@ -32,6 +34,8 @@ pub(super) struct State<A = accounts::Kept, P = ports::Kept, F = flow::Kept> {
     pub(super) time: u64,
     pub(super) accounts: A,
     pub(super) ports: P,
+    /// Containers that labels speak of; see [`super::labelled`].
+    pub(super) labelled: Arc<HashMap<Arc<str>, Arc<Container>>>,
     pub(super) flows: F,
     /// Losses that the flow log has told of, by the number of the outcome.
     pub(super) told: Vec<(u32, Tally)>,
@@ -154,6 +158,7 @@ mod tests {
             time: 8,
             accounts: accounts::Kept::default(),
             ports: ports::Kept::default(),
+            labelled: Arc::default(),
             flows: tracker.keep(),
             told: vec![TOLD],
             forgotten: Tally::ZERO,
@@ -189,6 +194,6 @@ mod tests {
         assert_eq!(wrong(b"something else altogether"), "it is not netwatch's");
         let mut newer = bytes;
         newer[8] = 99;
-        assert_eq!(wrong(&newer), "it is of version 99, and this netwatch reads 1");
+        assert_eq!(wrong(&newer), "it is of version 99, and this netwatch reads 2");
     }
 }

@@ -69,7 +69,7 @@ pub struct Entry {
     pub kind: Kind,
     /// The name.
     pub name: &'static str,
-    /// Label names, in the order of the values.
+    /// Label names, in the order of the values; with others, or without one, where there is a choice.
     pub labels: &'static [&'static str],
     /// One sentence for `HELP`.
     pub help: &'static str,
@@ -120,6 +120,11 @@ impl Entry {
     pub fn unit(&self) -> Option<&'static str> {
         let name = self.name.trim_end_matches("_total");
         ["seconds", "bytes"].into_iter().find(|unit| name.ends_with(unit))
+    }
+
+    /// Whether `--metrics.labels` is about it: it counts something of a container.
+    pub fn has_choice(&self) -> bool {
+        self.group != Group::Identity && self.labels.contains(&"container")
     }
 
     /// That of its dearest label.
