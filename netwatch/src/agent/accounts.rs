@@ -1,7 +1,7 @@
 //! What each container has sent and received, over all its veths and restarts.
 
 use std::{
-    collections::{BTreeMap, HashMap, HashSet},
+    collections::{BTreeMap, HashSet},
     sync::Arc,
 };
 
@@ -10,14 +10,14 @@ use serde::{Deserialize, Serialize};
 use crate::model::{Container, ContainerTraffic, InterfaceCounters, Tally};
 
 /// Sums by container name and network. A restarted container goes on under its name.
-#[derive(Clone, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(super) struct Accounts {
     sums: BTreeMap<(Arc<str>, Arc<str>), (Tally, Tally)>,
-    veths: HashMap<u32, Veth>,
+    veths: BTreeMap<u32, Veth>,
 }
 
 /// A veth that is there.
-#[derive(Clone, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 struct Veth {
     /// What has been added of it.
     settled: InterfaceCounters,
@@ -62,7 +62,7 @@ impl Accounts {
 
     /// The sums alone, for a kernel side that begins anew.
     pub(super) fn sums(self) -> Self {
-        Self { veths: HashMap::new(), ..self }
+        Self { veths: BTreeMap::new(), ..self }
     }
 
     /// Whose sums there are.
@@ -116,6 +116,19 @@ mod tests {
         let tally =
             |bytes| InterfaceTally { tally: Tally { bytes, ..Tally::ZERO }, link_bytes: bytes };
         InterfaceCounters { receive: tally(received), transmit: tally(transmitted) }
+    }
+
+    impl Accounts {
+        /// Of two containers, one of which is gone, and a veth of which nobody knows whose it is.
+        pub(in crate::agent) fn example() -> Self {
+            let mut accounts = Self::default();
+            let network: Arc<str> = "shop_default".into();
+            accounts.settle(4, counters(1_001, 1_002), Some(&container("db")), None);
+            accounts.close(4, counters(1_003, 1_004));
+            accounts.settle(300, counters(1_005, 1_006), Some(&container("web")), Some(&network));
+            accounts.veths.insert(301, Veth { settled: counters(1_007, 1_008), account: None });
+            accounts
+        }
     }
 
     #[test]
