@@ -12,7 +12,6 @@ use crate::{
     cleanup,
     command::{line, stream, wait},
     engine::Engine,
-    image,
     report::{say, show},
     root::Root,
     seen::{self, Seen},
@@ -56,7 +55,6 @@ pub(crate) fn test(args: &Args) -> Result<ExitCode> {
 
 fn with_engine(root: Root, filter: &[String], summary: &mut Summary) -> Result<()> {
     let engine = Engine::find_or_start(root)?;
-    image::ensure(root, &engine.host)?;
     let seen = Seen::begin()?;
     let tests = |what: &[&str], how: &[&str]| {
         let mut command = cargo(&["test", "--no-fail-fast"]);

@@ -100,7 +100,8 @@ mod tests {
         /// Of two entries, no two figures of which are the same.
         pub fn example() -> Self {
             let read = |figure: u32| {
-                let [packets, more_segments, bytes] = [1, 2, 3].map(|more| u64::from(figure + more));
+                let [packets, more_segments, bytes] =
+                    [1, 2, 3].map(|more| u64::from(figure + more));
                 let detail = [figure + 4, figure + 5, figure + 6, figure + 7];
                 Read::all(&Half { packets, more_segments, bytes, detail, ..Half::default() })
             };
@@ -108,7 +109,8 @@ mod tests {
             shadows.write(7, Shadow::finished(300, 301));
             let echo_ns = u64::from(u32::MAX) + 1;
             let (ingress, egress) = (read(1_000), read(2_000));
-            let read = Shadow { is_read: 1, echo_ns, ingress, egress, ..Shadow::finished(302, 303) };
+            let read =
+                Shadow { is_read: 1, echo_ns, ingress, egress, ..Shadow::finished(302, 303) };
             shadows.write(999, read);
             Self::of(&shadows)
         }

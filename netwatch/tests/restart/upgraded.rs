@@ -108,9 +108,7 @@ fn what_another_version_left_is_removed_and_told() {
         send(&mut sender, 3);
         let agent = begins_anew(&bed, "it is of another version, or was never completed");
         send(&mut sender, 5);
-        until("the edges go on", || {
-            (bytes(&agent.metrics()) == (10 + 5) * DATAGRAM).then_some(())
-        });
+        until("the edges go on", || (bytes(&agent.metrics()) == (10 + 5) * DATAGRAM).then_some(()));
         let metrics = balance(&agent);
         assert_eq!((received(&metrics), connections(&metrics)), (5, 1));
         assert!(metrics.value("netwatch_agent_away_seconds_total", &[]) > 0.0);

@@ -63,8 +63,7 @@ impl Tracker {
             let (sent, received) = (reading(5, 1, opened), reading(4, 1, answered));
             between(Protocol::TCP, [2, 40_000], [3, 80], [sent, received])
         };
-        let udp =
-            between(Protocol::UDP, [4, 5353], [5, 53], [reading(3, 1, 0), reading(2, 1, 0)]);
+        let udp = between(Protocol::UDP, [4, 5353], [5, 53], [reading(3, 1, 0), reading(2, 1, 0)]);
         let observation = match reason {
             EndReason::Fin => tcp(SYN | ACK | FIN, SYN | ACK | FIN),
             EndReason::Reset => tcp(SYN | ACK, SYN | RST),
@@ -94,10 +93,12 @@ impl Tracker {
         self.observe(&web(true));
         self.observe(&Observation {
             echoes: Echoes { timed: 200, total: Duration::from_micros(40_001) },
-            ..between(Protocol::ICMP, [2, 17], [3, 17], [
-                reading(210, 61, ECHO_REQUEST),
-                reading(200, 61, ECHO_REPLY),
-            ])
+            ..between(
+                Protocol::ICMP,
+                [2, 17],
+                [3, 17],
+                [reading(210, 61, ECHO_REQUEST), reading(200, 61, ECHO_REPLY)],
+            )
         });
         self.observe(&v6());
         let all = [reading(7, 61, SYN | ACK | FIN), reading(6, 61, SYN | ACK | FIN)];
@@ -135,10 +136,12 @@ impl Tracker {
         // The ports of one that has ended, taken up by another, and one of which nobody has been told.
         let again = [reading(2, 67, SYN), reading(1, 67, SYN | ACK)];
         self.observe(&between(Protocol::TCP, [2, 40_001], [3, 81], again));
-        self.observe(&between(Protocol::UDP, [9, 1_000], [3, 9], [
-            reading(8, 67, 0),
-            SideReading::default(),
-        ]));
+        self.observe(&between(
+            Protocol::UDP,
+            [9, 1_000],
+            [3, 9],
+            [reading(8, 67, 0), SideReading::default()],
+        ));
         while self.over_limit().is_zero() {
             let port = 1_001 + u16::try_from(self.next_id).unwrap();
             let sent = [reading(11, 67, 0), SideReading::default()];

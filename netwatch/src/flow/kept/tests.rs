@@ -42,11 +42,25 @@ fn the_example_has_everything() {
     let this = Tracker::example();
     let bytes = postcard::to_allocvec(&this.keep()).unwrap();
     let kept = format!("{:?}", postcard::from_bytes::<Kept>(&bytes).unwrap());
-    for word in ["stage: New", "stage: Open", "Ended(", "Ingress", "Egress", "Interface(", "Inside("]
-        .iter()
-        .chain(&["Kernel", "Proxy", "earlier: Some(", "172.17.0.2", "fd00::", "error: Some(", "Mac("])
-        .chain(&["opening: Some(", "acknowledged: Some(", "protocol: None", "zero_window: true"])
-        .chain(&["low_is_client: None", "low_is_client: Some(true)"])
+    for word in
+        ["stage: New", "stage: Open", "Ended(", "Ingress", "Egress", "Interface(", "Inside("]
+            .iter()
+            .chain(&[
+                "Kernel",
+                "Proxy",
+                "earlier: Some(",
+                "172.17.0.2",
+                "fd00::",
+                "error: Some(",
+                "Mac(",
+            ])
+            .chain(&[
+                "opening: Some(",
+                "acknowledged: Some(",
+                "protocol: None",
+                "zero_window: true",
+            ])
+            .chain(&["low_is_client: None", "low_is_client: Some(true)"])
     {
         assert!(kept.contains(word), "{word}: {kept}");
     }
