@@ -98,7 +98,7 @@ mod tests {
 
     impl Bookmark {
         /// Of two entries, no two figures of which are the same.
-        pub fn example() -> Self {
+        pub(crate) fn example() -> Self {
             let read = |figure: u32| {
                 let [packets, more_segments, bytes] =
                     [1, 2, 3].map(|more| u64::from(figure + more));

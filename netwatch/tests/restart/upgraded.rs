@@ -42,6 +42,7 @@ fn a_killed_agent_of_another_program_leaves_everything_to_this_one() {
 }
 
 /// The way from the one to the other, whatever versions they are of.
+#[expect(clippy::print_stdout, reason = "for whoever wants to know")]
 fn take_over(bed: Bed, signal: i32) {
     let folder = tempfile::tempdir().unwrap();
     let asked = env::var("NETWATCH_PREVIOUS").ok();

@@ -40,7 +40,7 @@ pub(super) fn name(flow: &Unnamed<'_>) -> Naming {
 
 impl Tracker {
     /// With everything in it: conversations that an earlier agent had, those since, and some that have ended.
-    pub fn example() -> Self {
+    pub(crate) fn example() -> Self {
         let mut first = empty();
         for (number, reason) in EndReason::ALL.iter().enumerate() {
             (0..=2 * number).for_each(|_| first.one_that_ends(*reason));
