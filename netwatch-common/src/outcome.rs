@@ -8,6 +8,7 @@ macro_rules! outcomes {
         /// A reason for a packet to be in no flow.
         #[repr(u32)]
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
         pub enum Outcome { $($(#[doc = $doc])+ $variant = $value,)+ }
 
         impl Outcome {

@@ -12,6 +12,8 @@ mod support;
 
 #[path = "ledger/agent.rs"]
 mod agent;
+#[path = "ledger/budget.rs"]
+mod budget;
 #[path = "ledger/churn.rs"]
 mod churn;
 #[path = "ledger/cpus.rs"]

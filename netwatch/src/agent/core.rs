@@ -23,6 +23,7 @@ use super::{
     forgetting::Forgetting,
     joining::Joining,
     keeping::{Keeping, Parting},
+    ports::Ports,
     running::{QUESTIONS, Question},
     scraping::{Pace, Scrape, waiting},
     sizes::Sizes,
@@ -35,7 +36,7 @@ use crate::{
     dns,
     flow::{Edges, Limits, Tracker},
     identity::{Chronicle, Directory, Domains, EngineEvent, EngineState, LinkCounters, LinkEvent},
-    model::{Clock, Feature, Instant, Tally},
+    model::{Clock, Feature, Instant, Shares, Tally},
     serve::{self, Readiness, flows::Counts},
 };
 
@@ -53,8 +54,6 @@ const MANY_EVENTS: usize = 2_000;
 /// How often the programs are given the time: the grain of the last packet's time. As often the entries that gave way are
 /// taken out of their ring, which has room for those of a CPU that does nothing but begin flows.
 const CLOCK_INTERVAL: Duration = Duration::from_millis(10);
-/// Packets and bytes each way, connections, and segments that were sent again: what an edge takes of `--metrics.max-series`.
-const SERIES_PER_EDGE: usize = 6;
 
 /// What others count, for the metrics.
 pub(super) struct Counted {
@@ -68,6 +67,9 @@ pub(super) struct Core {
     pub(super) directory: Directory,
     pub(super) tracker: Tracker,
     pub(super) accounts: Accounts,
+    pub(super) ports: Ports,
+    /// What `--metrics.max-series` is shared out into.
+    pub(super) shares: Shares,
     pub(super) attaching: Attaching,
     pub(super) dropping: Dropping,
     pub(super) flow_log: FlowLog,
@@ -102,11 +104,6 @@ pub(super) struct Core {
     seen: (Tally, u64),
 }
 
-/// Edges with names of their own: what is folded takes the place of one.
-fn named_edges(max_series: usize) -> usize {
-    (max_series / SERIES_PER_EDGE).saturating_sub(1)
-}
-
 impl Core {
     pub(super) fn new(
         config: &Config,
@@ -123,21 +120,24 @@ impl Core {
             active: config.active_timeout,
             max_flows: config.max_flows as usize,
         };
+        let shares = Shares::of(config.max_series);
         Self {
             datapath,
             directory: Directory::new(),
-            tracker: Tracker::new(limits, Edges::new(named_edges(config.max_series))),
-            accounts: Accounts::default(),
+            tracker: Tracker::new(limits, Edges::new(shares.edges)),
+            accounts: Accounts::new(shares.containers),
+            ports: Ports::new(shares.interfaces),
+            shares,
             attaching: Attaching::new(),
-            dropping: Dropping::default(),
+            dropping: Dropping::new(shares.drops),
             flow_log,
-            sizes: Sizes::default(),
-            dns: dns::Counter::default(),
+            sizes: Sizes::new(shares.sizes),
+            dns: dns::Counter::new(shares.dns),
             asking: Asking::default(),
             domains: Domains::default(),
             chronicle: Chronicle::default(),
-            delivery: Delivery::default(),
-            timing: Timing::default(),
+            delivery: Delivery::new(shares.undelivered),
+            timing: Timing::new(shares.times),
             scrapes: (0, Duration::ZERO),
             stages: Stages::default(),
             crossed: Crossed::default(),
@@ -334,15 +334,6 @@ pub(super) fn engine_up(state: EngineState) -> Option<bool> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn all_edges_fit_into_the_series_that_there_may_be() {
-        for most in [10, 11, 12, 9_999, 10_000, 1_000_000] {
-            let edges = named_edges(most) + 1;
-            assert!(edges * SERIES_PER_EDGE <= most, "{edges} of {most}");
-        }
-        assert_eq!(named_edges(10_000), 1_665);
-    }
 
     #[test]
     fn reading_takes_its_share_and_no_more_unless_there_is_much_to_tell() {

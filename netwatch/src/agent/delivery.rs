@@ -5,6 +5,7 @@ use std::{
     sync::Arc,
 };
 
+use super::OTHERS;
 use crate::{
     identity::Directory,
     model::{
@@ -22,6 +23,8 @@ pub(super) struct Delivery {
     incomplete: Option<Instant>,
     /// Packets that did not arrive, by the container that they were for and the bridge in front of it.
     sums: BTreeMap<(Arc<str>, Arc<str>), Sum>,
+    /// So many of them; what comes then is added up together.
+    most: usize,
 }
 
 /// Packets that did not arrive, and the last flow that missed some.
@@ -39,6 +42,11 @@ fn packets(count: u64) -> f64 {
 }
 
 impl Delivery {
+    /// Adds up so many containers and bridges apart.
+    pub(super) fn new(most: usize) -> Self {
+        Self { most, ..Self::default() }
+    }
+
     pub(super) fn attached(&mut self, index: u32, now: Instant) {
         self.since.entry(index).or_insert(now);
     }
@@ -81,7 +89,10 @@ impl Delivery {
             [(missing.from_client, &flow.server), (missing.from_server, &flow.client)]
         {
             if packets != 0 {
-                let key = (receiver.label().into(), Arc::clone(&place));
+                let mut key = (receiver.label().into(), Arc::clone(&place));
+                if self.sums.len() >= self.most && !self.sums.contains_key(&key) {
+                    key = (OTHERS.into(), "".into());
+                }
                 let sum = self.sums.entry(key).or_default();
                 let all = sum.packets + packets;
                 *sum = Sum { packets: all, flow: flow.id, of_flow: packets, time: event.time };

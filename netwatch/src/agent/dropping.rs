@@ -5,7 +5,7 @@ use std::{
     sync::Arc,
 };
 
-use super::{core::Core, joining::Joining};
+use super::{OTHERS, core::Core, joining::Joining};
 use crate::{
     datapath::Datapath,
     flow::Tracker,
@@ -26,6 +26,8 @@ pub(super) const VETH: &str = "veth";
 #[derive(Default)]
 pub(super) struct Dropping {
     sums: BTreeMap<Kind, u64>,
+    /// So many of them; what comes then is added up together.
+    most: usize,
     /// By our identifier.
     observed: HashMap<u32, Namespace>,
     last_id: u32,
@@ -52,6 +54,11 @@ struct Namespace {
 }
 
 impl Dropping {
+    /// Adds up so many kinds apart.
+    pub(super) fn new(most: usize) -> Self {
+        Self { most, ..Self::default() }
+    }
+
     /// Observes the namespaces of the containers that there are. Answers with those that are observed no more, whose
     /// last counts are still to be read.
     pub(super) fn follow(&mut self, directory: &Directory, datapath: &mut Datapath) -> Vec<u32> {
@@ -145,7 +152,11 @@ impl Dropping {
                 (container, place)
             }
         };
-        let kind = Kind { container, reason: Arc::clone(&count.reason), place };
+        let mut kind = Kind { container, reason: Arc::clone(&count.reason), place };
+        if self.sums.len() >= self.most && !self.sums.contains_key(&kind) {
+            let other = || Arc::<str>::from(OTHERS);
+            kind = Kind { container: other(), reason: other(), place: nobody() };
+        }
         *self.sums.entry(kind).or_default() += count.packets;
     }
 

@@ -18,6 +18,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use serde::{Deserialize, Serialize};
 use tokio::{
     sync::{mpsc, watch},
     task::JoinHandle,
@@ -47,6 +48,7 @@ const BREATH: Duration = Duration::from_millis(1);
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Something that makes a line.
+#[derive(Serialize, Deserialize)]
 pub(super) enum Line {
     Flow(Box<FlowEvent>),
     Fold(Box<Fold>),

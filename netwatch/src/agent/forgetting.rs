@@ -52,6 +52,13 @@ impl Forgetting {
 }
 
 impl Core {
+    /// Gives series of their own to what has become large, in the place of what has not.
+    fn name_the_largest(&mut self, now: Instant) {
+        self.tracker.name_the_largest(now);
+        self.accounts.name_the_largest(now);
+        self.ports.name_the_largest(now, |index| self.datapath.counters(index));
+    }
+
     /// Lets go of the figures of containers and interfaces that have been gone for long.
     pub(super) fn forget_the_gone(&mut self) {
         let now = monotonic_now();
@@ -59,6 +66,7 @@ impl Core {
             return;
         }
         self.forgetting.looked = now;
+        self.name_the_largest(now);
         let all = self.accounts.names().chain(self.dropping.names());
         let all = all.chain(self.tracker.edges().names()).chain(self.timing.names());
         let all: HashSet<_> = all.chain(self.dns.names()).map(Arc::clone).collect();

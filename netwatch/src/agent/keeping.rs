@@ -152,7 +152,8 @@ impl Core {
         let now = monotonic_now();
         let away = now.since(state.time());
         self.tracker.restore(state.flows, true);
-        self.accounts = state.accounts;
+        self.accounts.restore(state.accounts, true);
+        self.ports.restore(state.ports);
         for outcome in Outcome::ALL {
             let told = state.told.iter().find(|(number, _)| *number == *outcome as u32);
             if let Some((_, tally)) = told {
@@ -172,7 +173,7 @@ impl Core {
         let now = monotonic_now();
         let away = now.since(state.time());
         self.tracker.restore(state.flows, false);
-        self.accounts = state.accounts.sums();
+        self.accounts.restore(state.accounts, false);
         self.keeping.away = state.away;
         self.was_away(now, away, true);
         info!("flows and the counters of containers and edges go on; interfaces begin anew");
@@ -234,7 +235,8 @@ impl Core {
             kernel: self.datapath.id(),
             bookmark: self.datapath.bookmark(),
             time: monotonic_now().0,
-            accounts: &self.accounts,
+            accounts: self.accounts.kept(),
+            ports: self.ports.kept(),
             flows: self.tracker.keep(),
             told: self.told.iter().map(|(outcome, tally)| (*outcome as u32, *tally)).collect(),
             forgotten: self.keeping.forgotten(),

@@ -2,17 +2,19 @@
 
 use std::io;
 
+use serde::{Deserialize, Serialize};
+
 use super::{
-    flow_log::Line,
     folding::{Foldable, ForReader},
     told::Told,
 };
 use crate::{
-    output::{self, Record},
+    output,
     serve::flows::{Event, Facts, Format, Style, Totals},
 };
 
 /// An event, and the line that it stands in.
+#[derive(Serialize, Deserialize)]
 pub struct Kept {
     told: Told,
     /// `None`: of several, each with a line of its own.
@@ -32,17 +34,7 @@ impl Foldable for Kept {
 impl Kept {
     /// Reads a line without its end, or says what is wrong with it.
     pub fn read(line: &[u8]) -> Result<Self, String> {
-        let (record, clock) = output::read(line)?;
-        let event = match record {
-            Record::Flow(event) => Line::Flow(event),
-            Record::Fold(fold) => Line::Fold(fold),
-            Record::Loss(loss) => Line::Loss(loss),
-            Record::Lookup(lookup) => Line::Lookup(lookup),
-            Record::Sample(event) => Line::Sample(event),
-            Record::Life(event) => Line::Life(event),
-            Record::Gap(gap) => Line::Gap(gap),
-        };
-        Ok(Self { told: Told { line: event, clock }, line: Some(line.into()) })
+        Ok(Self { told: output::read(line)?.into(), line: Some(line.into()) })
     }
 }
 

@@ -187,6 +187,7 @@ impl Core {
         let network = self.directory.network_of_interface(index);
         self.accounts.settle(index, counters, container.as_deref(), network.as_ref());
         self.accounts.close(index, counters);
+        self.ports.close(index, counters);
         self.sizes.close(index);
         self.delivery.detached(index);
         debug!(index, ?counters, "detached");

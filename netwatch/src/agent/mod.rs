@@ -24,6 +24,7 @@ pub mod kept;
 mod links;
 mod lives;
 mod naming;
+mod ports;
 mod process;
 mod rings;
 mod running;
@@ -79,9 +80,11 @@ use crate::{
 /// Link and engine events that may wait for the core.
 const EVENTS: usize = 4096;
 
-/// What `netwatch flows` can look back on: an hour, in 64 MiB of memory. Of these the allocator loses up to a sixteenth
-/// between the pieces.
-const HISTORY: flows::Limits = flows::Limits { bytes: 60 << 20, age: Duration::from_hours(1) };
+/// Who has no figures of its own, because there are too many.
+const OTHERS: &str = "other";
+
+/// What `netwatch flows` can look back on: an hour, and no more than would take 64 MiB of memory if it were not packed.
+const HISTORY: flows::Limits = flows::Limits { bytes: 64 << 20, age: Duration::from_hours(1) };
 
 /// Observes until SIGINT or SIGTERM. Whatever can fail fails before anything is attached.
 pub async fn run(config: Config, confinement: Confinement) -> Result<(), AgentError> {

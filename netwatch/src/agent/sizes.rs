@@ -5,16 +5,14 @@ use std::{
     sync::Arc,
 };
 
+use super::OTHERS;
 use crate::model::{Container, ContainerSizes, EntrySide, Sample, SizeHistogram};
-
-/// Containers that have histograms of their own, in each network. The others have them together: a histogram is 14 series.
-const MOST: usize = 1_000;
-/// What these are called.
-const OTHERS: &str = "other";
 
 /// Histograms by container name and network. A restarted container goes on under its name.
 #[derive(Default)]
 pub(super) struct Sizes {
+    /// So many have histograms of their own, the others have them together.
+    most: usize,
     sums: BTreeMap<(Arc<str>, Arc<str>), Both>,
     /// By veth, until it is known whose it is.
     waiting: HashMap<u32, Both>,
@@ -27,6 +25,11 @@ struct Both {
 }
 
 impl Sizes {
+    /// So many have histograms of their own.
+    pub(super) fn new(most: usize) -> Self {
+        Self { most, ..Self::default() }
+    }
+
     /// Adds a sample taken at a veth.
     pub(super) fn add(&mut self, sample: &Sample) {
         let waiting = self.waiting.entry(sample.ifindex).or_default();
@@ -48,7 +51,7 @@ impl Sizes {
         let Some(waiting) = self.waiting.remove(&ifindex) else { return };
         let network = network.cloned().unwrap_or_else(|| "".into());
         let mut key = (container.name.as_str().into(), network);
-        if self.sums.len() >= MOST && !self.sums.contains_key(&key) {
+        if self.sums.len() >= self.most && !self.sums.contains_key(&key) {
             key = (OTHERS.into(), "".into());
         }
         let sums = self.sums.entry(key).or_default();
@@ -121,13 +124,13 @@ mod tests {
 
     #[test]
     fn containers_are_bounded() {
-        let mut sizes = Sizes::default();
-        for (number, ifindex) in (0..MOST + 5).chain([7]).zip(0..) {
+        let mut sizes = Sizes::new(10);
+        for (number, ifindex) in (0..15).chain([7]).zip(0..) {
             sizes.add(&sample(ifindex, EntrySide::Ingress));
             sizes.settle(ifindex, Some(&container(&format!("c{number}"))), None);
         }
         let all = sizes.snapshot();
-        assert_eq!(all.len(), MOST + 1);
+        assert_eq!(all.len(), 11);
         let of = |name: &str| all.iter().find(|one| &*one.container == name).unwrap();
         assert_eq!([of("c7"), of(OTHERS)].map(|one| one.transmit.count()), [20, 50]);
     }
@@ -136,7 +139,7 @@ mod tests {
     fn samples_wait_for_the_name() {
         let web = container("web");
         let network: Arc<str> = "bridge".into();
-        let mut sizes = Sizes::default();
+        let mut sizes = Sizes::new(10);
         sizes.add(&sample(4, EntrySide::Ingress));
         sizes.add(&sample(5, EntrySide::Ingress));
         sizes.settle(4, None, Some(&network));

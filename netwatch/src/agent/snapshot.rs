@@ -27,9 +27,13 @@ impl Core {
             self.settle(*index);
         }
         let interfaces = attached.iter().filter_map(|index| self.interface(*index)).collect();
+        let (other_interfaces, folded_interfaces) = self.ports.others();
         let outcomes = self.outcomes();
         let mut snapshot = Snapshot {
             interfaces,
+            other_interfaces,
+            folded: [("container", self.accounts.folded()), ("interface", folded_interfaces)],
+            shares: self.shares,
             containers: self.accounts.snapshot(),
             sizes: self.sizes.snapshot(),
             dns: self.dns.counts(),
@@ -60,12 +64,14 @@ impl Core {
         snapshot
     }
 
-    fn interface(&self, index: u32) -> Option<InterfaceSnapshot> {
+    /// An interface that has series of its own.
+    fn interface(&mut self, index: u32) -> Option<InterfaceSnapshot> {
+        let counters = self.ports.settle(index, self.datapath.counters(index)?)?;
         Some(InterfaceSnapshot {
             interface: self.directory.interface(index)?.clone(),
             container: self.directory.container_of_interface(index),
             network: self.directory.network_of_interface(index),
-            counters: self.datapath.counters(index)?,
+            counters,
         })
     }
 

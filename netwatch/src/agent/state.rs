@@ -9,7 +9,7 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
-use super::accounts::Accounts;
+use super::{accounts, ports};
 use crate::{
     datapath::{Bookmark, Inheritance},
     flow,
@@ -19,12 +19,12 @@ use crate::{
 /// Before everything else: what it is, and the version of what follows the checksum. No field has its name in there, so every
 /// change of what is written, in whatever room, is another version.
 const MAGIC: &[u8; 8] = b"netwatch";
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 const HEAD: usize = 16;
 
 /// Everything that cannot be found out anew.
 #[derive(Debug, Serialize, Deserialize)]
-pub(super) struct State<A = Accounts, F = flow::Kept> {
+pub(super) struct State<A = accounts::Kept, P = ports::Kept, F = flow::Kept> {
     /// The kernel side that it is about; see [`crate::datapath::Datapath::id`].
     pub(super) kernel: u64,
     /// How far its flows had been read.
@@ -32,6 +32,7 @@ pub(super) struct State<A = Accounts, F = flow::Kept> {
     /// When, in the time of this host since it was started.
     pub(super) time: u64,
     pub(super) accounts: A,
+    pub(super) ports: P,
     pub(super) flows: F,
     /// Losses that the flow log has told of, by the number of the outcome.
     pub(super) told: Vec<(u32, Tally)>,
@@ -73,7 +74,7 @@ impl State {
     }
 }
 
-impl<A: Serialize, F: Serialize> State<A, F> {
+impl<A: Serialize, P: Serialize, F: Serialize> State<A, P, F> {
     /// As it is written.
     pub(super) fn encode(&self) -> io::Result<Vec<u8>> {
         let mut bytes = [&MAGIC[..], &VERSION.to_le_bytes(), &[0; 4]].concat();

@@ -6,15 +6,11 @@ use std::{
     time::Duration,
 };
 
+use super::OTHERS;
 use crate::model::{Clock, FlowEvent, Lookup, TimeHistogram, Times, WallTime};
 
-/// Names that have figures of their own, of each kind. The others have one together.
-const MOST_NAMES: usize = 1_000;
-/// What these are called.
-const OTHERS: &str = "other";
-
 /// Everything that was timed since the start.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Timing {
     handshakes: ByName,
     echoes: ByName,
@@ -22,6 +18,13 @@ pub(super) struct Timing {
 }
 
 impl Timing {
+    /// So many names have figures of their own, of each kind; the others have one together.
+    pub(super) fn new(most: usize) -> Self {
+        let [handshakes, echoes, lookups] =
+            std::array::from_fn(|_| ByName { most, times: BTreeMap::new() });
+        Self { handshakes, echoes, lookups }
+    }
+
     /// A flow has ended.
     pub(super) fn ended(&mut self, event: &FlowEvent, clock: Clock) {
         let flow = &event.flow;
@@ -43,13 +46,15 @@ impl Timing {
 
     /// Whose times there are.
     pub(super) fn names(&self) -> impl Iterator<Item = &Arc<str>> {
-        [&self.handshakes, &self.echoes, &self.lookups].into_iter().flat_map(|times| times.0.keys())
+        [&self.handshakes, &self.echoes, &self.lookups]
+            .into_iter()
+            .flat_map(|times| times.times.keys())
     }
 
     /// These have been gone for long: others may have their places.
     pub(super) fn forget(&mut self, names: &HashSet<Arc<str>>) {
         for times in [&mut self.handshakes, &mut self.echoes, &mut self.lookups] {
-            times.0.retain(|name, _| !names.contains(name));
+            times.times.retain(|name, _| !names.contains(name));
         }
     }
 
@@ -62,21 +67,24 @@ impl Timing {
     }
 }
 
-#[derive(Debug, Default)]
-struct ByName(BTreeMap<Arc<str>, TimeHistogram>);
+#[derive(Debug)]
+struct ByName {
+    most: usize,
+    times: BTreeMap<Arc<str>, TimeHistogram>,
+}
 
 impl ByName {
     fn add(&mut self, name: &str, took: Duration, of: Option<(u64, WallTime)>) {
-        let is_full = self.0.len() >= MOST_NAMES;
-        let name = if is_full && !self.0.contains_key(name) { OTHERS } else { name };
-        match self.0.get_mut(name) {
+        let is_full = self.times.len() >= self.most;
+        let name = if is_full && !self.times.contains_key(name) { OTHERS } else { name };
+        match self.times.get_mut(name) {
             Some(histogram) => histogram.add(took, of),
-            None => self.0.entry(name.into()).or_default().add(took, of),
+            None => self.times.entry(name.into()).or_default().add(took, of),
         }
     }
 
     fn snapshot(&self) -> Vec<(Arc<str>, TimeHistogram)> {
-        self.0.iter().map(|(name, histogram)| (Arc::clone(name), histogram.clone())).collect()
+        self.times.iter().map(|(name, histogram)| (Arc::clone(name), histogram.clone())).collect()
     }
 }
 
@@ -86,13 +94,13 @@ mod tests {
 
     #[test]
     fn names_are_bounded() {
-        let mut names = ByName::default();
-        for number in 0..MOST_NAMES + 5 {
+        let mut names = ByName { most: 10, times: BTreeMap::new() };
+        for number in 0..15 {
             names.add(&format!("c{number}"), Duration::from_millis(1), None);
         }
         names.add("c7", Duration::from_millis(1), None);
-        assert_eq!(names.0.len(), MOST_NAMES + 1);
-        let of = |name: &str| names.0[name].count();
+        assert_eq!(names.times.len(), 11);
+        let of = |name: &str| names.times[name].count();
         assert_eq!((of("c7"), of(OTHERS)), (2, 5));
     }
 }

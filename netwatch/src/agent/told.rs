@@ -4,6 +4,7 @@
 use std::{io, net::IpAddr};
 
 use jiff::tz::TimeZone;
+use serde::{Deserialize, Serialize};
 
 use super::{flow_log::Line, folding::ForReader};
 use crate::{
@@ -11,7 +12,7 @@ use crate::{
         Clock, EndReason, Endpoint, FlowDrop, FlowEvent, FlowPhase, FlowRecord, Fold, Gap,
         LifeEvent, Lookup, Loss, Name, SampleEvent, Seen,
     },
-    output::{Format, Formatter},
+    output::{Format, Formatter, Record},
     serve::flows::{self, Event, Facts, FlowName, Kind, Style, Totals},
 };
 
@@ -21,6 +22,7 @@ fn piece(size: usize) -> usize {
 }
 
 /// An event, and the clock by which its times are.
+#[derive(Serialize, Deserialize)]
 pub struct Told {
     pub(super) line: Line,
     pub(super) clock: Clock,
@@ -38,6 +40,21 @@ impl Told {
             Line::Life(event) => formatter.life(event, self.clock, out),
             Line::Gap(gap) => formatter.gap(gap, self.clock, out),
         }
+    }
+}
+
+impl From<(Record, Clock)> for Told {
+    fn from((record, clock): (Record, Clock)) -> Self {
+        let line = match record {
+            Record::Flow(event) => Line::Flow(event),
+            Record::Fold(fold) => Line::Fold(fold),
+            Record::Loss(loss) => Line::Loss(loss),
+            Record::Lookup(lookup) => Line::Lookup(lookup),
+            Record::Sample(event) => Line::Sample(event),
+            Record::Life(event) => Line::Life(event),
+            Record::Gap(gap) => Line::Gap(gap),
+        };
+        Self { line, clock }
     }
 }
 
@@ -241,5 +258,40 @@ fn name(end: &Endpoint) -> usize {
         // Shared as long as it is believed; then its last flows are all that keep it.
         Name::Domain(name) => piece(2 * size_of::<usize>() + name.len()),
         _ => 0,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::output;
+
+    /// What the golden files have of an agent's lines, as an agent has them.
+    fn told(name: &str) -> Vec<Told> {
+        let path = format!("{}/src/output/testdata/{name}.jsonl", env!("CARGO_MANIFEST_DIR"));
+        let lines = std::fs::read_to_string(path).unwrap();
+        let line = |line: &str| Told::from(output::read(line.as_bytes()).unwrap());
+        lines.lines().map(line).collect()
+    }
+
+    #[test]
+    fn what_the_history_packs_is_told_as_before() {
+        for name in ["corners", "example", "folds", "hostile", "lives", "lookups", "samples"] {
+            let events = told(name);
+            let bytes = postcard::to_allocvec(&events).unwrap();
+            let again: Vec<Told> = postcard::from_bytes(&bytes).unwrap();
+            assert!(!events.is_empty() && again.len() == events.len());
+            for format in [Format::Text, Format::Json, Format::Csv] {
+                let formatter = Formatter { wide: true, ..Formatter::new(format, TimeZone::UTC) };
+                for (before, after) in events.iter().zip(&again) {
+                    let [before, after] = [before, after].map(|told| {
+                        let mut line = Vec::new();
+                        told.format(&formatter, &mut line).unwrap();
+                        String::from_utf8(line).unwrap()
+                    });
+                    assert_eq!(before, after);
+                }
+            }
+        }
     }
 }

@@ -19,7 +19,7 @@ use crate::{
         AttachMode, Config, FlowFormat, FlowLogTarget, Place, Rotation, Selection, SocketPlace,
         Strictness,
     },
-    model::Exclusion,
+    model::{Exclusion, Shares},
     serve,
 };
 
@@ -35,7 +35,6 @@ pub(super) const SWITCH: [(&str, bool); 2] = [("true", true), ("false", false)];
 const LEAST_FLOWS: u32 = 1024;
 /// A power of two, so that rounding up never leaves the bounds.
 const MOST_FLOWS: u32 = 4_194_304;
-const LEAST_SERIES: u32 = 10;
 const MOST_SERIES: u32 = 1_000_000;
 const MOST_DNS_RATE: u32 = 1_000_000;
 const MOST_REQUESTS: u32 = 1_000_000;
@@ -97,7 +96,7 @@ pub(super) fn check(raw: &Raw) -> Result<Checked, Failure> {
         telemetry_path: values.required(Key::TelemetryPath, value::telemetry_path)?,
         max_series: usize::try_from(
             values
-                .required(Key::MaxSeries, |text| value::number(text, LEAST_SERIES, MOST_SERIES))?,
+                .required(Key::MaxSeries, |text| value::number(text, Shares::LEAST, MOST_SERIES))?,
         )
         .unwrap_or(usize::MAX),
         attach_mode: values

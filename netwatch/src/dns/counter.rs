@@ -1,6 +1,7 @@
 //! Counts queries and answers, each once, for the one who asks.
 
 use std::{
+    borrow::Cow,
     collections::{BTreeMap, HashMap, HashSet, VecDeque},
     hash::{BuildHasher, RandomState},
     sync::Arc,
@@ -14,6 +15,9 @@ use crate::model::{Answer, DnsCounts, EntrySide, Exchange, Instant, Message, Que
 const PATIENCE: Duration = Duration::from_millis(300);
 /// Messages that may wait. More are counted at once, by what is known of them.
 const MOST_WAITING: usize = 16_384;
+
+/// Who has no counts of its own.
+const OTHERS: &str = "other";
 
 /// Where a message was seen, best first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -79,10 +83,17 @@ pub struct Counter {
     best: HashMap<u64, Best>,
     hasher: RandomState,
     counts: BTreeMap<Arc<str>, DnsCounts>,
+    /// So many counts in all; what comes then is counted for all others together.
+    most: usize,
     unreadable: u64,
 }
 
 impl Counter {
+    /// Has so many counts, of queries and of answers of each code.
+    pub fn new(most: usize) -> Self {
+        Self { most, ..Self::default() }
+    }
+
     /// Takes up a message that passed an interface. Answers with what it was, if it can be read.
     pub fn hear(&mut self, message: &Message, is_veth: bool) -> Option<&Heard> {
         let Some(content) = message::read(message) else {
@@ -129,7 +140,10 @@ impl Counter {
             if self.is_counted(&heard)
                 && let Some(client) = name(&heard)
             {
-                self.count(client, heard.content.answer.as_ref().map(|answer| answer.rcode));
+                self.count(
+                    client,
+                    heard.content.answer.as_ref().map(|answer| answer.rcode.clone()),
+                );
                 counted.push(heard);
             }
         }
@@ -168,7 +182,14 @@ impl Counter {
         heard.vantage == Vantage::Client || self.best.get(&heard.fingerprint).is_none_or(is_best)
     }
 
-    fn count(&mut self, client: Arc<str>, rcode: Option<&'static str>) {
+    fn count(&mut self, client: Arc<str>, rcode: Option<Cow<'static, str>>) {
+        let known = self.counts.get(&client);
+        let is_counted = known.is_some_and(|counts| {
+            rcode.as_ref().is_none_or(|rcode| counts.responses.contains_key(rcode))
+        });
+        let all: usize = self.counts.values().map(|counts| 1 + counts.responses.len()).sum();
+        // Somebody new has two: of the query, and of its answer.
+        let client = if is_counted || all + 2 <= self.most { client } else { OTHERS.into() };
         let counts = self.counts.entry(client).or_default();
         match rcode {
             None => counts.queries += 1,
@@ -212,7 +233,7 @@ mod tests {
 
     #[test]
     fn a_query_to_the_outside_counts_at_the_veth() {
-        let mut counter = Counter::default();
+        let mut counter = Counter::new(99);
         hear(&mut counter, QUERY, VETH, EntrySide::Ingress, 1);
         hear(&mut counter, QUERY, BRIDGE, EntrySide::Ingress, 1);
         // The answer comes through the bridge first.
@@ -223,7 +244,7 @@ mod tests {
 
     #[test]
     fn between_two_containers_it_counts_for_the_one_who_asks() {
-        let mut counter = Counter::default();
+        let mut counter = Counter::new(99);
         hear(&mut counter, QUERY, VETH, EntrySide::Ingress, 1);
         hear(&mut counter, QUERY, OTHER_VETH, EntrySide::Egress, 1);
         hear(&mut counter, ANSWER, OTHER_VETH, EntrySide::Ingress, 2);
@@ -233,7 +254,7 @@ mod tests {
 
     #[test]
     fn two_containers_that_ask_the_same_count_each() {
-        let mut counter = Counter::default();
+        let mut counter = Counter::new(99);
         hear(&mut counter, QUERY, VETH, EntrySide::Ingress, 1);
         hear(&mut counter, QUERY, OTHER_VETH, EntrySide::Ingress, 1);
         hear(&mut counter, QUERY, BRIDGE, EntrySide::Ingress, 1);
@@ -242,14 +263,14 @@ mod tests {
 
     #[test]
     fn what_no_veth_of_the_client_saw_counts_at_the_best_hook() {
-        let mut counter = Counter::default();
+        let mut counter = Counter::new(99);
         // The host asks a container, and again, since the answer does not come.
         for time in [1, 2] {
             hear(&mut counter, QUERY, BRIDGE, EntrySide::Egress, time);
             hear(&mut counter, QUERY, OTHER_VETH, EntrySide::Egress, time);
         }
         assert_eq!(counted(counter), [("external".to_owned(), 2, 0)]);
-        let mut counter = Counter::default();
+        let mut counter = Counter::new(99);
         hear(&mut counter, QUERY, BRIDGE, EntrySide::Ingress, 1);
         hear(&mut counter, QUERY, BRIDGE, EntrySide::Egress, 1);
         assert_eq!(counted(counter), [("external".to_owned(), 1, 0)]);
@@ -257,7 +278,7 @@ mod tests {
 
     #[test]
     fn messages_wait_for_names_and_no_longer() {
-        let mut counter = Counter::default();
+        let mut counter = Counter::new(99);
         hear(&mut counter, QUERY, VETH, EntrySide::Ingress, 1000);
         counter.settle(Instant(1_200_000_000), &mut |_| panic!("too early"));
         assert!(counter.counts().is_empty());
@@ -270,7 +291,7 @@ mod tests {
 
     #[test]
     fn no_more_wait_than_may() {
-        let mut counter = Counter::default();
+        let mut counter = Counter::new(99);
         for _ in 0..MOST_WAITING + 5 {
             hear(&mut counter, QUERY, VETH, EntrySide::Ingress, 1000);
         }
@@ -280,7 +301,7 @@ mod tests {
 
     #[test]
     fn flooded_and_unreadable_messages_count_nowhere() {
-        let mut counter = Counter::default();
+        let mut counter = Counter::new(99);
         hear(&mut counter, ANSWER, VETH, EntrySide::Egress, 1);
         let junk = Message { bytes: vec![0xff; 40].into(), ..dns(Protocol::UDP, QUERY, &[]) };
         counter.hear(&junk, true);

@@ -127,7 +127,7 @@ mod tests {
     const RECORD: [u8; 16] = [0xc0, 12, 0, 1, 0, 1, 0, 0, 0, 60, 0, 4, 192, 0, 2, 1];
 
     fn heard(flags: u16, rest: &[u8], time_ms: u64) -> Heard {
-        let mut counter = Counter::default();
+        let mut counter = Counter::new(99);
         let mut message = message(Protocol::UDP, flags, rest);
         if !rest.is_empty() {
             let mut bytes = message.bytes.to_vec();
@@ -147,7 +147,7 @@ mod tests {
         let asked = lookups.hear(&heard(ANSWER, &RECORD, 3)).unwrap();
         let question = Question { name: "web.example".into(), kind: "A".into() };
         assert_eq!(asked.question, Some(question));
-        let answer = Answer { rcode: "NOERROR", addresses: vec![[192, 0, 2, 1].into()] };
+        let answer = Answer { rcode: "NOERROR".into(), addresses: vec![[192, 0, 2, 1].into()] };
         assert_eq!(asked.answer, Some(answer));
         assert_eq!((asked.took, asked.queries), (Some(Duration::from_millis(2)), 1));
         assert_eq!((asked.exchange.client.port, asked.exchange.server.port), (40_000, 53));

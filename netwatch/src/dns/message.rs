@@ -51,7 +51,7 @@ pub(super) fn read(message: &Message) -> Option<Content> {
     // The extended code is in a record at the very end (RFC 6891, section 6.1.3); where that was cut off, the code of
     // the header remains. Codes that have no name yet share one, or hostile answers could make up label values.
     let answer = is_response.then(|| Answer {
-        rcode: dns.opt_rcode().to_mnemonic_str().unwrap_or("other"),
+        rcode: dns.opt_rcode().to_mnemonic_str().unwrap_or("other").into(),
         addresses: addresses(dns),
     });
     let exchange = Exchange { protocol: message.protocol, client, server, id: dns.header().id() };
@@ -81,6 +81,8 @@ fn only_message(message: &Message) -> Option<&[u8]> {
 pub(super) mod tests {
     use bytes::Bytes;
     use proptest::prelude::*;
+
+    use std::borrow::Cow;
 
     use super::*;
     use crate::model::{EntrySide, Instant, Socket};
@@ -116,9 +118,10 @@ pub(super) mod tests {
     }
 
     /// The code of an answer, or what else it is.
-    fn rcode(message: &Message) -> &'static str {
-        read(message)
-            .map_or("none", |content| content.answer.map_or("query", |answer| answer.rcode))
+    fn rcode(message: &Message) -> Cow<'static, str> {
+        read(message).map_or("none".into(), |content| {
+            content.answer.map_or("query".into(), |answer| answer.rcode)
+        })
     }
 
     #[test]
@@ -135,7 +138,7 @@ pub(super) mod tests {
             ] {
                 let answer = read(&message(protocol, flags, &[])).unwrap();
                 assert_eq!(
-                    (answer.answer.unwrap().rcode, answer.exchange.client.port),
+                    (&*answer.answer.unwrap().rcode, answer.exchange.client.port),
                     (name, 40_000)
                 );
             }

@@ -235,14 +235,12 @@ impl Lifecycle {
         if !flow.connected || (sent, received) == before {
             return;
         }
-        if flow.edge.is_none() {
-            let Some(names) = &flow.names else { return };
-            let (_, server) = flow.client_and_server();
-            flow.edge = Some(self.edges.find(names, flow.key.protocol, server.port));
-        }
-        if let Some(edge) = flow.edge {
-            self.edges.add(edge, sent.since(before.0), received.since(before.1));
-            self.edges.repair(edge, flow.newly_retransmitted());
-        }
+        let Some(names) = &flow.names else { return };
+        let (_, server) = flow.client_and_server();
+        let between = (&**names, flow.key.protocol, server.port);
+        let (sent, received) = (sent.since(before.0), received.since(before.1));
+        let edge = self.edges.add(flow.edge, between, sent, received);
+        flow.edge = Some(edge);
+        self.edges.repair(edge, flow.newly_retransmitted());
     }
 }

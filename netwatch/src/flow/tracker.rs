@@ -4,7 +4,7 @@ use std::{collections::HashSet, sync::Arc};
 
 use super::{
     conversation::{Conversation, Stage},
-    edges::Edges,
+    edges::{EdgeId, Edges},
     lifecycle::{Lifecycle, Limits, Step},
     names::{Naming, Unnamed},
     report::Report,
@@ -228,9 +228,21 @@ impl Tracker {
 
     /// Lets go of the edges of ends that have been gone for long, unless a conversation goes on there.
     pub fn forget(&mut self, names: &HashSet<Arc<str>>) {
-        let there = self.table.iter().map(|(_, flow)| flow);
-        let held = there.chain(&self.replaced).filter_map(|flow| flow.edge).collect();
+        let held = self.held_edges();
         self.lifecycle.edges.forget(names, &held);
+    }
+
+    /// Gives the names of small edges to larger ones that have none, unless a conversation goes on there.
+    pub fn name_the_largest(&mut self, now: Instant) {
+        if self.lifecycle.edges.is_crowded() {
+            let held = self.held_edges();
+            self.lifecycle.edges.change(now, &held);
+        }
+    }
+
+    fn held_edges(&self) -> HashSet<EdgeId> {
+        let there = self.table.iter().map(|(_, flow)| flow);
+        there.chain(&self.replaced).filter_map(|flow| flow.edge).collect()
     }
 
     /// Ends everything that is open.

@@ -84,9 +84,9 @@ pub enum Budget {
     One,
     /// One for each word of a list that is netwatch's own, or the kernel's.
     Words,
-    /// Some for each container, network or interface that there has been.
+    /// Some for each container, network or interface, as long as `--metrics.max-series` has room.
     Host,
-    /// As many as `--metrics.max-series` allows for all such metrics together.
+    /// Some for each edge, as long as `--metrics.max-series` has room.
     Edges,
 }
 
@@ -96,8 +96,8 @@ impl Budget {
         match self {
             Self::One => "1",
             Self::Words => "few",
-            Self::Host => "by container or interface",
-            Self::Edges => "`--metrics.max-series`",
+            Self::Host => "[by name](#how-many-series)",
+            Self::Edges => "[by edge](#how-many-series)",
         }
     }
 
@@ -214,7 +214,7 @@ catalogue! {
     ContainerPacketSize: Containers Histogram "netwatch_container_packet_size_bytes" ["container", "network", "direction"]
         "Sizes of the packets on the wire that the container received or sent, Ethernet headers included: an estimate from samples."
         "`direction` is `receive` or `transmit`. One packet in `--sample-rate` is looked at, and each counts for as many; a \
-         container with few packets has few or none. `container` is `other` beyond 1,000. The exact numbers of packets and bytes are in the metrics above. The \
+         container with few packets has few or none. The exact numbers of packets and bytes are in the metrics above. The \
          buckets end at the largest packet of the usual MTUs: 1280, 1450, 1500 (without and with a VLAN tag), 9000, 65535.";
 
     EdgeBytes: Edges Counter "netwatch_edge_bytes_total" ["client", "server", "protocol", "port", "direction"]
@@ -232,6 +232,9 @@ catalogue! {
     EdgesFolded: Edges Counter "netwatch_edges_folded_total" []
         "Flows counted in the edge \"other\" because the series budget was used up."
         "While it is 0 every edge has its names. See `--metrics.max-series`.";
+    NamesFolded: Agent Gauge "netwatch_names_folded" ["kind"]
+        "Containers (in each network) and interfaces whose figures are in `other`, because the series budget was used up."
+        "`kind` is `container` or `interface`. While it is 0 every one of them has series of its own. See `--metrics.max-series`.";
 
     DnsQueries: Dns Counter "netwatch_dns_queries_total" ["container"]
         "DNS queries, by who asks."
@@ -241,7 +244,7 @@ catalogue! {
         "`rcode` is the IANA mnemonic: `NOERROR`, `NXDOMAIN`, `SERVFAIL`, …; `other` for a code that has none.";
     DnsLookupSeconds: Dns Histogram "netwatch_dns_lookup_seconds" ["container"]
         "How long DNS look-ups took, from the first query to the answer, by who asked."
-        "Those that had an answer. `container` is `other` beyond 1,000 names.";
+        "Those that had an answer.";
     DnsMessages: Dns Counter "netwatch_dns_messages_total" []
         "Packets with a DNS message that were read, at each hook by itself."
         "";
@@ -263,7 +266,7 @@ catalogue! {
     HandshakeSeconds: Flows Histogram "netwatch_tcp_handshake_seconds" ["server"]
         "How long clients waited for the answer to their SYN, by who was asked."
         "Of TCP connections that have ended, at the hook nearest the client. `server` is a container, `host`, `external` or an \
-         interface; `other` beyond 1,000 names.";
+         interface.";
     EchoSeconds: Flows Histogram "netwatch_echo_seconds" ["server"]
         "How long ICMP echoes took, by who was asked: the mean of each flow."
         "Of flows that have ended. `server` as above.";

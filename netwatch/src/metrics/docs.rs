@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use netwatch_common::outcome::Outcome;
 
 use super::catalogue::{Group, Metric};
+use crate::model::Shares;
 
 const HEAD: &str = "# Metrics
 
@@ -14,12 +15,27 @@ What `netwatch run` serves at `/metrics`. A scrape reads the flows first and the
 figures agree with each other and with the flow log but for the packets that pass in between. Nothing is added up twice. Counters start at 0 with the agent. Names
 come from containers: control characters in them become U+FFFD, and what is longer than 200 characters is cut.
 
-What `series` says is how many a metric can have: one, a few for words that netwatch or the kernel has, some by container, network or
-interface, or all metrics of edges together as many as `--metrics.max-series` allows.
+What `series` says is how many a metric can have: one, a few for words that netwatch or the kernel has, or some by container,
+interface or edge, of which there are never more than `--metrics.max-series` allows: see [below](#how-many-series).
 
 Three units, never mixed: **packets as the kernel counts them** (socket buffers, where a GSO packet counts once; only in the
 interface metrics, to compare with `ip -s link`), **packets on the wire** and **bytes on the wire** (Ethernet header
 included) everywhere else.
+";
+
+const SHARES: &str = "
+## How many series
+
+A scrape has at most `--metrics.max-series` series (10,000 unless told otherwise), however many containers, interfaces and edges there
+are. 400 are for netwatch itself; the others are shared out as this table says for 10,000, and in proportion for another number. What
+is beyond is not lost: it is added up under the name `other`, so that sums are complete. The first that come have series of their
+own; of edges, containers and interfaces, every ten seconds one that has become more than twice as large, in bytes, gets the place of the smallest,
+which is folded into `other` with all that it has counted and gets no place for a quarter of an hour. What gets a place later begins at 0:
+what it had counted before stays in `other`. So no series ever decreases. `netwatch_names_folded` and `netwatch_edges_folded_total` tell
+whether there are any; then raise `--metrics.max-series`.
+
+| what | have series of their own | series of each |
+|---|---|---|
 ";
 
 impl Group {
@@ -77,6 +93,30 @@ impl Group {
     }
 }
 
+/// What is shared out, and how.
+fn shares(page: &mut String) {
+    let series = 10_000;
+    let Shares { edges, interfaces, containers, infos, sizes, times, dns, drops, undelivered } =
+        Shares::of(series);
+    page.push_str(SHARES);
+    let [of_containers, of_interfaces, of_unseen] = infos;
+    for (what, most, each) in [
+        ("edges: client, server, protocol, port", edges, "6"),
+        ("interfaces, their counters", interfaces, "8"),
+        ("containers in each network, their counters", containers, "4"),
+        ("containers in each network, sizes of their packets", sizes, "28"),
+        ("names with times: handshakes, echoes, look-ups, of each", times, "22"),
+        ("`netwatch_container_info`", of_containers, "1"),
+        ("`netwatch_interface_info`", of_interfaces, "1"),
+        ("`netwatch_container_out_of_sight`", of_unseen, "1"),
+        ("counts of DNS queries, and of answers by code", dns, "1"),
+        ("drops by container, reason and place", drops, "1"),
+        ("undelivered packets by container and place", undelivered, "1"),
+    ] {
+        let _ = writeln!(page, "| {what} | {most} | {each} |");
+    }
+}
+
 /// The page.
 pub fn page() -> String {
     let mut page = HEAD.to_owned();
@@ -102,5 +142,6 @@ pub fn page() -> String {
             }
         }
     }
+    shares(&mut page);
     page
 }

@@ -1,12 +1,15 @@
 //! Series under construction: adds up what has the same labels, and makes label values safe.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use super::catalogue::Metric;
 use crate::model::{Exemplar, TimeHistogram};
 
 /// Longest label value, in characters. Docker labels have no limit of their own.
 const MAX_VALUE: usize = 200;
+
+/// What a line of text takes, roughly.
+pub(super) const LINE: usize = 100;
 
 /// A figure; counts stay integers until the end, so that sums are exact.
 #[derive(Clone, Debug)]
@@ -31,8 +34,33 @@ pub(super) struct Distribution {
 #[derive(Debug)]
 pub(super) struct Family {
     pub(super) metric: Metric,
-    /// By label values, in the order of the catalogue.
-    pub(super) series: BTreeMap<Vec<String>, Value>,
+    pub(super) series: BTreeMap<Labels, Value>,
+}
+
+/// The values of a series' labels, in the order of the catalogue. There are very many: in one text they are one piece of
+/// memory, and sorted as they would be one by one.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Labels(Box<str>);
+
+/// Between two values; in none of them, and before whatever is.
+const BETWEEN: char = '\0';
+
+impl Labels {
+    fn new(values: &[&str]) -> Self {
+        let mut text = String::with_capacity(values.iter().map(|value| value.len() + 1).sum());
+        for (place, value) in values.iter().enumerate() {
+            if place > 0 {
+                text.push(BETWEEN);
+            }
+            push_safe(&mut text, value);
+        }
+        Self(text.into())
+    }
+
+    /// One by one. Of a metric without labels there is one, which is empty.
+    pub(super) fn values(&self) -> impl Iterator<Item = &str> {
+        self.0.split(BETWEEN)
+    }
 }
 
 impl Family {
@@ -49,13 +77,20 @@ impl Family {
 
 /// All series of a scrape. Sorted by label values: two scrapes of the same snapshot are equal.
 pub(super) struct Families {
-    series: Vec<BTreeMap<Vec<String>, Value>>,
+    series: Vec<BTreeMap<Labels, Value>>,
+    /// How many series that are always 1 a metric may have.
+    most: HashMap<Metric, usize>,
 }
 
 impl Families {
     /// No series yet.
     pub(super) fn new() -> Self {
-        Self { series: vec![BTreeMap::new(); Metric::ALL.len()] }
+        Self { series: vec![BTreeMap::new(); Metric::ALL.len()], most: HashMap::new() }
+    }
+
+    /// No more than so many series that are always 1.
+    pub(super) fn limit(&mut self, metric: Metric, most: usize) {
+        self.most.insert(metric, most);
     }
 
     /// Adds a count to the series with these labels.
@@ -93,8 +128,11 @@ impl Families {
         };
     }
 
-    /// A series that is 1 however often it is named.
+    /// A series that is 1 however often it is named, as long as there is room for it.
     pub(super) fn info<const N: usize>(&mut self, metric: Metric, labels: [&str; N]) {
+        if self.most.get(&metric).is_some_and(|most| self.series[metric as usize].len() >= *most) {
+            return;
+        }
         *self.slot(metric, labels) = Value::Count(1, None);
     }
 
@@ -149,8 +187,8 @@ impl Families {
 
     fn slot<const N: usize>(&mut self, metric: Metric, labels: [&str; N]) -> &mut Value {
         debug_assert_eq!(N, metric.entry().labels.len(), "{metric:?}");
-        let key = labels.iter().map(|value| safe(value)).collect();
-        self.series[metric as usize].entry(key).or_insert(Value::Count(0, None))
+        let series = &mut self.series[metric as usize];
+        series.entry(Labels::new(&labels)).or_insert(Value::Count(0, None))
     }
 }
 
@@ -164,17 +202,14 @@ pub(super) fn to_f64(count: u64) -> f64 {
 
 /// A value that is one value. The encoder escapes quotes, backslashes and newlines; other control characters it writes
 /// as they are. Prometheus takes them, but the terminal of whoever looks with curl obeys them. So these become U+FFFD.
-fn safe(value: &str) -> String {
+fn push_safe(text: &mut String, value: &str) {
     if value.len() <= MAX_VALUE && !value.chars().any(char::is_control) {
-        return value.to_owned();
+        text.push_str(value);
+        return;
     }
-    let mut safe: String = value
-        .chars()
-        .take(MAX_VALUE)
-        .map(|c| if c.is_control() && c != '\n' { char::REPLACEMENT_CHARACTER } else { c })
-        .collect();
+    let safe = |c: char| if c.is_control() && c != '\n' { char::REPLACEMENT_CHARACTER } else { c };
+    text.extend(value.chars().take(MAX_VALUE).map(safe));
     if value.chars().nth(MAX_VALUE).is_some() {
-        safe.push('…');
+        text.push('…');
     }
-    safe
 }

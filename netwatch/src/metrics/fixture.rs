@@ -10,7 +10,7 @@ use crate::model::{
     AgentStatus, AttachStatus, Attachment, Container, ContainerSizes, ContainerTraffic, DnsCounts,
     DropTotal, Edge, EdgeTraffic, EndReason, EntrySide, Exemplar, Feature, FlowTotals, Instant,
     Interface, InterfaceCounters, InterfaceKind, InterfaceSnapshot, InterfaceTally, OutOfSight,
-    ProcessStatus, ProgramRuns, Protocol, ReaderStatus, RingStatus, Sample, ScrapeStatus,
+    ProcessStatus, ProgramRuns, Protocol, ReaderStatus, RingStatus, Sample, ScrapeStatus, Shares,
     SizeHistogram, Snapshot, Source, StageStatus, Tally, TimeHistogram, Times, UndeliveredTotal,
     Unseen, WallTime, WebStatus,
 };
@@ -93,7 +93,7 @@ pub(super) fn sizes(container: &str) -> ContainerSizes {
 }
 
 fn dns(client: &str) -> (Arc<str>, DnsCounts) {
-    let responses = BTreeMap::from([("NOERROR", 30), ("NXDOMAIN", 3)]);
+    let responses = BTreeMap::from([("NOERROR".into(), 30), ("NXDOMAIN".into(), 3)]);
     (client.into(), DnsCounts { queries: 34, responses })
 }
 
@@ -113,6 +113,9 @@ pub(super) fn edge(client: &str, protocol: Option<Protocol>, port: u16) -> (Edge
 pub(super) fn full() -> Snapshot {
     Snapshot {
         interfaces: vec![interface(7, "veth12ab")],
+        other_interfaces: Some(interface(8, "veth34cd").counters),
+        folded: [("container", 2), ("interface", 1)],
+        shares: Shares::of(10_000),
         containers: vec![traffic("web")],
         sizes: vec![sizes("web")],
         dns: vec![dns("web")],

@@ -4,14 +4,12 @@ use std::fmt::Write as _;
 
 use super::{
     catalogue::{Entry, Kind},
-    family::{Distribution, Family, Value},
+    family::{Distribution, Family, LINE, Labels, Value},
 };
 use crate::model::Exemplar;
 
 /// What a counter's samples end in, and its family does not.
 const TOTAL: &str = "_total";
-/// What a line takes, roughly.
-const LINE: usize = 100;
 
 /// All families as text.
 pub(super) fn text(families: &[Family]) -> String {
@@ -56,7 +54,7 @@ impl Writer<'_> {
         }
     }
 
-    fn histogram(&mut self, labels: &[String], distribution: &Distribution) {
+    fn histogram(&mut self, labels: &Labels, distribution: &Distribution) {
         let Distribution { buckets, sum, count, exemplars } = distribution;
         let mut exemplars = exemplars.iter();
         for (bound, cumulative) in buckets {
@@ -81,9 +79,9 @@ impl Writer<'_> {
     }
 
     /// Name and labels of a sample.
-    fn name(&mut self, suffix: &str, labels: &[String], bound: Option<&str>) {
+    fn name(&mut self, suffix: &str, labels: &Labels, bound: Option<&str>) {
         self.push(&[self.entry.name, suffix]);
-        let named = self.entry.labels.iter().copied().zip(labels.iter().map(String::as_str));
+        let named = self.entry.labels.iter().copied().zip(labels.values());
         let mut between = '{';
         for (name, value) in named.chain(bound.map(|bound| ("le", bound))) {
             self.text.push(between);
@@ -117,6 +115,10 @@ impl Writer<'_> {
     }
 
     fn escape(&mut self, text: &str) {
+        if !text.contains(['\\', '\n', '"']) {
+            self.text.push_str(text);
+            return;
+        }
         for c in text.chars() {
             match c {
                 '\\' => self.text.push_str("\\\\"),

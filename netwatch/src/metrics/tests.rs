@@ -208,8 +208,8 @@ fn a_container_in_a_foreign_namespace_says_whose() {
     let mut sidecar = fixture::container("sidecar");
     sidecar.attachments.clear();
     sidecar.shares_with = Some("web".to_owned());
-    let snapshot =
-        Snapshot { known: vec![Arc::new(host), Arc::new(sidecar)], ..Snapshot::default() };
+    let known = vec![Arc::new(host), Arc::new(sidecar)];
+    let snapshot = Snapshot { known, ..fixture::full() };
     let text = render(&snapshot, Form::Text).unwrap();
     assert!(text.contains("{container=\"node-exporter\",id=\"node-exporter-id\""), "{text}");
     assert!(text.contains("network=\"host\",address=\"\"} 1\n"), "{text}");

@@ -1,10 +1,13 @@
 //! Identity, interfaces, containers, edges, flows and the ledger.
 
+use std::collections::HashSet;
+
 use netwatch_common::{ABI_VERSION, outcome::Outcome};
 
 use super::{catalogue::Metric, family::Families};
 use crate::model::{
-    Container, Edge, EdgeTraffic, EndReason, FlowTotals, InterfaceSnapshot, Snapshot,
+    Container, Edge, EdgeTraffic, EndReason, FlowTotals, InterfaceCounters, InterfaceSnapshot,
+    Snapshot,
 };
 
 /// The revision that was built; the build sets it where it knows.
@@ -13,11 +16,22 @@ const REVISION: &str = match option_env!("NETWATCH_REVISION") {
     None => "unknown",
 };
 
+/// What those are called that have no series of their own.
+const OTHERS: &str = "other";
+
 /// Adds everything about traffic.
 pub(super) fn collect(snapshot: &Snapshot, families: &mut Families) {
     families
         .info(Metric::BuildInfo, [env!("CARGO_PKG_VERSION"), REVISION, &ABI_VERSION.to_string()]);
-    for container in &snapshot.known {
+    let [of_containers, of_interfaces, of_unseen] = snapshot.shares.infos;
+    families.limit(Metric::ContainerInfo, of_containers);
+    families.limit(Metric::InterfaceInfo, of_interfaces);
+    families.limit(Metric::ContainerOutOfSight, of_unseen);
+    // Those that have series of their own before those that are among the others.
+    let named: HashSet<&str> = snapshot.containers.iter().map(|one| &*one.container).collect();
+    let (own, others): (Vec<_>, Vec<_>) =
+        snapshot.known.iter().partition(|container| named.contains(&*container.name));
+    for container in own.into_iter().chain(others) {
         container_info(container, families);
     }
     for (container, unseen) in &snapshot.out_of_sight {
@@ -27,6 +41,12 @@ pub(super) fn collect(snapshot: &Snapshot, families: &mut Families) {
     }
     for interface in &snapshot.interfaces {
         self::interface(interface, families);
+    }
+    if let Some(counters) = &snapshot.other_interfaces {
+        interface_counters(OTHERS, counters, families);
+    }
+    for (kind, count) in snapshot.folded {
+        families.add(Metric::NamesFolded, [kind], count as u64);
     }
     for traffic in &snapshot.containers {
         let labels = [&*traffic.container, &*traffic.network];
@@ -89,7 +109,10 @@ fn interface(snapshot: &InterfaceSnapshot, families: &mut Families) {
     let container = container.as_ref().map_or("", |container| &container.name);
     let network = network.as_deref().unwrap_or_default();
     families.info(Metric::InterfaceInfo, [name, interface.kind.name(), network, container]);
+    interface_counters(name, counters, families);
+}
 
+fn interface_counters(name: &str, counters: &InterfaceCounters, families: &mut Families) {
     let receive = &counters.receive;
     families.add(Metric::InterfaceReceivePackets, [name], receive.tally.packets);
     families.add(Metric::InterfaceReceiveSegments, [name], receive.tally.segments);
@@ -103,14 +126,13 @@ fn interface(snapshot: &InterfaceSnapshot, families: &mut Families) {
 }
 
 fn edge(edge: &Edge, traffic: &EdgeTraffic, families: &mut Families) {
-    let protocol =
-        edge.protocol.map_or_else(|| "other".to_owned(), |protocol| protocol.to_string());
+    let protocol = edge.protocol.map_or_else(|| OTHERS.to_owned(), |protocol| protocol.to_string());
     let port = if edge.port == 0 { String::new() } else { edge.port.to_string() };
     // The folded edge is called `other` whatever stands in it; no protocol has that name, so no container can pose as it.
     let (client, server, port) = if edge.protocol.is_some() {
         (&*edge.client, &*edge.server, &*port)
     } else {
-        ("other", "other", "")
+        (OTHERS, OTHERS, "")
     };
 
     for (direction, tally) in [("sent", traffic.sent), ("received", traffic.received)] {

@@ -2,10 +2,12 @@
 
 use std::{net::IpAddr, path::PathBuf};
 
+use serde::{Deserialize, Serialize};
+
 use super::{Mac, PublishedPort};
 
 /// Who told us of a container.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Source {
     /// A Docker-compatible engine.
     Engine,
@@ -14,7 +16,7 @@ pub enum Source {
 }
 
 /// A container's place in one network.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Attachment {
     /// Name of the network.
     pub network: String,
@@ -27,7 +29,7 @@ pub struct Attachment {
 }
 
 /// A container at one time of its life. A change makes a new value; records keep the one they were made with.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Container {
     /// The engine's identifier, or the namespace's name.
     pub id: String,

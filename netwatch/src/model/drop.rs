@@ -106,7 +106,7 @@ pub struct DropTotal {
 }
 
 /// Packets of a flow that were sent and did not arrive.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Undelivered {
     /// Packets on the wire that the server was not handed.
     pub from_client: u64,

@@ -2,10 +2,12 @@
 
 use std::{net::IpAddr, sync::Arc};
 
+use serde::{Deserialize, Serialize};
+
 use super::{Container, Mac, Socket};
 
 /// Whose an address is.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Name {
     /// A container's.
     Container(Arc<Container>),
@@ -50,7 +52,7 @@ impl Name {
 }
 
 /// One end of a flow.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Endpoint {
     /// Address and port.
     pub socket: Socket,

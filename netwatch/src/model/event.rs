@@ -3,6 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use netwatch_common::outcome::Outcome;
+use serde::{Deserialize, Serialize};
 
 use super::{
     Behind, Echoes, Endpoint, EntrySide, FlowDrop, FlowKey, Handshake, IcmpError, Instant, Mac,
@@ -10,7 +11,7 @@ use super::{
 };
 
 /// Why a flow ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum EndReason {
     /// TCP: both ends sent FIN.
     Fin,
@@ -59,7 +60,7 @@ impl EndReason {
 }
 
 /// Which moment of a flow's life an event reports.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum FlowPhase {
     /// First packet.
     Start,
@@ -84,7 +85,7 @@ impl FlowPhase {
 pub type Interfaces = Arc<[(u32, Arc<str>)]>;
 
 /// A flow with both ends named; the initiator is the client. Counts are totals since the flow's start.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FlowRecord {
     /// Number of the flow, unique while the agent lives.
     pub id: u64,
@@ -135,7 +136,7 @@ pub struct FlowRecord {
 }
 
 /// What is known of one direction, apart from how many packets there were.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Direction {
     /// All TCP flags.
     pub tcp_flags: u8,
@@ -184,7 +185,7 @@ impl FlowRecord {
 }
 
 /// A line about a flow.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FlowEvent {
     /// When it happened: the first packet of a start, the last one of an end.
     pub time: Instant,
@@ -195,7 +196,7 @@ pub struct FlowEvent {
 }
 
 /// Packets that were seen but are in no flow, since the last such line.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Loss {
     /// When it was noticed.
     pub time: Instant,
@@ -206,7 +207,7 @@ pub struct Loss {
 }
 
 /// Lines that are missing in a flow log, at the place where they would be.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Gap {
     /// When lines could be written again.
     pub time: Instant,

@@ -125,7 +125,7 @@ impl Traits {
 }
 
 /// How long the two ends took to set up a TCP connection.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Handshake {
     /// From the first SYN to the SYN-ACK, at the hook nearest the client: what the client waited.
     pub answered: Duration,
@@ -198,7 +198,7 @@ pub struct Observation {
 }
 
 /// What one observation point has seen of one direction of a flow, in all.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Seen {
     /// The interface.
     pub ifindex: u32,

@@ -2,10 +2,12 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
+use serde::{Deserialize, Serialize};
+
 use super::{EndReason, FlowRecord};
 
 /// Flows of one burst: the same client, server, protocol and server port, each begun and ended within a short time.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Fold {
     /// All of them added up. Its number and the client's port are the first one's; it has no handshake.
     pub sum: FlowRecord,
@@ -18,7 +20,7 @@ pub struct Fold {
 }
 
 /// How long several connections waited for the answer to their SYN.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Answered {
     /// Connections whose handshake was seen.
     pub timed: u64,

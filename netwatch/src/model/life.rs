@@ -2,10 +2,12 @@
 
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 use super::{Container, Instant};
 
 /// What happened.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Change {
     /// Its process runs for the first time that we know of.
     Started,
@@ -67,7 +69,7 @@ impl Change {
 }
 
 /// Why traffic of a container crosses no interface of its own on this host.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Unseen {
     /// It uses the host's network namespace: its traffic is the host's.
     HostNetwork,
@@ -108,7 +110,7 @@ pub struct OutOfSight {
 }
 
 /// A container with what it was seen by.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Appearance {
     /// The container.
     pub container: Arc<Container>,
@@ -117,7 +119,7 @@ pub struct Appearance {
 }
 
 /// Something that happened to a container.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LifeEvent {
     /// When, by the engine.
     pub time: Instant,

@@ -1,6 +1,8 @@
 //! A look-up of a name: a DNS query and what came of it.
 
-use std::{net::IpAddr, sync::Arc, time::Duration};
+use std::{borrow::Cow, net::IpAddr, sync::Arc, time::Duration};
+
+use serde::{Deserialize, Serialize};
 
 use super::{Endpoint, Instant, Protocol, Socket};
 
@@ -18,7 +20,7 @@ pub struct Exchange {
 }
 
 /// What is asked for.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Question {
     /// The name as it was sent, without the dot at its end; what is not printable is escaped (RFC 1035, section 5.1).
     pub name: String,
@@ -27,16 +29,16 @@ pub struct Question {
 }
 
 /// What is answered.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Answer {
     /// The mnemonic of the response code; `other` where it has none.
-    pub rcode: &'static str,
+    pub rcode: Cow<'static, str>,
     /// The addresses in it, in their order, as far as they were read.
     pub addresses: Vec<IpAddr>,
 }
 
 /// Why a name is not found, where that can be told.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Hint {
     /// A container has this name, but Docker's default network resolves no names of containers.
     DefaultBridge,
@@ -57,7 +59,7 @@ impl Hint {
 }
 
 /// A query, and its answer if there was one.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Lookup {
     /// Of the answer; where none came, of the last query.
     pub time: Instant,

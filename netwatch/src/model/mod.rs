@@ -11,6 +11,7 @@ mod flow;
 mod fold;
 mod histogram;
 mod interface;
+mod largest;
 mod life;
 mod lookup;
 mod message;
@@ -18,6 +19,7 @@ mod pattern;
 mod protocol;
 mod published;
 mod sample;
+mod shares;
 mod snapshot;
 mod time;
 mod times;
@@ -37,6 +39,7 @@ pub use flow::{
 pub use fold::{Answered, Fold};
 pub use histogram::SizeHistogram;
 pub use interface::{Interface, InterfaceKind, Mac};
+pub use largest::{Change as LargestChange, Largest};
 pub use life::{Appearance, Change, LifeEvent, OutOfSight, Unseen};
 pub use lookup::{Answer, Exchange, Hint, Lookup, Question};
 pub use message::Message;
@@ -44,6 +47,7 @@ pub use pattern::glob;
 pub use protocol::Protocol;
 pub use published::{Behind, PublishedPort};
 pub use sample::{Ends, Sample, SampleEvent, SampledPacket};
+pub use shares::Shares;
 pub use snapshot::{
     AgentStatus, AttachStatus, ContainerSizes, ContainerTraffic, DnsCounts, Edge, EdgeTraffic,
     FlowTotals, InterfaceSnapshot, ProcessStatus, ProgramRuns, ReaderStatus, RingStatus,

@@ -2,10 +2,12 @@
 
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 use super::{Protocol, Socket};
 
 /// A port of a container that its engine has published at the host.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct PublishedPort {
     /// Where the host takes connections; the unspecified address stands for all of its family.
     pub host: Socket,
@@ -16,7 +18,7 @@ pub struct PublishedPort {
 }
 
 /// The container that a port of the host leads to.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Behind {
     /// The container's name.
     pub name: Arc<str>,

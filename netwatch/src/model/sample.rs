@@ -4,11 +4,12 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use netwatch_common::outcome::Outcome;
+use serde::{Deserialize, Serialize};
 
 use super::{Endpoint, EntrySide, Instant, Protocol, Socket};
 
 /// One packet in `rate`, with its first bytes.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Sample {
     /// When it passed, exactly.
     pub time: Instant,
@@ -57,7 +58,7 @@ pub struct Ends {
 }
 
 /// The same with names.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SampledPacket {
     /// Transport protocol.
     pub protocol: Protocol,
@@ -68,7 +69,7 @@ pub struct SampledPacket {
 }
 
 /// A line about a sample.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SampleEvent {
     /// The sample.
     pub sample: Sample,

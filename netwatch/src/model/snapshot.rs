@@ -1,13 +1,13 @@
 //! All counters at one moment: what `/metrics` is built from. Every figure is a total since the agent's start.
 
-use std::{collections::BTreeMap, ops::AddAssign, sync::Arc, time::Duration};
+use std::{borrow::Cow, collections::BTreeMap, ops::AddAssign, sync::Arc, time::Duration};
 
 use netwatch_common::outcome::Outcome;
 use serde::{Deserialize, Serialize};
 
 use super::{
     Container, DropTotal, EndReason, Exemplar, Feature, Interface, InterfaceCounters, OutOfSight,
-    Protocol, SizeHistogram, Tally, TimeHistogram,
+    Protocol, Shares, SizeHistogram, Tally, TimeHistogram,
 };
 
 /// An observed interface.
@@ -55,11 +55,11 @@ pub struct DnsCounts {
     /// Questions.
     pub queries: u64,
     /// Answers, by the mnemonic of their response code.
-    pub responses: BTreeMap<&'static str, u64>,
+    pub responses: BTreeMap<Cow<'static, str>, u64>,
 }
 
 /// Who talks to whom: the key of the edge metrics.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Edge {
     /// Bounded name of the client.
     pub client: Arc<str>,
@@ -303,8 +303,14 @@ pub struct AgentStatus {
 /// Everything at one moment.
 #[derive(Clone, Debug, Default)]
 pub struct Snapshot {
-    /// Observed interfaces.
+    /// Observed interfaces, as far as they have series of their own.
     pub interfaces: Vec<InterfaceSnapshot>,
+    /// What the others have counted together; `None` where there are none.
+    pub other_interfaces: Option<InterfaceCounters>,
+    /// How many have no series of their own, by what they are.
+    pub folded: [(&'static str, usize); 2],
+    /// How the series are shared out.
+    pub shares: Shares,
     /// Traffic per container and network.
     pub containers: Vec<ContainerTraffic>,
     /// Packet sizes per container and network, estimated from samples.

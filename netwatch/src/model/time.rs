@@ -27,7 +27,7 @@ impl Instant {
 pub struct WallTime(pub i128);
 
 /// Translates monotonic times; measured anew by the agent, so that records follow the wall clock when it is set.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Clock {
     /// Wall time minus monotonic time, in nanoseconds.
     pub offset_ns: i128,

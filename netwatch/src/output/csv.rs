@@ -143,7 +143,7 @@ pub(super) fn lookup(formatter: &Formatter, lookup: &Lookup, clock: Clock) -> St
         rtt_ns: lookup.took.map(|took| took.as_nanos().to_string()).unwrap_or_default(),
         question: question.map(|question| question.name.clone()).unwrap_or_default(),
         question_type: question.map(|question| question.kind.clone()).unwrap_or_default(),
-        rcode: answer.map(|answer| answer.rcode.to_owned()).unwrap_or_default(),
+        rcode: answer.map(|answer| answer.rcode.to_string()).unwrap_or_default(),
         answers: answer.map_or_else(String::new, |answer| {
             answer.addresses.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ")
         }),

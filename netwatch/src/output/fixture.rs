@@ -183,9 +183,9 @@ pub(super) fn lookups() -> Vec<Line> {
             hint,
         }))
     };
-    let answer = |rcode, addresses: &[&str]| {
+    let answer = |rcode: &'static str, addresses: &[&str]| {
         let addresses = addresses.iter().map(|address| address.parse().unwrap()).collect();
-        Some(Answer { rcode, addresses })
+        Some(Answer { rcode: rcode.into(), addresses })
     };
     let found = answer("NOERROR", &["192.0.2.7", "192.0.2.8"]);
     let took = |micros| Some(Duration::from_micros(micros));

@@ -108,7 +108,7 @@ struct QuestionView<'a> {
 #[schemars(rename = "Answer")]
 struct AnswerView<'a> {
     /// mnemonic of the response code; `other` where it has none
-    rcode: &'static str,
+    rcode: &'a str,
     /// the addresses in the answer, up to eight
     addresses: &'a [IpAddr],
 }
@@ -131,7 +131,7 @@ pub(super) fn view<'a>(formatter: &Formatter, lookup: &'a Lookup, clock: Clock) 
         answer: lookup
             .answer
             .as_ref()
-            .map(|answer| AnswerView { rcode: answer.rcode, addresses: &answer.addresses }),
+            .map(|answer| AnswerView { rcode: &answer.rcode, addresses: &answer.addresses }),
         queries: lookup.queries,
         answered_ns: lookup.took.map(ns),
         hint: lookup.hint.map(Hint::name),

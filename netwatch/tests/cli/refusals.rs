@@ -15,7 +15,7 @@ fn bad_values_name_value_place_and_remedy() {
         (["--sample-rate", "1073741825"], "--sample-rate: '1073741825' is too large", "from 0"),
         (["--max-flows", "1023"], "--max-flows: '1023' is too small", "from 1024 to 4194304"),
         (["--max-flows", "4194305"], "--max-flows: '4194305' is too large", "from 1024 to 4194304"),
-        (["--metrics.max-series", "0"], "--metrics.max-series: '0' is too small", "from 1"),
+        (["--metrics.max-series", "0"], "--metrics.max-series: '0' is too small", "from 1000"),
         (
             ["--flow-idle-timeout", "15"],
             "--flow-idle-timeout: '15' has no unit",

@@ -223,7 +223,7 @@ fn load_churn_and_faults_leave_nothing_and_lose_nothing() {
         let host = format!("unix://{}", engine.display());
         let all = ["one", "two", "c*"].map(|name| ["--interface", name]).concat();
         // Edges of interfaces that are gone stay for a quarter of an hour: their number is to be flat before.
-        let quick = ["--flow-idle-timeout", "2s", "--metrics.max-series", "600"];
+        let quick = ["--flow-idle-timeout", "2s", "--metrics.max-series", "1000"];
         let agent = Agent::start(&[&all, &quick[..], &["--docker-host", &host]].concat());
         let mut faults = Faults {
             engine,

@@ -1,7 +1,10 @@
 //! The file as it is written and read, and as programs of each version have written it.
 
 use super::*;
-use crate::flow::Tracker;
+use crate::{
+    agent::{accounts::Accounts, ports::Ports},
+    flow::Tracker,
+};
 
 mod versions;
 
@@ -10,12 +13,14 @@ const AWAY: Duration = Duration::from_millis(1_500);
 /// Of a kernel side, with everything in it that there can be.
 fn example(kernel: u64) -> Vec<u8> {
     let tally = |packets| Tally { packets, segments: packets + 1, bytes: packets * 1_000 };
+    let (accounts, ports) = (Accounts::example(), Ports::example());
     let tracker = Tracker::example();
     let state = State {
         kernel,
         bookmark: Bookmark::example(),
         time: 68_000_000_001,
-        accounts: Accounts::example(),
+        accounts: accounts.kept(),
+        ports: ports.kept(),
         flows: tracker.keep(),
         told: vec![(9, tally(401)), (300, tally(402))],
         forgotten: tally(403),
@@ -41,7 +46,8 @@ fn what_is_written_is_read() {
     let read = known(file.read());
     assert_eq!((read.kernel, read.time(), read.away), (9, Instant(68_000_000_001), AWAY));
     assert_eq!(read.bookmark, Bookmark::example());
-    assert_eq!(format!("{:?}", read.accounts), format!("{:?}", Accounts::example()));
+    assert_eq!(format!("{:?}", read.accounts), format!("{:?}", Accounts::example().kept()));
+    assert_eq!(format!("{:?}", read.ports), format!("{:?}", Ports::example().kept()));
     assert_eq!(fs::read_dir(folder.path().join("made")).unwrap().count(), 1);
     assert!(file.remove().unwrap() && !file.remove().unwrap());
 }
@@ -72,7 +78,7 @@ fn whatever_is_wrong_with_it_is_said() {
     assert_eq!(wrong(b"something else altogether"), "it is not netwatch's");
     let mut newer = bytes.clone();
     newer[8] = 99;
-    assert_eq!(wrong(&newer), "it is of version 99, and this netwatch reads 1");
+    assert_eq!(wrong(&newer), "it is of version 99, and this netwatch reads 2");
     let checked = |body: &[u8]| {
         let head = [&MAGIC[..], &VERSION.to_le_bytes(), &crc32fast::hash(body).to_le_bytes()];
         [&head.concat(), body].concat()

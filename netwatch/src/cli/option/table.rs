@@ -365,8 +365,8 @@ pub(in crate::cli) const OPTIONS: &[Spec] = &[
         default: &["10000"],
         without: "",
         list: ONE,
-        help: "Export at most this many series about who talks to whom; the rest is folded into 'other'",
-        more: "From 10 to 1000000.",
+        help: "Export at most this many series; what is beyond is folded into 'other', the smallest first",
+        more: "From 1000 to 1000000. metrics.md says how they are shared out.",
     },
     Spec {
         key: Key::Sandbox,

@@ -145,7 +145,7 @@ impl LookupLine {
             network: self.network.map(Into::into),
             question: self.question.map(|asked| Question { name: asked.name, kind: asked.kind }),
             answer: self.answer.map(|answer| Answer {
-                rcode: parts::rcode(&answer.rcode),
+                rcode: parts::rcode(&answer.rcode).into(),
                 addresses: answer.addresses,
             }),
             took: self.answered_ns.map(Duration::from_nanos),

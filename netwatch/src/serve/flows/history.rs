@@ -1,7 +1,9 @@
-//! Past events, bounded by memory and age, which any number of readers walk along.
+//! Past events, bounded by memory and age, which any number of readers walk along. The newest are at hand, those before are
+//! [`Packed`].
 
 use std::{
     collections::VecDeque,
+    ops::Range,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
@@ -12,18 +14,18 @@ use tokio::{
     task::yield_now,
 };
 
-use super::Event;
+use super::{Event, packed::Packed};
 
-/// Events that are handed out at a time: as long as this takes, the publisher may have to wait.
-const PORTION: usize = 256;
+/// Events that are packed and handed out at a time.
+pub(super) const PORTION: usize = 256;
 /// What a place in the ring takes, whether or not there is an event in it.
-pub(super) const PLACE: usize = size_of::<Kept<()>>();
-const _: () = assert!(PLACE == 16, "there are as many as there are events");
+pub(super) const PLACE: usize = size_of::<Place>();
+const _: () = assert!(PLACE == 8, "there are as many as there are events");
 
 /// How much to keep.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
-    /// Memory of all events, and of the ring.
+    /// Memory that all events would take that are kept, and their places. Packed they take less.
     pub bytes: usize,
     /// Age of the oldest one.
     pub age: Duration,
@@ -38,7 +40,12 @@ pub struct History<E> {
 }
 
 struct Ring<E> {
-    events: VecDeque<Kept<E>>,
+    /// Of all events that are kept.
+    places: VecDeque<Place>,
+    /// The oldest of them, [`PORTION`] in each; of the first one, some may have gone.
+    packed: VecDeque<Packed<E>>,
+    /// The others.
+    recent: VecDeque<Arc<E>>,
     /// The number of the next event.
     next: u64,
     bytes: usize,
@@ -46,11 +53,16 @@ struct Ring<E> {
     begin: Instant,
 }
 
-struct Kept<E> {
-    event: Arc<E>,
+struct Place {
     /// Seconds since the history's begin.
     since: u32,
     bytes: u32,
+}
+
+/// Events from the ring, to be looked at without it.
+enum Found<E> {
+    Recent(Vec<Arc<E>>),
+    Packed { all: Packed<E>, wanted: Range<usize> },
 }
 
 /// What there is from a number on.
@@ -69,7 +81,9 @@ impl<E: Event> History<E> {
     /// An empty one.
     pub fn new(limits: Limits) -> Self {
         let ring = Ring {
-            events: VecDeque::new(),
+            places: VecDeque::new(),
+            packed: VecDeque::new(),
+            recent: VecDeque::new(),
             next: 0,
             bytes: 0,
             closed: false,
@@ -84,9 +98,11 @@ impl<E: Event> History<E> {
         {
             let mut ring = self.ring();
             let since = ring.second(now);
-            ring.events.push_back(Kept { event, since, bytes });
+            ring.places.push_back(Place { since, bytes });
+            ring.recent.push_back(event);
             ring.next += 1;
             ring.bytes += bytes as usize;
+            ring.pack();
             ring.shrink(self.limits, now);
         }
         self.news.notify_waiters();
@@ -134,12 +150,15 @@ impl<E: Event> History<E> {
 
     /// The next events from a number on, and before `end`.
     pub(super) fn read(&self, from: u64, end: u64, now: Instant) -> Portion<E> {
-        let mut ring = self.ring();
-        ring.shrink(self.limits, now);
-        let begin = from.max(ring.first()).min(end);
-        let events = ring.portion(begin, end.min(begin + PORTION as u64));
-        let next = begin + events.len() as u64;
-        Portion { missed: begin - from, events, next, closed: ring.closed }
+        let (begin, found, closed) = {
+            let mut ring = self.ring();
+            ring.shrink(self.limits, now);
+            let begin = from.max(ring.first()).min(end);
+            (begin, ring.from(begin, end), ring.closed)
+        };
+        let next = begin + found.len() as u64;
+        let events = found.events();
+        Portion { missed: next - from - events.len() as u64, events, next, closed }
     }
 
     /// The number from which on there are so many wanted events before `end`, or the oldest number if there are fewer.
@@ -154,15 +173,15 @@ impl<E: Event> History<E> {
         let mut end = last;
         let mut missing = count;
         while missing > 0 {
-            let (begin, events) = {
+            let (first, found) = {
                 let mut ring = self.ring();
                 // What is too old has not been missed by somebody who asks now.
                 ring.shrink(self.limits, now());
-                let begin = end.saturating_sub(PORTION as u64).max(ring.first());
-                (begin, ring.portion(begin, end))
+                (ring.first(), ring.until(end))
             };
+            let events = found.events();
             if events.is_empty() {
-                return begin.min(last);
+                return first.min(last);
             }
             for event in events.iter().rev() {
                 end -= 1;
@@ -171,7 +190,6 @@ impl<E: Event> History<E> {
                     return end;
                 }
             }
-            end = begin;
             // A long history must not keep a thread from the others.
             yield_now().await;
         }
@@ -184,22 +202,76 @@ impl<E: Event> History<E> {
     }
 }
 
-impl<E> Ring<E> {
-    fn first(&self) -> u64 {
-        self.next - self.events.len() as u64
+impl<E: Event> Found<E> {
+    fn len(&self) -> usize {
+        match self {
+            Self::Recent(events) => events.len(),
+            Self::Packed { wanted, .. } => wanted.len(),
+        }
     }
 
-    /// The events with these numbers, as far as they are there.
-    fn portion(&self, begin: u64, end: u64) -> Vec<Arc<E>> {
-        let place = |number: u64| {
-            let place = number.clamp(self.first(), self.next) - self.first();
-            usize::try_from(place).unwrap_or(usize::MAX).min(self.events.len())
-        };
-        let (begin, end) = (place(begin), place(end));
-        if begin >= end {
-            return Vec::new();
+    fn events(self) -> Vec<Arc<E>> {
+        match self {
+            Self::Recent(events) => events,
+            Self::Packed { all, wanted } => {
+                let mut events = all.events();
+                events.truncate(wanted.end);
+                events.drain(..wanted.start.min(events.len()));
+                events
+            }
         }
-        self.events.range(begin..end).map(|kept| Arc::clone(&kept.event)).collect()
+    }
+}
+
+impl<E: Event> Ring<E> {
+    /// The number of the oldest event.
+    fn first(&self) -> u64 {
+        self.next - self.places.len() as u64
+    }
+
+    /// The number of the oldest one at hand.
+    fn first_recent(&self) -> u64 {
+        self.next - self.recent.len() as u64
+    }
+
+    /// The number of the oldest one that is packed.
+    fn first_packed(&self) -> u64 {
+        self.first_recent() - (self.packed.len() * PORTION) as u64
+    }
+
+    /// Some events from this one on, and before `end`.
+    fn from(&self, begin: u64, end: u64) -> Found<E> {
+        self.portion(begin, begin..end.min(begin + PORTION as u64))
+    }
+
+    /// Some events before `end`.
+    fn until(&self, end: u64) -> Found<E> {
+        let end = end.clamp(self.first(), self.next);
+        let begin = end.saturating_sub(PORTION as u64).max(self.first());
+        self.portion(end.saturating_sub(1), begin..end)
+    }
+
+    /// Those of these events that are in one piece with one of them.
+    fn portion(&self, one: u64, wanted: Range<u64>) -> Found<E> {
+        let within = |begin: u64, length: usize| {
+            let place = |number: u64| {
+                let place = usize::try_from(number.saturating_sub(begin));
+                place.unwrap_or(usize::MAX).min(length)
+            };
+            place(wanted.start)..place(wanted.end)
+        };
+        let before = one.saturating_sub(self.first_packed()) / PORTION as u64;
+        let piece = usize::try_from(before).ok().and_then(|before| self.packed.get(before));
+        match piece {
+            Some(all) => {
+                let begin = self.first_packed() + before * PORTION as u64;
+                Found::Packed { all: all.clone(), wanted: within(begin, PORTION) }
+            }
+            None => {
+                let wanted = within(self.first_recent(), self.recent.len());
+                Found::Recent(self.recent.range(wanted).map(Arc::clone).collect())
+            }
+        }
     }
 
     fn second(&self, now: Instant) -> u32 {
@@ -207,15 +279,28 @@ impl<E> Ring<E> {
         u32::try_from(seconds).unwrap_or(u32::MAX)
     }
 
+    /// Leaves at hand what somebody who follows is going to read.
+    fn pack(&mut self) {
+        if self.recent.len() == 2 * PORTION {
+            let oldest: Vec<_> = self.recent.drain(..PORTION).collect();
+            self.packed.push_back(Packed::new(&oldest));
+        }
+    }
+
     fn shrink(&mut self, limits: Limits, now: Instant) {
         let second = self.second(now);
         let is_old = |since: u32| u64::from(second.saturating_sub(since)) > limits.age.as_secs();
-        let room = limits.bytes.saturating_sub(self.events.capacity() * PLACE);
-        while let Some(oldest) = self.events.front()
+        let room = limits.bytes.saturating_sub(self.places.capacity() * PLACE);
+        while let Some(oldest) = self.places.front()
             && (self.bytes > room || is_old(oldest.since))
         {
             self.bytes -= oldest.bytes as usize;
-            self.events.pop_front();
+            self.places.pop_front();
         }
+        while !self.packed.is_empty() && self.first_packed() + PORTION as u64 <= self.first() {
+            self.packed.pop_front();
+        }
+        let gone = self.recent.len().saturating_sub(self.places.len());
+        self.recent.drain(..gone);
     }
 }

@@ -12,6 +12,7 @@ mod filter;
 mod folding;
 mod history;
 mod lines;
+mod packed;
 mod peer;
 mod ranking;
 mod reader;
@@ -25,6 +26,8 @@ mod tests;
 mod top;
 
 use std::{io, path::PathBuf, time::Duration};
+
+use serde::{Serialize, de::DeserializeOwned};
 
 pub use client::{Answer, ClientError, NOT_PERMITTED, Reader};
 pub use filter::{Criterion, Facts, Filter, Kind, Pattern, Term};
@@ -53,7 +56,7 @@ pub struct SocketPlace {
 }
 
 /// What the history keeps.
-pub trait Event: Send + Sync + Sized + 'static {
+pub trait Event: Serialize + DeserializeOwned + Send + Sync + Sized + 'static {
     /// What makes one event of several.
     type Folder: Folder<Self>;
 

@@ -16,7 +16,7 @@ fn path(version: u32, extension: &str) -> PathBuf {
 /// What is in it, with a line for each thing of which there are several, and what a tracker makes of it.
 fn in_words(state: State) -> String {
     let mut text = format!("{state:?}\n");
-    for thing in ["Conversation {", "(Edge {", "Sums {", "Accounts {", "Veth {", "Shadow {"] {
+    for thing in ["Conversation {", "(Edge {", "Sums {", "Veth {", "Kept {", "Shadow {"] {
         text = text.replace(thing, &format!("\n{thing}"));
     }
     let limits = Limits { idle: state.away, active: state.away, max_flows: 100 };

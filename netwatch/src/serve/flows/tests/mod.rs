@@ -13,10 +13,13 @@ use std::{
     time::{Duration, Instant},
 };
 
+use serde::{Deserialize, Serialize};
+
 use super::{Counts, Event, Facts, Folder, Kind, PATIENCE, Source, Style, history::PLACE};
 use crate::model::WallTime;
 
 /// An event that is only a number. Its line is long enough that a few hundred fill a socket's buffer.
+#[derive(Serialize, Deserialize)]
 pub(super) struct Number(pub(super) u64);
 
 /// Bytes that an event claims to take.

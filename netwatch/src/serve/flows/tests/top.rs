@@ -9,6 +9,7 @@ use std::{
 };
 
 use proptest::prelude::*;
+use serde::{Deserialize, Serialize};
 use tokio::{
     io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader, Lines},
     net::UnixStream,
@@ -22,7 +23,7 @@ use super::super::{
 use crate::model::{Socket, WallTime};
 
 /// An event of a flow that has counted so much.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 struct Flow {
     id: u64,
     kind: Kind,
