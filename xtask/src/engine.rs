@@ -1,4 +1,5 @@
-//! A Docker engine of our own for the tests: started where none answers, stopped with everything it left on the host.
+//! A Docker engine for the tests, with their image in it: one of our own where none answers, stopped with everything it left on
+//! the host.
 //!
 //! Its keeper is a process of its own (`xtask engine`, as root), which stops the engine when its standard input closes.
 //! So the engine goes whenever the process that wanted it goes, in whatever way.
@@ -26,6 +27,7 @@ use crate::{
     command::{command, dies_with_us, find, line, step, tail, wait},
     docker::{Answer, Host, client},
     firewall::Traces,
+    image,
     refused::Refused,
     report::{say, show},
     root::{Root, is_root},
@@ -46,6 +48,7 @@ impl Engine {
         let host = Host::configured();
         if host.ping() != Answer::No {
             say(format_args!("the tests use the Docker engine on {host}"));
+            image::ensure(root, &host)?;
             return Ok(Self { host, keeper: None });
         }
         say(format_args!("no Docker engine answers on {host}: starting one for the tests"));
@@ -110,6 +113,7 @@ pub(crate) fn keep() -> Result<()> {
         say(format_args!("dockerd did not start, trying the slower storage driver that works everywhere: {error:#}"));
         Daemon::start(&folder, &["--storage-driver", "vfs"], &unwanted)
     })?;
+    image::ensure(Root::Here, &Host(daemon.host()))?;
     show(daemon.host());
     while !unwanted.load(Ordering::SeqCst) && !cleanup::requested() {
         if daemon.process.try_wait()?.is_some() {

@@ -66,7 +66,7 @@ use self::{
     flow_log::FlowLog,
     keeping::Keeping,
     scraping::{SCRAPES, Scrape},
-    state::{State, StateFile},
+    state::StateFile,
 };
 use crate::{
     datapath::{self, Datapath, Options},
@@ -141,8 +141,8 @@ async fn start(
     let leaves = Arc::new(AtomicBool::new(false));
     let directory = config.pins.as_ref().map(|_| config.state.as_path());
     let keeping = Keeping::new(directory, Arc::clone(&leaves)).map_err(AgentError::State)?;
-    let state = keeping.read();
-    let inheritance = state.as_ref().map(State::inheritance);
+    let earlier = keeping.read();
+    let inheritance = earlier.inheritance();
     let mut datapath = Datapath::load(&Options { inheritance, ..config.kernel_side() })?;
     // Not before: who may not observe is not to hear of a directory first.
     let socket = config.socket.as_ref().map(flows::bind).transpose()?;
@@ -193,7 +193,7 @@ async fn start(
     let counted = Counted { readers, web, links: monitor.counters() };
     let confined = confinement.features;
     let mut core = Core::new(&config, datapath, flow_log, counted, readiness, confined, keeping);
-    core.take_over(state);
+    core.take_over(earlier);
     let stopping = Arc::clone(&stop);
     let has_file = matches!(config.flow_log, Some(FlowLogTarget::File(_)));
     tokio::spawn(async move {

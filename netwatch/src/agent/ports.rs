@@ -1,6 +1,6 @@
 //! What each interface has counted, as far as it has series of its own; the others have some together.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
@@ -13,12 +13,12 @@ pub(super) struct Ports {
 }
 
 /// What the next agent goes on with.
-#[derive(Clone, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(super) struct Kept {
     /// Those with series of their own: what had been counted among the others before.
-    own: HashMap<u32, InterfaceCounters>,
+    own: BTreeMap<u32, InterfaceCounters>,
     /// Those without: what of them has been counted there.
-    settled: HashMap<u32, InterfaceCounters>,
+    settled: BTreeMap<u32, InterfaceCounters>,
     /// What they have counted together.
     others: InterfaceCounters,
 }
@@ -41,7 +41,7 @@ impl Ports {
     /// Goes on with what another one has kept, of the same counters. It may have had room for more.
     pub(super) fn restore(&mut self, kept: Kept) {
         let Kept { own, settled, others } = kept;
-        self.kept = Kept { own: HashMap::new(), settled, others };
+        self.kept = Kept { own: BTreeMap::new(), settled, others };
         for (index, before) in own {
             let Kept { own, settled, .. } = &mut self.kept;
             let among = if self.largest.admits(&index, own.len()) { own } else { settled };
@@ -122,6 +122,19 @@ mod tests {
         let tally = Tally { bytes, ..Tally::ZERO };
         let receive = InterfaceTally { tally, link_bytes: bytes };
         InterfaceCounters { receive, transmit: InterfaceTally::default() }
+    }
+
+    impl Ports {
+        /// Of one interface with series of its own and two without, one of which is gone.
+        pub(in crate::agent) fn example() -> Self {
+            let mut ports = Self::new(1);
+            for (index, all) in [(300, 1_101), (301, 9_102), (302, 1_103)] {
+                ports.settle(index, counters(all));
+            }
+            ports.close(302, counters(1_104));
+            ports.name_the_largest(Instant(0), |index| Some(counters(u64::from(index) * 31)));
+            ports
+        }
     }
 
     #[test]

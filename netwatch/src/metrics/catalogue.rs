@@ -313,7 +313,7 @@ catalogue! {
     FeatureAvailable: Agent Gauge "netwatch_feature_available" ["feature", "lacking"]
         "Whether something is there that netwatch can do without."
         "`lacking` says why it is not. `drops`: dropped packets are counted; `drop_reasons`: the kernel tells why; \
-         `drops_in_containers`: the network namespaces of containers can be looked up; &
+         `drops_in_containers`: the network namespaces of containers can be looked up; `conntrack`: flows are followed \
          through address translation; `pinning`: counting goes on without the agent.";
     ConntrackOverruns: Agent Counter "netwatch_conntrack_overruns_total" []
         "Times that the kernel dropped messages about connections, because netwatch was slow to hear them."
@@ -322,9 +322,10 @@ catalogue! {
         "Times that the kernel dropped messages about interfaces, because netwatch was slow to hear them."
         "All interfaces are listed again then. One that came and went in between was not seen.";
     AwaySeconds: Agent Counter "netwatch_agent_away_seconds_total" []
-        "Time in which packets were counted and no agent read them."
-        "From one agent to the next that went on with what it had left counting (`--pin-dir`): at most, for an agent that is \
-         killed may have read up to a second later. Packets that it had counted in flows since are `agent-restart`.";
+        "Time in which no agent read what was counted."
+        "From one agent to the next that finds what it has left (`--pin-dir`, `--state-dir`): at most, for an agent that is \
+         killed may have read up to a second later. Packets that it had counted in flows since are `agent-restart`. Where the next one \
+         cannot go on, as with another version's, what passed meanwhile is not counted: the flow log's `gap` line says `uncounted`.";
     AttachedInterfaces: Agent Gauge "netwatch_attached_interfaces" []
         "Interfaces that have the programs attached now."
         "";

@@ -218,7 +218,12 @@ pub fn netwatch() -> Command {
 
 /// The program for an agent that leaves what counts to the next one.
 pub fn lasting() -> Command {
-    let mut command = netwatch();
+    lasting_by(env!("CARGO_BIN_EXE_netwatch"))
+}
+
+/// The same by another program.
+pub fn lasting_by(path: &str) -> Command {
+    let mut command = program(path);
     command.env_remove("NETWATCH_EPHEMERAL");
     command
 }

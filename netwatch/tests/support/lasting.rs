@@ -4,7 +4,7 @@ use std::{fs, path::Path, process::Output};
 
 use tempfile::TempDir;
 
-use super::agent::{Agent, lasting};
+use super::agent::{Agent, lasting, lasting_by};
 
 /// Below the kernel's own mount; each test has its own, since others may run at the same time.
 const PINS: &str = "/sys/fs/bpf/netwatch-test";
@@ -30,6 +30,11 @@ impl Lasting {
 
     pub fn start(&self, more: &[&str]) -> Agent {
         Agent::start_by(&mut lasting(), &[&self.places(), more].concat())
+    }
+
+    /// The same by another program.
+    pub fn start_by(&self, program: &str, more: &[&str]) -> Agent {
+        Agent::start_by(&mut lasting_by(program), &[&self.places(), more].concat())
     }
 
     /// `netwatch stop`.
