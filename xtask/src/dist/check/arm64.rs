@@ -37,6 +37,7 @@ pub(super) fn check(may_fetch: bool) -> Result<()> {
     command.args(["--target", TARGET, "--target-dir"]).arg(&folder).current_dir(root());
     // The compiler that runs us is another one.
     command.env_remove("RUSTC").env_remove("RUSTFLAGS");
+    command.env("CARGO_PROFILE_DEV_DEBUG", "none").env("CARGO_INCREMENTAL", "0");
     let variable = |what: &str| format!("CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_{what}");
     let flags = format!("-C target-feature=+crt-static --sysroot {}", sysroot.display());
     stream(command.env(variable("LINKER"), LINKER).env(variable("RUSTFLAGS"), flags))?;
