@@ -7,7 +7,7 @@
 use std::{
     fs::{self, File},
     io::{self, BufRead as _, BufReader, Read as _},
-    os::unix::process::CommandExt as _,
+    os::unix::{fs::PermissionsExt as _, process::CommandExt as _},
     path::{Path, PathBuf},
     process::{Child, Stdio},
     sync::{
@@ -35,6 +35,8 @@ use crate::{
 
 const START: Duration = Duration::from_mins(1);
 const STOP: Duration = Duration::from_secs(30);
+/// The group that may ask it: that of nobody, who the tests' agents are.
+const NOBODY: &str = "65534";
 
 /// An engine that answers; stopped when dropped, if it is our own.
 pub(crate) struct Engine {
@@ -104,6 +106,8 @@ pub(crate) fn keep() -> Result<()> {
     // Dropped last: the folder, after what is mounted in it; what dockerd changed on the host, after dockerd.
     let folder = tempfile::Builder::new()
         .prefix("netwatch-docker-")
+        // The agents of the tests are nobody's, and have to find the way to its socket.
+        .permissions(fs::Permissions::from_mode(0o711))
         .tempdir()
         .context("making the engine's folder")?;
     let _traces = Traces::remember()?;
@@ -177,7 +181,7 @@ impl Daemon {
         // A configuration of the host's own engine must not reach ours.
         fs::write(folder.join("daemon.json"), "{}").context("writing dockerd's configuration")?;
         command
-            .args(["-H", &socket(&folder)])
+            .args(["-H", &socket(&folder), "--group", NOBODY])
             .args(more)
             .stdout(log.try_clone()?)
             .stderr(log)

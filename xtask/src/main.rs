@@ -9,6 +9,7 @@ mod bench;
 mod cleanup;
 mod command;
 mod dashboards;
+mod debian;
 mod dist;
 mod docker;
 mod engine;
