@@ -141,11 +141,55 @@ fn dashboards_name_only_metrics_that_there_are() {
     assert!(count > 50, "only {count} queries");
 }
 
+const UNIT: &str = "packaging/systemd/netwatch.service";
+/// What gives up the others takes these, before the agent's own list is in force.
+const TO_GIVE_UP: [&str; 5] =
+    ["capset", "seccomp", "landlock_create_ruleset", "landlock_add_rule", "landlock_restrict_self"];
+
+/// System calls as a unit names them: one, or a group and what is in it.
+fn calls(word: &str) -> BTreeSet<String> {
+    if !word.starts_with('@') {
+        return [word.to_owned()].into();
+    }
+    let output = Command::new("systemd-analyze").args(["syscall-filter", word]).output();
+    let text = String::from_utf8(output.expect("systemd-analyze").stdout).expect("text");
+    let lines = text.lines().skip(1).map(str::trim);
+    lines.filter(|line| !line.is_empty() && !line.starts_with('#')).flat_map(calls).collect()
+}
+
+/// The unit's list is longer than the agent's own, of which a call must not be missing there: it would fail only in a service.
+#[test]
+#[ignore = "needs systemd's tools: cargo xtask test"]
+fn the_unit_forbids_no_call_that_the_agent_makes() {
+    let unit = fs::read_to_string(root().join(UNIT)).expect("the unit");
+    let mut allowed = BTreeSet::new();
+    for list in unit.lines().filter_map(|line| line.strip_prefix("SystemCallFilter=")) {
+        match list.strip_prefix('~') {
+            None => allowed.extend(list.split(' ').flat_map(calls)),
+            Some(list) => {
+                let forbidden: BTreeSet<String> = list.split(' ').flat_map(calls).collect();
+                allowed.retain(|call| !forbidden.contains(call));
+            }
+        }
+    }
+    let source = include_str!("../src/sandbox/calls.rs");
+    let shipped = source.split("#[cfg(test)]").next().expect("code before its tests");
+    let ours = shipped.split("libc::SYS_").skip(1).map(|rest| {
+        rest.split(|letter: char| !letter.is_alphanumeric() && letter != '_')
+            .next()
+            .expect("a name")
+    });
+    let ours: BTreeSet<&str> = ours.chain(TO_GIVE_UP).collect();
+    assert!(ours.len() > 100, "{ours:?}");
+    let missing: Vec<_> = ours.iter().filter(|call| !allowed.contains(**call)).collect();
+    assert!(missing.is_empty(), "{missing:?}");
+}
+
 /// What a service may do, from 0 (nothing) to 10, by systemd's own reckoning.
 #[test]
 #[ignore = "needs systemd's tools: cargo xtask test"]
 fn the_unit_is_exposed_little() {
-    let unit = root().join("packaging/systemd/netwatch.service");
+    let unit = root().join(UNIT);
     let output = Command::new("systemd-analyze")
         .args(["security", "--offline=true", "--threshold=25"])
         .arg(&unit)

@@ -314,6 +314,40 @@ fn each_case_of_reliability_has_its_test() {
     assert_eq!(untested(&format!("| case | {file} `no_such_test` |\n| case | – |")).len(), 2);
 }
 
+/// Functions that start a program as root's: after each `fn` with a reason in it.
+fn starting_as_root(text: &str) -> BTreeSet<&str> {
+    let reason = concat!("Root", "::");
+    let functions = text.split("fn ").skip(1).filter(|function| function.contains(reason));
+    functions.filter_map(|function| function.split(['(', '<']).next()).collect()
+}
+
+#[test]
+fn the_page_of_security_names_each_program_that_is_roots() {
+    let page = fs::read_to_string(root().join("docs/security.md")).expect("a page");
+    let (_, table) = page.split_once("| started as root by |").expect("the table");
+    let (table, _) = table.split_once("\n\n").expect("its end");
+    let mut named = BTreeSet::new();
+    for row in table.lines().filter(|row| row.starts_with("| `")) {
+        let spans = spans(row);
+        named.insert((spans[0].1.to_owned(), spans[1].1.to_owned()));
+    }
+    let mut there = BTreeSet::new();
+    let mut folders = vec![root().join("netwatch/tests")];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).expect("a folder").map(|entry| entry.expect("an entry")) {
+            let path = entry.path();
+            if path.is_dir() {
+                folders.push(path);
+                continue;
+            }
+            let text = fs::read_to_string(&path).unwrap_or_default();
+            let name = path.strip_prefix(root()).expect("a path of ours").display().to_string();
+            there.extend(starting_as_root(&text).into_iter().map(|f| (name.clone(), f.to_owned())));
+        }
+    }
+    assert_eq!(named, there);
+}
+
 /// A page that was copied from a terminal must not name the home of whoever sat there.
 #[test]
 fn no_page_names_somebodys_home() {

@@ -35,8 +35,8 @@ use crate::{
 
 const START: Duration = Duration::from_mins(1);
 const STOP: Duration = Duration::from_secs(30);
-/// The group that may ask it: that of nobody, who the tests' agents are.
-const NOBODY: &str = "65534";
+/// The group that may ask it, whatever its name: the tests' agents are given that of the socket.
+const GROUP: &str = "65533";
 
 /// An engine that answers; stopped when dropped, if it is our own.
 pub(crate) struct Engine {
@@ -181,7 +181,7 @@ impl Daemon {
         // A configuration of the host's own engine must not reach ours.
         fs::write(folder.join("daemon.json"), "{}").context("writing dockerd's configuration")?;
         command
-            .args(["-H", &socket(&folder), "--group", NOBODY])
+            .args(["-H", &socket(&folder), "--group", GROUP])
             .args(more)
             .stdout(log.try_clone()?)
             .stderr(log)

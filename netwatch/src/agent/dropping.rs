@@ -118,7 +118,8 @@ impl Dropping {
         let number = namespace_inode(container).unwrap_or_else(|error| {
             // A process that has gone is everyday life, and tried again with the next event.
             if error.kind() != std::io::ErrorKind::NotFound && self.refused.is_none() {
-                tracing::warn!(container = container.name, %error, "its network namespace");
+                let what = "drops inside of containers are not counted: their network namespaces are out of reach";
+                tracing::warn!(container = container.name, %error, "{what}");
                 self.refused =
                     Some(format!("the network namespace of {}: {error}", container.name));
             }

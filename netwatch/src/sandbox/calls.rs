@@ -72,7 +72,6 @@ const ALLOWED: &[c_long] = &[
     libc::SYS_mprotect,
     libc::SYS_madvise,
     libc::SYS_msync,
-    libc::SYS_mincore,
     libc::SYS_membarrier,
     // Threads, signals and time.
     libc::SYS_clone3,

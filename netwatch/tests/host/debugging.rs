@@ -22,6 +22,7 @@ use super::{
         outside::Outside,
         serial::host,
         shell::run,
+        user::Root,
         wait::until,
     },
 };
@@ -135,7 +136,8 @@ fn the_first_line_names_the_cause() {
     let other = Container::idle(&format!("{MISSING}-{}", unique("api")), &[]);
     let lonely = Container::idle(&unique("lonely"), &[]);
     // As a network card would be: what goes on there is joined with the container's flow, and tells who the other end is.
-    let agent = Agent::start(&[&QUICK[..], &["--exclude", "nwt-out0"]].concat());
+    let arguments = [&QUICK[..], &["--exclude", "nwt-out0"]].concat();
+    let agent = Agent::start_as_root(Root::DropsInContainers, &arguments);
     for container in [&web, &db, &cli, &other, &lonely] {
         agent.until_named(&container.name);
     }

@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::{
     refusals::Copy,
     support::{
-        agent::{Agent, netwatch},
+        agent::{Agent, netwatch, netwatch_of_root},
         docker::{Container, socket, unique},
         http,
         remains::{expect_nothing_since, remains},
@@ -15,6 +15,7 @@ use super::{
         serial::host,
         shell::run,
         stranger::Stranger,
+        user::Root,
         wait::until,
     },
 };
@@ -64,7 +65,7 @@ impl Found {
 
 /// Asks about an agent, and about one of its interfaces only: others come and go on this host.
 fn beside(agent: &Agent, interface: &str) -> Command {
-    let mut command = netwatch();
+    let mut command = netwatch_of_root(Root::Asks);
     command.args(["doctor", "-o", "json", "--interface", interface, "--socket"]);
     command.arg(agent.socket()).args(["--web.listen-address", &agent.address.to_string()]);
     command

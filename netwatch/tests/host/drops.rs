@@ -12,6 +12,7 @@ use super::{
         netns::in_namespace_of,
         serial::host,
         shell::{attempt, run},
+        user::Root,
     },
 };
 
@@ -63,7 +64,7 @@ fn pair(network: &str) -> (Container, Container, Agent) {
     let options = ["--network", network];
     let mysql = Container::idle(&unique("mysql01"), &options);
     let centos = Container::idle(&unique("centos01"), &options);
-    let agent = Agent::start(&QUICK);
+    let agent = Agent::start_as_root(Root::DropsInContainers, &QUICK);
     agent.until_named(&mysql.name);
     agent.until_named(&centos.name);
     (centos, mysql, agent)

@@ -9,7 +9,7 @@ use super::{
         docker::{Container, socket, unique},
         proxy::Proxy,
         serial::host,
-        user,
+        user::{self, Root},
     },
 };
 
@@ -26,7 +26,7 @@ fn field(status: &str, name: &str) -> String {
 #[ignore = "needs root and Docker: cargo xtask test"]
 fn no_thread_of_the_agent_has_more_than_three_capabilities() {
     let _host = host();
-    let agent = Agent::start(&[]);
+    let agent = Agent::start_as_root(Root::GivesUp, &[]);
     let threads = fs::read_dir(format!("/proc/{}/task", agent.pid())).unwrap();
     let threads: Vec<_> = threads.map(|thread| thread.unwrap().path()).collect();
     assert!(threads.len() > 2, "{threads:?}");

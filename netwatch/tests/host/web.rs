@@ -21,6 +21,8 @@ use super::{
         agent::{Agent, end_of, netwatch, program, send},
         http,
         serial::host,
+        shell::program as find,
+        user,
         wait::until,
     },
 };
@@ -166,7 +168,7 @@ fn ask(path: &Path) -> Option<String> {
 #[ignore = "needs root and Docker: cargo xtask test"]
 fn metrics_are_served_at_several_places() {
     let _host = host();
-    let folder = TempDir::new().unwrap();
+    let folder = user::folder();
     let socket = folder.path().join("web.sock");
     let (six, unix) = (free_v6(), format!("unix:{}", socket.display()));
     let arguments = ["--web.listen-address", &six.to_string(), "--web.listen-address", &unix];
@@ -186,12 +188,17 @@ fn free_v6() -> SocketAddr {
 #[ignore = "needs root and Docker: cargo xtask test"]
 fn sockets_come_from_systemd() {
     let _host = host();
-    let folder = TempDir::new().unwrap();
+    let folder = user::folder();
+    // It starts a program by its path, which may lead through somebody's home.
+    let copy = folder.path().join("netwatch");
+    fs::copy(env!("CARGO_BIN_EXE_netwatch"), &copy).unwrap();
     let (address, socket) = (http::free_address(), folder.path().join("web.sock"));
     let stderr = folder.path().join("stderr");
-    let mut child = program("systemd-socket-activate")
+    let activate = find(&["/usr/bin/systemd-socket-activate", "/bin/systemd-socket-activate"]);
+    let mut child = program(activate)
         .args(["-l", &address.to_string(), "-l", &socket.to_string_lossy()])
-        .args([env!("CARGO_BIN_EXE_netwatch"), "run", "--web.systemd-socket"])
+        .arg(copy)
+        .args(["run", "--web.systemd-socket"])
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .stderr(fs::File::create(&stderr).unwrap())

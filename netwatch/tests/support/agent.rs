@@ -4,7 +4,10 @@ use std::{
     fs::{self, File},
     io,
     net::SocketAddr,
-    os::unix::{fs::PermissionsExt, process::CommandExt as _},
+    os::unix::{
+        fs::PermissionsExt,
+        process::{CommandExt as _, ExitStatusExt as _},
+    },
     path::PathBuf,
     process::{Child, Command, ExitStatus, Stdio},
     sync::Arc,
@@ -184,19 +187,9 @@ impl Agent {
         fs::read_to_string(self.folder.path().join("stderr")).unwrap_or_default()
     }
 
-    /// Sends a signal and waits for the end.
-    pub fn stop(mut self, signal: i32) -> Stopped {
-        send(self.child.id(), signal);
-        let status = until("the agent ends", || self.child.try_wait().expect("its state"));
-        let log = fs::read_to_string(self.log()).expect("the flow log");
-        Stopped { status, log, stderr: self.stderr(), folder: Arc::clone(&self.folder) }
-    }
-}
-
-impl Drop for Agent {
-    fn drop(&mut self) {
-        if matches!(self.child.try_wait(), Ok(Some(_))) {
-            return;
+    fn end(&mut self) -> ExitStatus {
+        if let Ok(Some(status)) = self.child.try_wait() {
+            return status;
         }
         send(self.child.id(), libc::SIGTERM);
         let begin = Instant::now();
@@ -204,15 +197,38 @@ impl Drop for Agent {
             std::thread::sleep(Duration::from_millis(25));
         }
         let _ = self.child.kill();
-        let _ = self.child.wait();
-        if std::thread::panicking() {
-            eprintln!("--- the agent said\n{}", self.stderr());
-            let log = fs::read_to_string(self.log()).unwrap_or_default();
-            let lines: Vec<&str> = log.lines().collect();
-            let last = lines.len().saturating_sub(LAST_LINES);
-            eprintln!("--- its flow log, behind {last} lines\n{}\n---", lines[last..].join("\n"));
-        }
+        self.child.wait().expect("its state")
     }
+
+    /// Sends a signal and waits for the end.
+    pub fn stop(mut self, signal: i32) -> Stopped {
+        send(self.child.id(), signal);
+        let status = until("the agent ends", || self.child.try_wait().expect("its state"));
+        assert_foreseen(status);
+        let log = fs::read_to_string(self.log()).expect("the flow log");
+        Stopped { status, log, stderr: self.stderr(), folder: Arc::clone(&self.folder) }
+    }
+}
+
+impl Drop for Agent {
+    fn drop(&mut self) {
+        let status = self.end();
+        if !std::thread::panicking() {
+            assert_foreseen(status);
+            return;
+        }
+        eprintln!("--- the agent said\n{}", self.stderr());
+        let log = fs::read_to_string(self.log()).unwrap_or_default();
+        let lines: Vec<&str> = log.lines().collect();
+        let last = lines.len().saturating_sub(LAST_LINES);
+        eprintln!("--- its flow log, behind {last} lines\n{}\n---", lines[last..].join("\n"));
+    }
+}
+
+/// Fails where it has made a system call that is not on its list, also while it stopped.
+fn assert_foreseen(status: ExitStatus) {
+    let call = status.signal() == Some(libc::SIGSYS);
+    assert!(!call, "a system call that is not in netwatch/src/sandbox/calls.rs ended the agent");
 }
 
 /// The program of the tests' user, without settings from the environment, and without a socket unless it is told of one. It does

@@ -14,7 +14,6 @@ use super::{
     docker::{IMAGE, docker, use_engine},
     netns::in_new_namespace,
     shell::{attempt, program, run},
-    user::NOBODY,
     wait::until,
 };
 
@@ -43,6 +42,8 @@ pub fn with_engine_itself(
 }
 
 const CLIENT: &str = "docker";
+/// The group that may ask it, whatever its name.
+const ENGINE: &str = "65533";
 
 /// Stopped when dropped.
 pub struct Engine {
@@ -73,8 +74,8 @@ impl Engine {
         }
         command
             .args(["-H", &format!("unix://{}", file("socket").display())])
-            // Of this group are the tests' agents, which find the way to it.
-            .args(["--group", &NOBODY.to_string()])
+            // The tests' programs are given the group of the socket.
+            .args(["--group", ENGINE])
             // Works on whatever the folder is on.
             .args(["--storage-driver", "vfs"])
             .args(options)

@@ -35,8 +35,15 @@ const THREE: CapabilitySet =
     CapabilitySet::BPF.union(CapabilitySet::NET_ADMIN).union(CapabilitySet::PERFMON);
 
 /// Why a program of a test is root's.
-#[derive(Clone, Copy, Debug)]
-pub enum Root {}
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Root {
+    /// Drops inside of containers are what it is about, and the engine keeps their network namespaces in a folder of root's.
+    DropsInContainers,
+    /// An administrator asks, who sees whose programs are attached: `sudo netwatch doctor`.
+    Asks,
+    /// It is about what root gives up.
+    GivesUp,
+}
 
 fn all_are_roots() -> bool {
     env::var_os(ROOT).is_some()
