@@ -46,6 +46,10 @@ pub(super) fn container(name: &str) -> Container {
     }
 }
 
+fn labelled(name: &str) -> Arc<HashMap<Arc<str>, Arc<Container>>> {
+    Arc::new(HashMap::from([(name.into(), container(name).into())]))
+}
+
 pub(super) fn interface(index: u32, name: &str) -> InterfaceSnapshot {
     InterfaceSnapshot {
         interface: Interface {
@@ -124,7 +128,7 @@ pub(super) fn full() -> Snapshot {
         sizes: vec![sizes("web")],
         dns: vec![dns("web")],
         known: vec![Arc::new(container("web"))],
-        labelled: Arc::new(HashMap::from([("web".into(), Arc::new(container("web")))])),
+        labelled: labelled("web"),
         out_of_sight: vec![(
             Arc::new(container("web")),
             OutOfSight { reason: Unseen::Macvlan, network: Some("lan".into()) },
