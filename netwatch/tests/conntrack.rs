@@ -32,7 +32,7 @@ fn a_long_listing_comes_in_pieces_and_holds_back_nothing() {
     let _alone = serial::alone();
     in_new_namespace(|| {
         run("ip", &["link", "set", "lo", "up"]);
-        let track = ["-A", "OUTPUT", "-m", "conntrack", "--ctstate", "NEW", "-j", "ACCEPT"];
+        let track = ["-w", "-A", "OUTPUT", "-m", "conntrack", "--ctstate", "NEW", "-j", "ACCEPT"];
         run("iptables", &track);
         let senders: Vec<_> =
             (0..SENDERS).map(|_| UdpSocket::bind("127.0.0.1:0").unwrap()).collect();

@@ -99,12 +99,12 @@ fn udp_counter(name: &str) -> u64 {
 
 fn filter(chain: &str, port: u16) {
     let port = port.to_string();
-    run("iptables", &["-A", chain, "-p", "udp", "--dport", &port, "-j", "DROP"]);
+    run("iptables", &["-w", "-A", chain, "-p", "udp", "--dport", &port, "-j", "DROP"]);
 }
 
 /// What the first rule of a chain has counted.
 fn filtered(chain: &str) -> u64 {
-    let text = run("iptables", &["-nvxL", chain, "1"]);
+    let text = run("iptables", &["-w", "-nvxL", chain, "1"]);
     text.split_whitespace().next().unwrap().parse().unwrap()
 }
 

@@ -1,6 +1,6 @@
 //! Adds up what the test binaries say.
 
-use std::fmt;
+use std::{fmt, ops::AddAssign};
 
 /// The sum of all `test result:` lines.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -31,6 +31,13 @@ impl Summary {
     /// Nothing run is no success.
     pub(crate) fn is_good(self) -> bool {
         self.failed == 0 && self.passed > 0
+    }
+}
+
+impl AddAssign for Summary {
+    fn add_assign(&mut self, other: Self) {
+        self.passed += other.passed;
+        self.failed += other.failed;
     }
 }
 

@@ -1,22 +1,17 @@
 //! `cargo xtask test`: every test of the workspace, on a real Docker engine, and one line at the end that says how it went.
 
-use std::{
-    io::{BufRead as _, BufReader},
-    process::{Command, ExitCode, Stdio},
-    thread,
-};
+use std::process::{Command, ExitCode};
 
-use anyhow::{Context as _, Result, anyhow};
+use anyhow::Result;
 
 use crate::{
-    cleanup,
-    command::{line, stream, wait},
     engine::Engine,
-    image,
+    image, lanes,
     report::{say, show},
     root::Root,
     seen::{self, Seen},
     setup::{self, Purpose},
+    suite::Suite,
     summary::Summary,
     workspace::cargo,
 };
@@ -44,9 +39,10 @@ pub(crate) fn test(args: &Args) -> Result<ExitCode> {
     let root = Root::find("the tests load programs into the kernel and start containers, which")?;
     setup::ensure(Purpose::Test, !args.no_install)?;
     // Compiled before the engine starts: a mistake in the code shows at once, and no engine waits for the compiler.
-    stream(cargo(&["test", "--no-run", "--lib", "--bins", "--tests", "--examples"]).args(ALL))?;
+    let all = ["test", "--no-run", "--lib", "--bins", "--tests", "--examples"];
+    let suites = Suite::build(cargo(&all).args(ALL), root)?;
     let mut summary = Summary::default();
-    let result = with_engine(root, &args.filter, &mut summary);
+    let result = with_engine(root, suites, &args.filter, &mut summary);
     if let Err(error) = &result {
         say(format_args!("error: {error:#}"));
     }
@@ -54,25 +50,29 @@ pub(crate) fn test(args: &Args) -> Result<ExitCode> {
     Ok(if result.is_ok() && summary.is_good() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-fn with_engine(root: Root, filter: &[String], summary: &mut Summary) -> Result<()> {
+fn with_engine(
+    root: Root,
+    mut suites: Vec<Suite>,
+    filter: &[String],
+    summary: &mut Summary,
+) -> Result<()> {
     let engine = Engine::find_or_start(root)?;
     image::ensure(root, &engine.host)?;
     let seen = Seen::begin()?;
-    let tests = |what: &[&str], how: &[&str]| {
-        let mut command = cargo(&["test", "--no-fail-fast"]);
-        command.args(ALL).args(what).arg("--").args(how).args(filter);
-        command
+    for suite in &mut suites {
+        // Tests that need root and Docker are marked as ignored, so that a plain `cargo test` works everywhere.
+        suite.command.arg("--include-ignored");
+    }
+    suites.push(documented(root));
+    for suite in &mut suites {
+        suite
+            .command
+            .args(filter)
             .env("NETWATCH_TEST_DOCKER", "1")
             .env("DOCKER_HOST", &engine.host.0)
             .env(seen::VARIABLE, &seen.0);
-        run_as(root, &mut command);
-        command
-    };
-    let documented = run(tests(&["--doc"], &[]), summary);
-    cleanup::check()?;
-    // Tests that need root and Docker are marked as ignored, so that a plain `cargo test` works everywhere.
-    let all = ["--lib", "--bins", "--tests", "--examples"];
-    let tested = run(tests(&all, &["--include-ignored"]), summary);
+    }
+    let tested = lanes::run(suites, summary);
     // Some of the tests see some of the metrics.
     if filter.is_empty() {
         match seen.check() {
@@ -83,28 +83,15 @@ fn with_engine(root: Root, filter: &[String], summary: &mut Summary) -> Result<(
             }
         }
     }
-    tested.and(documented)
+    tested
 }
 
-fn run(mut command: Command, summary: &mut Summary) -> Result<()> {
-    command.stdout(Stdio::piped());
-    let mut child = command.spawn().with_context(|| format!("starting {}", line(&command)))?;
-    let output = child.stdout.take().context("cargo test has no output")?;
-    let reader = thread::spawn(move || {
-        let mut summary = Summary::default();
-        // Bytes, not text: a test may print anything.
-        for line in BufReader::new(output).split(b'\n').map_while(Result::ok) {
-            let line = String::from_utf8_lossy(&line);
-            show(&line);
-            summary.add(&line);
-        }
-        summary
-    });
-    let status = wait(&mut child)?;
-    let part = reader.join().map_err(|_| anyhow!("reading the tests' output failed"))?;
-    summary.passed += part.passed;
-    summary.failed += part.failed;
-    if status.success() { Ok(()) } else { Err(anyhow!("{} failed: {status}", line(&command))) }
+/// The examples in the documentation, which only cargo runs.
+fn documented(root: Root) -> Suite {
+    let mut command = cargo(&["test", "--no-fail-fast", "--doc"]);
+    command.args(ALL).arg("--");
+    run_as(root, &mut command);
+    Suite { name: "examples in the documentation".into(), command }
 }
 
 /// Compiled by us, run by root: so root never owns a file in the target folder.

@@ -100,6 +100,8 @@ impl Core {
                 by = self.datapath.attach_kind(),
                 "attached"
             );
+            // From here on it is known how much passes unseen where somebody detaches us.
+            self.tend();
             for pattern in &self.selection.include {
                 if !interfaces.iter().any(|interface| pattern.is_match(&interface.name)) {
                     warn!(pattern = pattern.glob().glob(), "no interface matches --interface yet");

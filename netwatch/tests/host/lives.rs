@@ -8,7 +8,7 @@ use super::{
     QUICK,
     support::{
         agent::{Agent, netwatch},
-        docker::{Container, Network, docker, socket, unique},
+        docker::{Container, Network, docker, label, socket, unique},
         events::end,
         proxy::Proxy,
         serial::host,
@@ -226,7 +226,7 @@ fn what_lives_for_one_ping_is_named_if_the_engine_tells_of_it_at_all() {
     let agent = Agent::start(&QUICK);
     let names: Vec<_> = (0..10).map(|number| unique(&format!("ping{number}"))).collect();
     for name in &names {
-        let label = format!("netwatch.test={}", std::process::id());
+        let label = label();
         let run = ["run", "--rm", "--name", name, "--label", &label, "netwatch-test:latest"];
         docker(&[&run[..], &["/bin/sh", "-c", PING]].concat());
     }
@@ -263,7 +263,7 @@ fn what_lives_for_one_ping_is_named_if_the_engine_tells_of_it_at_all() {
 
 /// Runs containers that ping once and are gone, and checks that each of these flows has its container's name and image.
 fn assert_all_named(agent: &Agent, names: &[String], at_once: usize) {
-    let label = format!("netwatch.test={}", std::process::id());
+    let label = label();
     std::thread::scope(|scope| {
         for some in names.chunks(names.len() / at_once) {
             let label = &label;

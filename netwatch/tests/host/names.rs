@@ -4,7 +4,7 @@ use super::{
     PING_BYTES, QUICK,
     support::{
         agent::Agent,
-        docker::{Container, docker, unique},
+        docker::{Container, docker, label, unique},
         serial::host,
         shell::run,
         wait::until,
@@ -44,7 +44,7 @@ fn twenty_containers_in_a_row_are_named_from_their_first_packet() {
             "--name",
             name,
             "--label",
-            "netwatch.test=0",
+            &label(),
             "netwatch-test:latest",
             "/bin/sh",
             "-c",

@@ -5,7 +5,7 @@ use super::{
     lives::until_changed,
     support::{
         agent::Agent,
-        docker::{Container, Network, docker, unique},
+        docker::{Container, Network, docker, label, unique},
         serial::host,
         shell::{attempt, run},
     },
@@ -89,7 +89,7 @@ fn what_hangs_on_a_network_card_is_told() {
         let name = unique(&format!("{driver}-one"));
         let on = ["--network", &network.name];
         if !parent.bears(driver) {
-            let make = ["create", "--label", "netwatch.test=0", "--name", &name];
+            let make = ["create", "--label", &label(), "--name", &name];
             docker(&[&make[..], &on, &["netwatch-test:latest", "/bin/true"]].concat());
             let never_runs = Container { name };
             let start = attempt("docker", &["start", &never_runs.name]);

@@ -16,7 +16,7 @@ use super::{
         veth,
         wait::until,
     },
-    with_bed,
+    until_nothing_is_attached, with_bed,
 };
 
 #[test]
@@ -138,7 +138,7 @@ fn stop_ends_the_agent_and_what_counts_when_it_is_told_to() {
         assert_eq!(detached.status.code(), Some(0));
         assert!(said(&detached).contains("nothing counts any more"), "{}", said(&detached));
         drop(agent);
-        assert_eq!(attached(), 0);
+        until_nothing_is_attached();
 
         bed.start(&[]).stop(libc::SIGKILL);
         assert_eq!(attached(), 4, "it counts on");

@@ -19,6 +19,7 @@ use super::{
     http::{self, Response, free_address},
     kept,
     metrics::Metrics,
+    netns,
     wait::{PATIENCE, until, within},
 };
 
@@ -239,6 +240,10 @@ pub fn program(path: &str) -> Command {
     command.env("NETWATCH_SANDBOX", "strict");
     // What outlives an agent is a test's own affair: see `lasting`.
     command.env("NETWATCH_EPHEMERAL", "true");
+    // The host's engine would tell of containers that other tests have, elsewhere.
+    if netns::is_own() {
+        command.env("DOCKER_HOST", "unix:///nowhere/docker.sock");
+    }
     die_with_us(&mut command);
     command
 }

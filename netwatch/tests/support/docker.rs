@@ -183,6 +183,7 @@ impl Drop for Network {
     }
 }
 
-fn label() -> String {
+/// Whose something is: what belongs to a process that lives is swept by nobody.
+pub fn label() -> String {
     format!("{LABEL}={}", process::id())
 }

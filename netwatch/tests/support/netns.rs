@@ -2,7 +2,10 @@
 
 #![expect(unsafe_code, reason = "the standard library does not change namespaces")]
 
-use std::{fs::File, os::fd::AsRawFd as _};
+use std::{
+    fs::{self, File},
+    os::fd::AsRawFd as _,
+};
 
 /// Runs `body` on a thread in the network namespace of a process.
 pub fn in_namespace_of<T: Send + 'static>(
@@ -16,6 +19,13 @@ pub fn in_namespace_of<T: Send + 'static>(
 /// The network namespace of this thread. As long as the file is open the namespace is there.
 pub fn own() -> File {
     File::open("/proc/thread-self/ns/net").expect("our own namespace")
+}
+
+/// Whether this thread is in another network namespace than the program that it belongs to.
+pub fn is_own() -> bool {
+    let [ours, programs] = ["thread-self", "self"]
+        .map(|whose| fs::read_link(format!("/proc/{whose}/ns/net")).expect("a network namespace"));
+    ours != programs
 }
 
 /// Runs `body` on a thread in a network namespace.

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use serde_json::Value;
 
 use super::{
+    held,
     shell::{attempt, run},
     wait::{PATIENCE, within},
 };
@@ -32,26 +33,23 @@ pub fn expect_nothing_since(before: &Remains) {
     });
 }
 
-/// Loaded programs by the names of netwatch's, and the links that attach them.
+/// Loaded programs by the names of netwatch's, and the links that attach them, but for those that a process holds.
 fn programs() -> Remains {
     let list = |kind: &str| -> Vec<Value> {
         let text = run("bpftool", &["-j", kind, "show"]);
         serde_json::from_str(if text.trim().is_empty() { "[]" } else { &text }).expect("JSON")
     };
+    let number = |value: &Value| u32::try_from(value.as_u64().expect("a number")).expect("32 bits");
     let of_netwatch =
         |program: &Value| program["name"].as_str().is_some_and(|name| name.starts_with("netwatch"));
-    let is_held = |it: &Value| it["pids"].as_array().is_some_and(|pids| !pids.is_empty());
     let programs: Vec<Value> = list("prog").into_iter().filter(of_netwatch).collect();
-    let links = list("link").into_iter().filter(|link| {
-        let id = &link["prog_id"];
-        programs.iter().any(|program| program["id"] == *id) && !is_held(link)
-    });
-    let links: Remains = links.map(|link| format!("link {}", link["id"])).collect();
-    programs
-        .iter()
-        .filter(|program| !is_held(program))
-        .map(|program| format!("prog {} {}", program["id"], program["name"]))
-        .chain(links)
+    let mut links = list("link");
+    links.retain(|link| programs.iter().any(|program| program["id"] == link["prog_id"]));
+    let [held_links, held_programs] = held::by_anybody();
+    links.retain(|link| !held_links.contains(&number(&link["id"])));
+    let left = programs.iter().filter(|program| !held_programs.contains(&number(&program["id"])));
+    left.map(|program| format!("prog {} {}", program["id"], program["name"]))
+        .chain(links.iter().map(|link| format!("link {}", link["id"])))
         .collect()
 }
 

@@ -15,8 +15,8 @@ use crate::{
     command::{dies_with_us, drain, line},
 };
 
-/// A guest that takes longer has got stuck: it takes 10 s, or 30 s where others use the machine too.
-const PATIENCE: Duration = Duration::from_mins(5);
+/// A guest that takes longer has got stuck: it takes a minute or two, most of it for the verifier.
+const PATIENCE: Duration = Duration::from_mins(10);
 
 /// Software emulation on purpose: /dev/kvm may be there and not work, and qemu then does not fall back.
 const MACHINE: [&str; 15] = [

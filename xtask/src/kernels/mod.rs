@@ -49,7 +49,7 @@ pub(crate) struct Args {
     series: Vec<Series>,
 }
 
-/// Boots all that are asked for, two at a time.
+/// Boots all that are asked for.
 pub(crate) fn kernels(args: &Args) -> Result<ExitCode> {
     let begin = Instant::now();
     if !cfg!(target_arch = "x86_64") {

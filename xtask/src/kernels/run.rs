@@ -1,4 +1,4 @@
-//! All guests, two at a time, and what each of them said.
+//! All guests, some at a time, and what each of them said.
 
 use std::{
     num::NonZero,
@@ -22,8 +22,9 @@ use super::{
 };
 use crate::{cleanup, report::say};
 
-/// Each takes a whole CPU and half a GiB.
-const AT_A_TIME: usize = 2;
+/// Each takes a whole CPU and half a GiB. On two CPUs one more, so that neither is idle while a kernel is fetched, and when only
+/// one is left.
+const AT_A_TIME: usize = 3;
 /// Every line of the guest's begins so (netwatch/examples/guest/report.rs).
 const PREFIX: &str = "netwatch-guest: ";
 
@@ -71,7 +72,7 @@ pub(super) fn all(
     let outcomes = Mutex::new(Vec::new());
     let cpus = thread::available_parallelism().map_or(1, NonZero::get);
     thread::scope(|scope| {
-        for _ in 0..AT_A_TIME.min(cpus) {
+        for _ in 0..AT_A_TIME.min(cpus + 1) {
             scope.spawn(|| {
                 loop {
                     let number = next.fetch_add(1, Ordering::SeqCst);
