@@ -118,6 +118,15 @@ pub(super) fn edge(client: &str, protocol: Option<Protocol>, port: u16) -> (Edge
     )
 }
 
+fn undelivered() -> UndeliveredTotal {
+    UndeliveredTotal {
+        container: "web".into(),
+        place: "br-shop".into(),
+        packets: 27,
+        last: Exemplar { flow: 4_711, value: 3.0, time: WallTime(1_520_879_607_789_000_000) },
+    }
+}
+
 pub(super) fn full() -> Snapshot {
     Snapshot {
         interfaces: vec![interface(7, "veth12ab")],
@@ -145,12 +154,7 @@ pub(super) fn full() -> Snapshot {
             place: "veth".into(),
             packets: 26,
         }],
-        undelivered: vec![UndeliveredTotal {
-            container: "web".into(),
-            place: "br-shop".into(),
-            packets: 27,
-            last: Exemplar { flow: 4_711, value: 3.0, time: WallTime(1_520_879_607_789_000_000) },
-        }],
+        undelivered: vec![undelivered()],
         times: Times {
             handshakes: vec![("db".into(), times())],
             echoes: vec![("db".into(), times())],
