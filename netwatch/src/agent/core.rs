@@ -218,7 +218,8 @@ impl Core {
                 }
             }
         };
-        self.finish().await;
+        // All of it is moved into what ends it.
+        Box::pin(self.finish()).await;
         result
     }
 

@@ -65,9 +65,9 @@ impl LabelChoice {
 
     /// Both.
     #[must_use]
-    pub fn and(self, other: Self) -> Self {
-        let more = self.more.union(&other.more).copied().collect();
-        Self { more, no_network: self.no_network || other.no_network }
+    pub fn and(mut self, other: Self) -> Self {
+        self.more.extend(other.more);
+        Self { no_network: self.no_network || other.no_network, ..self }
     }
 
     /// Names of a metric's labels.

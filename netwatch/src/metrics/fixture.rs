@@ -46,6 +46,10 @@ pub(super) fn container(name: &str) -> Container {
     }
 }
 
+fn labelled(name: &str) -> Arc<HashMap<Arc<str>, Arc<Container>>> {
+    Arc::new(HashMap::from([(name.into(), container(name).into())]))
+}
+
 pub(super) fn interface(index: u32, name: &str) -> InterfaceSnapshot {
     InterfaceSnapshot {
         interface: Interface {
@@ -114,6 +118,15 @@ pub(super) fn edge(client: &str, protocol: Option<Protocol>, port: u16) -> (Edge
     )
 }
 
+fn undelivered() -> UndeliveredTotal {
+    UndeliveredTotal {
+        container: "web".into(),
+        place: "br-shop".into(),
+        packets: 27,
+        last: Exemplar { flow: 4_711, value: 3.0, time: WallTime(1_520_879_607_789_000_000) },
+    }
+}
+
 pub(super) fn full() -> Snapshot {
     Snapshot {
         interfaces: vec![interface(7, "veth12ab")],
@@ -124,7 +137,7 @@ pub(super) fn full() -> Snapshot {
         sizes: vec![sizes("web")],
         dns: vec![dns("web")],
         known: vec![Arc::new(container("web"))],
-        labelled: Arc::new(HashMap::from([("web".into(), Arc::new(container("web")))])),
+        labelled: labelled("web"),
         out_of_sight: vec![(
             Arc::new(container("web")),
             OutOfSight { reason: Unseen::Macvlan, network: Some("lan".into()) },
@@ -141,12 +154,7 @@ pub(super) fn full() -> Snapshot {
             place: "veth".into(),
             packets: 26,
         }],
-        undelivered: vec![UndeliveredTotal {
-            container: "web".into(),
-            place: "br-shop".into(),
-            packets: 27,
-            last: Exemplar { flow: 4_711, value: 3.0, time: WallTime(1_520_879_607_789_000_000) },
-        }],
+        undelivered: vec![undelivered()],
         times: Times {
             handshakes: vec![("db".into(), times())],
             echoes: vec![("db".into(), times())],

@@ -262,15 +262,12 @@ impl<E: Event> Ring<E> {
         };
         let before = one.saturating_sub(self.first_packed()) / PORTION as u64;
         let piece = usize::try_from(before).ok().and_then(|before| self.packed.get(before));
-        match piece {
-            Some(all) => {
-                let begin = self.first_packed() + before * PORTION as u64;
-                Found::Packed { all: all.clone(), wanted: within(begin, PORTION) }
-            }
-            None => {
-                let wanted = within(self.first_recent(), self.recent.len());
-                Found::Recent(self.recent.range(wanted).map(Arc::clone).collect())
-            }
+        if let Some(all) = piece {
+            let begin = self.first_packed() + before * PORTION as u64;
+            Found::Packed { all: all.clone(), wanted: within(begin, PORTION) }
+        } else {
+            let wanted = within(self.first_recent(), self.recent.len());
+            Found::Recent(self.recent.range(wanted).map(Arc::clone).collect())
         }
     }
 
