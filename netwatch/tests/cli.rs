@@ -221,6 +221,25 @@ fn exclusions_come_from_anywhere() {
 }
 
 #[test]
+fn labels_come_from_anywhere() {
+    let folder = TempDir::new().expect("a folder");
+    let path = file(&folder, "[metrics]\nlinger = \"24h\"\nlabels = [\"service\", \"image\"]\n");
+    let run = ["run", "--check", "--config", &path];
+    let text = succeed(&mut netwatch(&run));
+    assert_eq!(line(&text, "linger"), format!("linger = \"24h\" # file {path}:2"));
+    let labels = format!("labels = [\"image\", \"service\"] # file {path}:3");
+    assert_eq!(line(&text, "labels"), labels);
+    let mut command = netwatch(&run);
+    let text = succeed(command.env("NETWATCH_METRICS_LABELS", "id,no-network"));
+    let labels = "labels = [\"id\", \"no-network\"] # environment NETWATCH_METRICS_LABELS";
+    assert_eq!(line(&text, "labels"), labels);
+    let text = succeed(command.args(["--metrics.labels", "none"]));
+    assert_eq!(line(&text, "labels"), "labels = [\"none\"] # flag --metrics.labels");
+    let text = fail(command.args(["--metrics.labels", "id"]), 2);
+    assert!(text.starts_with("netwatch: --metrics.labels: none and others\nhint: "), "{text}");
+}
+
+#[test]
 fn a_switch_needs_no_value() {
     let samples = |arguments: &[&str]| {
         let text = succeed(netwatch(&["run", "--check", "--flow-log", "-"]).args(arguments));

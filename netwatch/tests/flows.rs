@@ -39,7 +39,7 @@ use support::{
     netns::in_new_namespace,
     serial,
     shell::run,
-    veth,
+    user, veth,
     wait::until,
 };
 
@@ -150,7 +150,7 @@ fn without_a_flow_log_there_are_flows_all_the_same() {
     in_new_namespace(|| {
         run("ip", &["link", "set", "lo", "up"]);
         let [one, _] = veth::pair(["one", "two"], 1_500);
-        let folder = tempfile::TempDir::new().unwrap();
+        let folder = user::folder();
         let socket = folder.path().join("socket");
         let mut agent = netwatch()
             .args(["run", "--interface", "one", "--flow-active-timeout", "1s", "--socket"])

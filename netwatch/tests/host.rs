@@ -28,6 +28,8 @@ mod flows;
 mod holders;
 #[path = "host/interfaces.rs"]
 mod interfaces;
+#[path = "host/labels.rs"]
+mod labels;
 #[path = "host/lives.rs"]
 mod lives;
 #[path = "host/names.rs"]

@@ -12,6 +12,8 @@ mod support;
 
 #[path = "reliability/agents.rs"]
 mod agents;
+#[path = "reliability/attaching.rs"]
+mod attaching;
 #[path = "reliability/churn.rs"]
 mod churn;
 #[path = "reliability/disk.rs"]

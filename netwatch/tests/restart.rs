@@ -1,6 +1,7 @@
 //! Agents that are killed, replaced and stopped, in a namespace of their own: what was counted is counted once, and goes on.
 //!
-//! `NETWATCH_RESTARTS` says how often an agent is killed under load. With `--nocapture` the tests say what they counted.
+//! `NETWATCH_RESTARTS` says how often an agent is killed under load, `NETWATCH_PREVIOUS` which program was there before this
+//! one. With `--nocapture` the tests say what they counted.
 
 #![allow(
     clippy::expect_used,
@@ -15,6 +16,8 @@ mod support;
 mod killed;
 #[path = "restart/left.rs"]
 mod left;
+#[path = "restart/upgraded.rs"]
+mod upgraded;
 
 use std::{
     sync::{
@@ -46,6 +49,9 @@ struct Bed {
     places: Lasting,
 }
 
+/// What each agent is told to observe.
+const WHAT: [&str; 6] = ["--interface", "one", "--interface", "two", "--flow-idle-timeout", "1h"];
+
 /// Runs a test on one in a namespace of its own.
 fn with_bed(body: impl FnOnce(Bed) + Send + 'static) {
     let _alone = serial::alone();
@@ -58,8 +64,7 @@ fn with_bed(body: impl FnOnce(Bed) + Send + 'static) {
 
 impl Bed {
     fn start(&self, more: &[&str]) -> Agent {
-        let what = ["--interface", "one", "--interface", "two", "--flow-idle-timeout", "1h"];
-        self.places.start(&[&what, more].concat())
+        self.places.start(&[&WHAT, more].concat())
     }
 
     /// Ten packets of one flow, and who can send more.

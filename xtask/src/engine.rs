@@ -1,4 +1,5 @@
-//! A Docker engine of our own for the tests: started where none answers, stopped with everything it left on the host.
+//! A Docker engine for the tests, with their image in it: one of our own where none answers, stopped with everything it left on
+//! the host.
 //!
 //! Its keeper is a process of its own (`xtask engine`, as root), which stops the engine when its standard input closes.
 //! So the engine goes whenever the process that wanted it goes, in whatever way.
@@ -6,7 +7,7 @@
 use std::{
     fs::{self, File},
     io::{self, BufRead as _, BufReader, Read as _},
-    os::unix::process::CommandExt as _,
+    os::unix::{fs::PermissionsExt as _, process::CommandExt as _},
     path::{Path, PathBuf},
     process::{Child, Stdio},
     sync::{
@@ -26,6 +27,7 @@ use crate::{
     command::{command, dies_with_us, find, line, step, tail, wait},
     docker::{Answer, Host, client},
     firewall::Traces,
+    image,
     refused::Refused,
     report::{say, show},
     root::{Root, is_root},
@@ -33,6 +35,8 @@ use crate::{
 
 const START: Duration = Duration::from_mins(1);
 const STOP: Duration = Duration::from_secs(30);
+/// The group that may ask it: that of nobody, who the tests' agents are.
+const NOBODY: &str = "65534";
 
 /// An engine that answers; stopped when dropped, if it is our own.
 pub(crate) struct Engine {
@@ -46,6 +50,7 @@ impl Engine {
         let host = Host::configured();
         if host.ping() != Answer::No {
             say(format_args!("the tests use the Docker engine on {host}"));
+            image::ensure(root, &host)?;
             return Ok(Self { host, keeper: None });
         }
         say(format_args!("no Docker engine answers on {host}: starting one for the tests"));
@@ -101,6 +106,8 @@ pub(crate) fn keep() -> Result<()> {
     // Dropped last: the folder, after what is mounted in it; what dockerd changed on the host, after dockerd.
     let folder = tempfile::Builder::new()
         .prefix("netwatch-docker-")
+        // The agents of the tests are nobody's, and have to find the way to its socket.
+        .permissions(fs::Permissions::from_mode(0o711))
         .tempdir()
         .context("making the engine's folder")?;
     let _traces = Traces::remember()?;
@@ -110,6 +117,7 @@ pub(crate) fn keep() -> Result<()> {
         say(format_args!("dockerd did not start, trying the slower storage driver that works everywhere: {error:#}"));
         Daemon::start(&folder, &["--storage-driver", "vfs"], &unwanted)
     })?;
+    image::ensure(Root::Here, &Host(daemon.host()))?;
     show(daemon.host());
     while !unwanted.load(Ordering::SeqCst) && !cleanup::requested() {
         if daemon.process.try_wait()?.is_some() {
@@ -173,7 +181,7 @@ impl Daemon {
         // A configuration of the host's own engine must not reach ours.
         fs::write(folder.join("daemon.json"), "{}").context("writing dockerd's configuration")?;
         command
-            .args(["-H", &socket(&folder)])
+            .args(["-H", &socket(&folder), "--group", NOBODY])
             .args(more)
             .stdout(log.try_clone()?)
             .stderr(log)

@@ -9,6 +9,7 @@ mod bench;
 mod cleanup;
 mod command;
 mod dashboards;
+mod debian;
 mod dist;
 mod docker;
 mod engine;
@@ -84,7 +85,7 @@ enum Task {
     /// A Docker-like host without Docker: namespaces web, api, db and cli on one bridge
     #[command(subcommand)]
     Lab(lab::Task),
-    /// Keep a Docker engine running for as long as standard input is open (for `test`)
+    /// Keep a Docker engine, with the tests' image in it, for as long as standard input is open (for `test`)
     #[command(hide = true)]
     Engine,
     /// Make a picture (SVG) of what `tmux capture-pane -e -p` prints, for the README

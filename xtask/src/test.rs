@@ -6,7 +6,7 @@ use anyhow::Result;
 
 use crate::{
     engine::Engine,
-    image, lanes,
+    lanes,
     report::{say, show},
     root::Root,
     seen::{self, Seen},
@@ -57,7 +57,6 @@ fn with_engine(
     summary: &mut Summary,
 ) -> Result<()> {
     let engine = Engine::find_or_start(root)?;
-    image::ensure(root, &engine.host)?;
     let seen = Seen::begin()?;
     for suite in &mut suites {
         // Tests that need root and Docker are marked as ignored, so that a plain `cargo test` works everywhere.

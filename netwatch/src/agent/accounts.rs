@@ -1,7 +1,7 @@
 //! What each container has sent and received, over all its veths and restarts.
 
 use std::{
-    collections::{BTreeMap, HashMap, HashSet},
+    collections::{BTreeMap, HashSet},
     sync::Arc,
 };
 
@@ -23,14 +23,14 @@ pub(super) struct Accounts {
 }
 
 /// What the next agent goes on with.
-#[derive(Clone, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(super) struct Kept {
     sums: BTreeMap<Account, (Tally, Tally)>,
-    veths: HashMap<u32, Veth>,
+    veths: BTreeMap<u32, Veth>,
 }
 
 /// A veth that is there.
-#[derive(Clone, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 struct Veth {
     /// What has been added of it.
     settled: InterfaceCounters,
@@ -187,6 +187,22 @@ mod tests {
         let tally =
             |bytes| InterfaceTally { tally: Tally { bytes, ..Tally::ZERO }, link_bytes: bytes };
         InterfaceCounters { receive: tally(received), transmit: tally(transmitted) }
+    }
+
+    impl Accounts {
+        /// Of two containers, one of which is gone, and a veth of which nobody knows whose it is.
+        pub(in crate::agent) fn example() -> Self {
+            let mut accounts = Self::new(9);
+            let network: Arc<str> = "shop_default".into();
+            accounts.settle(4, counters(1_001, 1_002), Some(&container("db")), None);
+            accounts.close(4, counters(1_003, 1_004));
+            accounts.settle(300, counters(1_005, 1_006), Some(&container("web")), Some(&network));
+            accounts
+                .kept
+                .veths
+                .insert(301, Veth { settled: counters(1_007, 1_008), account: None });
+            accounts
+        }
     }
 
     #[test]

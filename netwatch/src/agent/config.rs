@@ -9,6 +9,7 @@ use crate::model::{Exclusion, Interface, InterfaceKind};
 
 pub use crate::{
     datapath::AttachMode,
+    metrics::{ContainerLabel, LabelChoice},
     sandbox::Strictness,
     serve::{Place, flows::SocketPlace},
 };
@@ -133,6 +134,10 @@ pub struct Config {
     pub telemetry_path: String,
     /// `--metrics.max-series`: hard limit of the series about edges.
     pub max_series: usize,
+    /// `--metrics.linger`: how long the figures of who has gone stay.
+    pub linger: Duration,
+    /// `--metrics.labels`.
+    pub labels: LabelChoice,
     /// `--attach-mode`.
     pub attach_mode: AttachMode,
     /// `--sandbox`.

@@ -15,22 +15,29 @@ use crate::{datapath::monotonic_now, model::Instant};
 
 /// How often that is looked at.
 const INTERVAL: Duration = Duration::from_secs(10);
-/// Long enough for every scrape to have had the last figures, and for a container that is made anew under its name to go on.
-const KEPT: Duration = Duration::from_mins(15);
 /// The figures of at most so many that have gone are kept.
 const MOST: usize = 1_000;
 /// Names that are nobody's, and never go.
-const WORDS: [&str; 8] = ["", "host", "external", "multicast", "broadcast", "other", INSIDE, VETH];
+pub(super) const WORDS: [&str; 8] =
+    ["", "host", "external", "multicast", "broadcast", "other", INSIDE, VETH];
 
 /// Since when those are gone that have figures.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Forgetting {
+    /// So long they stay.
+    linger: Duration,
     gone: HashMap<Arc<str>, Instant>,
     looked: Instant,
 }
 
 impl Forgetting {
-    /// Of all names that have figures, those to be forgotten now, as [`KEPT`] and [`MOST`] have it.
+    /// `linger`: long enough for every scrape to have had the last figures, and for a container that is made anew under its
+    /// name to go on.
+    pub(super) fn new(linger: Duration) -> Self {
+        Self { linger, gone: HashMap::new(), looked: Instant::default() }
+    }
+
+    /// Of all names that have figures, those to be forgotten now, as the time that they may stay and [`MOST`] have it.
     fn due(
         &mut self,
         now: Instant,
@@ -45,7 +52,7 @@ impl Forgetting {
         gone.sort_unstable();
         let beyond = gone.len().saturating_sub(MOST);
         let is_due = |(place, (at, _)): &(usize, (Instant, Arc<str>))| {
-            *place < beyond || now.since(*at) >= KEPT
+            *place < beyond || now.since(*at) >= self.linger
         };
         gone.into_iter().enumerate().filter(is_due).map(|(_, (_, name))| name).collect()
     }
@@ -73,6 +80,7 @@ impl Core {
         let containers = self.directory.containers().map(|container| container.name.as_str());
         let interfaces = self.directory.interfaces().map(|interface| interface.name.as_str());
         let there: HashSet<&str> = containers.chain(interfaces).chain(WORDS).collect();
+        self.labelled.only(|name| there.contains(name) || all.contains(name));
         let due = self.forgetting.due(now, all, |name| there.contains(name));
         if due.is_empty() {
             return;
@@ -91,13 +99,15 @@ impl Core {
 mod tests {
     use super::*;
 
+    const LINGER: Duration = Duration::from_mins(15);
+
     fn names(numbers: std::ops::Range<usize>) -> HashSet<Arc<str>> {
         numbers.map(|number| format!("c{number}").into()).collect()
     }
 
     #[test]
     fn who_is_gone_is_kept_for_a_while_and_who_comes_back_begins_anew() {
-        let mut forgetting = Forgetting::default();
+        let mut forgetting = Forgetting::new(LINGER);
         let at = |minutes| Instant(0).after(Duration::from_mins(minutes));
         let mut due = |minutes, is_there: bool| {
             forgetting.due(at(minutes), names(0..2), |name| is_there || name == "c0").len()
@@ -112,7 +122,7 @@ mod tests {
 
     #[test]
     fn those_that_went_first_make_room() {
-        let mut forgetting = Forgetting::default();
+        let mut forgetting = Forgetting::new(LINGER);
         assert!(forgetting.due(Instant(1), names(0..10), |_| false).is_empty());
         let due = forgetting.due(Instant(2), names(0..MOST + 5), |_| false);
         assert_eq!(due.len(), 5);

@@ -12,17 +12,17 @@ use std::{
 
 use futures::FutureExt as _;
 use netwatch_common::outcome::Outcome;
-use tokio::{task::JoinHandle, time::Instant};
+use tokio::{task::JoinHandle, time};
 use tracing::{info, warn};
 
 use super::{
     core::Core,
     flow_log::Line,
-    state::{State, StateFile},
+    state::{Earlier, State, StateFile},
 };
 use crate::{
     datapath::{Datapath, monotonic_now},
-    model::{Gap, Tally},
+    model::{Gap, Instant, Tally},
 };
 
 /// How often at most it is written. What a killed agent had counted since, in flows that have ended, is in no edge.
@@ -37,7 +37,7 @@ pub(super) struct Keeping {
     file: Option<StateFile>,
     /// What is to happen at the end: see [`Keeping::leaves`].
     leaves: Arc<AtomicBool>,
-    next: Instant,
+    next: time::Instant,
     writing: Option<JoinHandle<io::Result<()>>>,
     has_failed: bool,
     forgotten: Forgotten,
@@ -76,7 +76,7 @@ impl Keeping {
         Ok(Self {
             file: directory.map(StateFile::of_this_namespace).transpose()?,
             leaves,
-            next: Instant::now(),
+            next: time::Instant::now(),
             writing: None,
             has_failed: false,
             forgotten: Forgotten { is_exact: true, ..Forgotten::default() },
@@ -85,8 +85,8 @@ impl Keeping {
     }
 
     /// What an earlier agent has written.
-    pub(super) fn read(&self) -> Option<State> {
-        self.file.as_ref()?.read()
+    pub(super) fn read(&self) -> Earlier {
+        self.file.as_ref().map_or(Earlier::Nothing, StateFile::read)
     }
 
     /// Another agent's file is not ours to write.
@@ -108,7 +108,7 @@ impl Keeping {
 
     /// Writes as soon as may be: something has come that the next agent could not find out.
     pub(super) fn hurry(&mut self) {
-        self.next = self.next.min(Instant::now());
+        self.next = self.next.min(time::Instant::now());
     }
 
     /// Whether counting is to go on when this agent has ended.
@@ -134,19 +134,13 @@ impl Keeping {
 
 impl Core {
     /// Goes on with what an earlier agent has written, and writes down that we do before anything is attached.
-    pub(super) fn take_over(&mut self, state: Option<State>) {
-        if let Some(state) = state.filter(|_| self.datapath.is_pinned()) {
-            if self.datapath.is_inherited() {
-                self.go_on(state);
-            } else {
-                // The sums are as good as ever; what they were read from is not there any more.
-                self.tracker.restore(state.flows, false);
-                self.delivery.is_incomplete(monotonic_now());
-                self.accounts.restore(state.accounts, false);
-                self.keeping.away = state.away;
-                info!(
-                    "flows and the counters of containers and edges go on; interfaces begin anew"
-                );
+    pub(super) fn take_over(&mut self, earlier: Earlier) {
+        if self.datapath.is_pinned() {
+            match earlier {
+                Earlier::Nothing => {}
+                Earlier::Known(state) if self.datapath.is_inherited() => self.go_on(*state),
+                Earlier::Known(state) => self.begin_anew(*state),
+                Earlier::Unusable(ago) => self.was_away(monotonic_now(), ago, true),
             }
         }
         if self.keeping.file.is_some() {
@@ -159,6 +153,7 @@ impl Core {
         let away = now.since(state.time());
         self.tracker.restore(state.flows, true);
         self.accounts.restore(state.accounts, true);
+        self.labelled.restore(&state.labelled);
         self.ports.restore(state.ports);
         for outcome in Outcome::ALL {
             let told = state.told.iter().find(|(number, _)| *number == *outcome as u32);
@@ -168,12 +163,30 @@ impl Core {
         }
         let known = state.forgotten;
         self.keeping.forgotten = Forgotten { known, ..Forgotten::default() };
-        self.keeping.away = state.away + away;
-        self.delivery.is_incomplete(now);
-        let gap = Gap { time: now, lines: 0, away: Some(away) };
-        self.flow_log.write(Line::Gap(gap), self.clock);
+        self.keeping.away = state.away;
+        self.was_away(now, away, false);
         let seconds = away.as_secs_f64();
         info!("goes on with what an earlier netwatch has left counting {seconds:.3} s ago");
+    }
+
+    /// The sums are as good as ever; what they were read from is not there any more.
+    fn begin_anew(&mut self, state: State) {
+        let now = monotonic_now();
+        let away = now.since(state.time());
+        self.tracker.restore(state.flows, false);
+        self.accounts.restore(state.accounts, false);
+        self.labelled.restore(&state.labelled);
+        self.keeping.away = state.away;
+        self.was_away(now, away, true);
+        info!("flows and the counters of containers and edges go on; interfaces begin anew");
+    }
+
+    /// Nobody has read for so long; where it was not even counted, it is in no figure.
+    fn was_away(&mut self, now: Instant, away: Duration, uncounted: bool) {
+        self.keeping.away += away;
+        self.delivery.is_incomplete(now);
+        let gap = Gap { time: now, lines: 0, away: Some(away), uncounted };
+        self.flow_log.write(Line::Gap(gap), self.clock);
     }
 
     /// After a reading. `seen`: all packets when it began; `is_quiet`: none have come since the one before.
@@ -186,7 +199,7 @@ impl Core {
             let counted = self.outcomes().iter().map(explained).fold(counted, |sum, one| sum + one);
             self.keeping.forgotten.settle(seen.since(counted), is_quiet);
         }
-        if self.keeping.file.is_none() || Instant::now() < self.keeping.next {
+        if self.keeping.file.is_none() || time::Instant::now() < self.keeping.next {
             return;
         }
         match self.keeping.writing.take() {
@@ -202,7 +215,7 @@ impl Core {
     }
 
     fn begin_to_write(&mut self) {
-        let begin = Instant::now();
+        let begin = time::Instant::now();
         let state = self.state();
         if let Some(file) = self.keeping.file.clone() {
             let write = move || file.write(&state?);
@@ -226,6 +239,7 @@ impl Core {
             time: monotonic_now().0,
             accounts: self.accounts.kept(),
             ports: self.ports.kept(),
+            labelled: self.labelled.all(),
             flows: self.tracker.keep(),
             told: self.told.iter().map(|(outcome, tally)| (*outcome as u32, *tally)).collect(),
             forgotten: self.keeping.forgotten(),

@@ -46,6 +46,7 @@ impl Core {
                     }
                 }
             }
+            LinkEvent::Namespaces(_) => self.labelled.learn(&self.directory),
             LinkEvent::Failed(reason) => warn!("{reason}"),
             _ => {}
         }

@@ -23,6 +23,7 @@ impl Core {
             self.directory.happened(&happening.container.id, &happening.what, time);
         }
         self.directory.apply_engine(event, now);
+        self.labelled.learn(&self.directory);
         self.directory.place(namespace_id_of_pid);
         self.follow_namespaces();
         match event {

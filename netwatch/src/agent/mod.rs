@@ -21,6 +21,7 @@ mod joining;
 pub mod journal;
 mod keeping;
 pub mod kept;
+mod labelled;
 mod links;
 mod lives;
 mod naming;
@@ -65,7 +66,7 @@ use self::{
     flow_log::FlowLog,
     keeping::Keeping,
     scraping::{SCRAPES, Scrape},
-    state::{State, StateFile},
+    state::StateFile,
 };
 use crate::{
     datapath::{self, Datapath, Options},
@@ -140,8 +141,8 @@ async fn start(
     let leaves = Arc::new(AtomicBool::new(false));
     let directory = config.pins.as_ref().map(|_| config.state.as_path());
     let keeping = Keeping::new(directory, Arc::clone(&leaves)).map_err(AgentError::State)?;
-    let state = keeping.read();
-    let inheritance = state.as_ref().map(State::inheritance);
+    let earlier = keeping.read();
+    let inheritance = earlier.inheritance();
     let mut datapath = Datapath::load(&Options { inheritance, ..config.kernel_side() })?;
     // Not before: who may not observe is not to hear of a directory first.
     let socket = config.socket.as_ref().map(flows::bind).transpose()?;
@@ -192,7 +193,7 @@ async fn start(
     let counted = Counted { readers, web, links: monitor.counters() };
     let confined = confinement.features;
     let mut core = Core::new(&config, datapath, flow_log, counted, readiness, confined, keeping);
-    core.take_over(state);
+    core.take_over(earlier);
     let stopping = Arc::clone(&stop);
     let has_file = matches!(config.flow_log, Some(FlowLogTarget::File(_)));
     tokio::spawn(async move {
@@ -219,11 +220,12 @@ fn site(
     scrape: mpsc::Sender<Scrape>,
     readiness: watch::Receiver<Readiness>,
 ) -> Site {
+    let labels = Arc::new(config.labels.clone());
     Site {
         telemetry_path: config.telemetry_path.clone(),
         version: env!("CARGO_PKG_VERSION").into(),
         metrics: Arc::new(move |form| {
-            let scrape = scrape.clone();
+            let (scrape, labels) = (scrape.clone(), Arc::clone(&labels));
             Box::pin(async move {
                 let (reply, snapshot) = oneshot::channel();
                 scrape.send(reply).await.map_err(|_| "the agent is stopping")?;
@@ -232,7 +234,7 @@ fn site(
                     serve::Form::Text => metrics::Form::Text,
                     serve::Form::OpenMetrics => metrics::Form::OpenMetrics,
                 };
-                metrics::render(&snapshot, form).map_err(|error| error.to_string())
+                metrics::render(&snapshot, form, &labels).map_err(|error| error.to_string())
             })
         }),
         readiness,

@@ -1,6 +1,6 @@
 //! What each interface has counted, as far as it has series of its own; the others have some together.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
@@ -13,12 +13,12 @@ pub(super) struct Ports {
 }
 
 /// What the next agent goes on with.
-#[derive(Clone, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(super) struct Kept {
     /// Those with series of their own: what had been counted among the others before.
-    own: HashMap<u32, InterfaceCounters>,
+    own: BTreeMap<u32, InterfaceCounters>,
     /// Those without: what of them has been counted there.
-    settled: HashMap<u32, InterfaceCounters>,
+    settled: BTreeMap<u32, InterfaceCounters>,
     /// What they have counted together.
     others: InterfaceCounters,
 }
@@ -38,9 +38,15 @@ impl Ports {
         &self.kept
     }
 
-    /// Goes on with what another one has kept, of the same counters.
+    /// Goes on with what another one has kept, of the same counters. It may have had room for more.
     pub(super) fn restore(&mut self, kept: Kept) {
-        self.kept = kept;
+        let Kept { own, settled, others } = kept;
+        self.kept = Kept { own: BTreeMap::new(), settled, others };
+        for (index, before) in own {
+            let Kept { own, settled, .. } = &mut self.kept;
+            let among = if self.largest.admits(&index, own.len()) { own } else { settled };
+            among.insert(index, before);
+        }
     }
 
     /// An interface has counted this in all. Answers with what its own series show, if it has any.
@@ -118,6 +124,19 @@ mod tests {
         InterfaceCounters { receive, transmit: InterfaceTally::default() }
     }
 
+    impl Ports {
+        /// Of one interface with series of its own and two without, one of which is gone.
+        pub(in crate::agent) fn example() -> Self {
+            let mut ports = Self::new(1);
+            for (index, all) in [(300, 1_101), (301, 9_102), (302, 1_103)] {
+                ports.settle(index, counters(all));
+            }
+            ports.close(302, counters(1_104));
+            ports.name_the_largest(Instant(0), |index| Some(counters(u64::from(index) * 31)));
+            ports
+        }
+    }
+
     #[test]
     fn nothing_is_lost_and_nothing_decreases() {
         let mut ports = Ports::new(2);
@@ -133,6 +152,10 @@ mod tests {
         let mut next = Ports::new(2);
         next.restore(ports.kept().clone());
         assert_eq!((shown(&mut next, 3, 5_008), shown(&mut next, 2, 113)), (Some(8), None));
+        let mut smaller = Ports::new(0);
+        smaller.restore(ports.kept().clone());
+        assert_eq!((shown(&mut smaller, 3, 5_008), shown(&mut smaller, 1, 1_001)), (None, None));
+        assert_eq!(others(&smaller), Some(5_112 + 8 + 1_001));
         next.close(2, counters(120));
         assert_eq!((others(&next), next.others().1), (Some(5_120), 0));
         next.close(3, counters(5_009));

@@ -38,6 +38,7 @@ impl Core {
             sizes: self.sizes.snapshot(),
             dns: self.dns.counts(),
             known: self.directory.containers().cloned().collect(),
+            labelled: self.labelled.all(),
             out_of_sight: self
                 .directory
                 .containers()

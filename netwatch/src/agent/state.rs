@@ -1,9 +1,11 @@
 //! The file in which an agent writes down what the next one has to know.
 
 use std::{
+    collections::HashMap,
     fs, io,
     os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _},
     path::{Path, PathBuf},
+    sync::Arc,
     time::Duration,
 };
 
@@ -13,16 +15,17 @@ use super::{accounts, ports};
 use crate::{
     datapath::{Bookmark, Inheritance},
     flow,
-    model::{Instant, Tally},
+    model::{Container, Instant, Tally},
 };
 
-/// Before everything else: what it is, and the version of what follows the checksum.
+/// Before everything else: what it is, and the version of what follows the checksum. No field has its name in there, so every
+/// change of what is written, in whatever room, is another version.
 const MAGIC: &[u8; 8] = b"netwatch";
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 const HEAD: usize = 16;
 
 /// Everything that cannot be found out anew.
-#[derive(Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize)]
 pub(super) struct State<A = accounts::Kept, P = ports::Kept, F = flow::Kept> {
     /// The kernel side that it is about; see [`crate::datapath::Datapath::id`].
     pub(super) kernel: u64,
@@ -32,6 +35,8 @@ pub(super) struct State<A = accounts::Kept, P = ports::Kept, F = flow::Kept> {
     pub(super) time: u64,
     pub(super) accounts: A,
     pub(super) ports: P,
+    /// Containers that labels speak of; see [`super::labelled`].
+    pub(super) labelled: Arc<HashMap<Arc<str>, Arc<Container>>>,
     pub(super) flows: F,
     /// Losses that the flow log has told of, by the number of the outcome.
     pub(super) told: Vec<(u32, Tally)>,
@@ -45,11 +50,6 @@ impl State {
     /// When it was written.
     pub(super) fn time(&self) -> Instant {
         Instant(self.time)
-    }
-
-    /// What the kernel side has to know of it.
-    pub(super) fn inheritance(&self) -> Inheritance {
-        Inheritance { id: self.kernel, bookmark: self.bookmark.clone() }
     }
 
     fn decode(bytes: &[u8]) -> Result<Self, String> {
@@ -70,7 +70,11 @@ impl State {
         if checksum != crc32fast::hash(body) {
             return Err("its checksum is wrong".into());
         }
-        postcard::from_bytes(body).map_err(|error| error.to_string())
+        match postcard::take_from_bytes(body) {
+            Ok((state, [])) => Ok(state),
+            Ok(_) => Err("there is more in it than this netwatch knows".into()),
+            Err(error) => Err(error.to_string()),
+        }
     }
 }
 
@@ -85,6 +89,27 @@ impl<A: Serialize, P: Serialize, F: Serialize> State<A, P, F> {
     }
 }
 
+/// What an earlier agent has written.
+#[derive(Debug)]
+pub(super) enum Earlier {
+    Nothing,
+    Known(Box<State>),
+    /// Something so long ago that cannot be used.
+    Unusable(Duration),
+}
+
+impl Earlier {
+    /// What the kernel side has to know of it.
+    pub(super) fn inheritance(&self) -> Option<Inheritance> {
+        match self {
+            Self::Known(state) => {
+                Some(Inheritance { id: state.kernel, bookmark: state.bookmark.clone() })
+            }
+            Self::Nothing | Self::Unusable(_) => None,
+        }
+    }
+}
+
 /// Where it is: one file for each network namespace.
 #[derive(Clone, Debug)]
 pub(super) struct StateFile(PathBuf);
@@ -96,18 +121,25 @@ impl StateFile {
         Ok(Self(directory.join(format!("net-{inode}.state"))))
     }
 
-    /// What an earlier agent has written; nothing if it has not, or what it has cannot be used.
-    pub(super) fn read(&self) -> Option<State> {
+    pub(super) fn read(&self) -> Earlier {
         let result = match fs::read(&self.0) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return None,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Earlier::Nothing,
             Err(error) => Err(error.to_string()),
             Ok(bytes) => State::decode(&bytes),
         };
-        result
-            .inspect_err(|why| {
+        match result {
+            Ok(state) => Earlier::Known(Box::new(state)),
+            Err(why) => {
                 tracing::warn!(file = %self.0.display(), "what an earlier netwatch has written down is not used: {why}");
-            })
-            .ok()
+                Earlier::Unusable(self.age())
+            }
+        }
+    }
+
+    /// How long ago it was written, as far as the clock on the wall knows.
+    fn age(&self) -> Duration {
+        let written = fs::metadata(&self.0).and_then(|metadata| metadata.modified());
+        written.ok().and_then(|time| time.elapsed().ok()).unwrap_or_default()
     }
 
     /// Writes all of it or nothing: the file is made beside, and takes the place of the one before.
@@ -138,57 +170,4 @@ impl StateFile {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::flow::{Edges, Limits, Tracker};
-
-    const TOLD: (u32, Tally) = (9, Tally { packets: 1, segments: 2, bytes: 3 });
-    const AWAY: Duration = Duration::from_millis(1_500);
-
-    fn state(kernel: u64) -> Vec<u8> {
-        let limits = Limits { idle: AWAY, active: AWAY, max_flows: 1 };
-        let tracker = Tracker::new(limits, Edges::new(1));
-        let state = State {
-            kernel,
-            bookmark: Bookmark::default(),
-            time: 8,
-            accounts: accounts::Kept::default(),
-            ports: ports::Kept::default(),
-            flows: tracker.keep(),
-            told: vec![TOLD],
-            forgotten: Tally::ZERO,
-            away: AWAY,
-        };
-        state.encode().unwrap()
-    }
-
-    #[test]
-    fn what_is_written_is_read() {
-        let folder = tempfile::tempdir().unwrap();
-        let file = StateFile::of_this_namespace(&folder.path().join("made")).unwrap();
-        assert!(file.read().is_none());
-        file.write(&state(7)).unwrap();
-        file.write(&state(9)).unwrap();
-        let read = file.read().unwrap();
-        assert_eq!((read.kernel, read.time(), read.away), (9, Instant(8), AWAY));
-        assert_eq!(read.told, [TOLD]);
-        assert_eq!(fs::read_dir(folder.path().join("made")).unwrap().count(), 1);
-        assert!(file.remove().unwrap() && !file.remove().unwrap());
-    }
-
-    #[test]
-    fn whatever_is_wrong_with_it_is_said() {
-        let bytes = state(7);
-        let wrong = |bytes: &[u8]| State::decode(bytes).err().unwrap();
-        for length in 0..HEAD {
-            assert_eq!(wrong(&bytes[..length]), "it is cut off");
-        }
-        for length in HEAD..bytes.len() {
-            assert_eq!(wrong(&bytes[..length]), "its checksum is wrong");
-        }
-        assert_eq!(wrong(b"something else altogether"), "it is not netwatch's");
-        let mut newer = bytes;
-        newer[8] = 99;
-        assert_eq!(wrong(&newer), "it is of version 99, and this netwatch reads 1");
-    }
-}
+mod tests;

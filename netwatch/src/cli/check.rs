@@ -16,8 +16,8 @@ use super::{
 };
 use crate::{
     agent::config::{
-        AttachMode, Config, FlowFormat, FlowLogTarget, Place, Rotation, Selection, SocketPlace,
-        Strictness,
+        AttachMode, Config, FlowFormat, FlowLogTarget, LabelChoice, Place, Rotation, Selection,
+        SocketPlace, Strictness,
     },
     model::{Exclusion, Shares},
     serve,
@@ -99,6 +99,8 @@ pub(super) fn check(raw: &Raw) -> Result<Checked, Failure> {
                 .required(Key::MaxSeries, |text| value::number(text, Shares::LEAST, MOST_SERIES))?,
         )
         .unwrap_or(usize::MAX),
+        linger: values.required(Key::Linger, value::age)?,
+        labels: labels(&values)?,
         attach_mode: values
             .one(Key::AttachMode, |text| value::choice(text, &ATTACH_MODES))?
             .unwrap_or_default(),
@@ -184,6 +186,18 @@ fn socket(values: &Values<'_>) -> Result<Option<SocketPlace>, Failure> {
     let group = values.one(Key::SocketGroup, value::group)?;
     let path = values.required(Key::Socket, value::socket)?;
     Ok(path.map(|path| SocketPlace { path, group }))
+}
+
+/// All labels together; the word for none goes with no other.
+fn labels(values: &Values<'_>) -> Result<LabelChoice, Failure> {
+    let all = values.all(Key::Labels, value::labels)?;
+    if all.len() > 1 && all.iter().any(LabelChoice::is_none) {
+        let given = values.0.get(Key::Labels);
+        let place = given.map_or_else(String::new, |given| given.origin.place(Key::Labels));
+        return Err(Failure::usage(format!("{place}: none and others"))
+            .hint("give either none or the labels that you want"));
+    }
+    Ok(all.into_iter().fold(LabelChoice::default(), LabelChoice::and))
 }
 
 /// Where to pin, if anywhere.
@@ -327,6 +341,8 @@ mod tests {
             (config.sample_rate, config.max_flows, config.max_series),
             (1000, 65536, 10_000)
         );
+        assert_eq!(config.linger, std::time::Duration::from_mins(15));
+        assert!(config.labels.is_none());
         assert_eq!(log, LogOptions::default());
         assert!(!config.kernel_messages);
         assert_eq!(config.telemetry_path, "/metrics");
@@ -402,6 +418,18 @@ mod tests {
             Err("--web.listen-address: 127.0.0.1:1 is given twice".to_owned())
         );
         assert_eq!(message(&[]), Err("--web.listen-address: the list is empty".to_owned()));
+    }
+
+    #[test]
+    fn labels_of_all_words_or_none() {
+        let labels = |texts: &[&str]| {
+            let checked = with(Key::Labels, texts).map_err(|failure| failure.message().to_owned());
+            checked.map(|checked| value::show_labels(&checked.config.labels).join(","))
+        };
+        assert_eq!(labels(&[]), Ok("none".to_owned()));
+        assert_eq!(labels(&["none"]), Ok("none".to_owned()));
+        assert_eq!(labels(&["service,no-network", "id"]), Ok("id,service,no-network".to_owned()));
+        assert_eq!(labels(&["id", "none"]), Err("--metrics.labels: none and others".to_owned()));
     }
 
     #[test]

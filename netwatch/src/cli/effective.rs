@@ -8,7 +8,7 @@ use super::{
     log::{LogFormat, LogLevel},
     option::{Key, OPTIONS, Spec},
     raw::{Origin, Raw},
-    value::{show_duration, show_limit, show_port, show_size},
+    value::{show_duration, show_labels, show_limit, show_port, show_size},
 };
 use crate::agent::config::{FlowLogTarget, Place};
 
@@ -94,6 +94,8 @@ fn value(key: Key, checked: &Checked) -> Option<String> {
         Key::MaxRequests => config.max_requests.to_string(),
         Key::TelemetryPath => string(&config.telemetry_path),
         Key::MaxSeries => config.max_series.to_string(),
+        Key::Linger => string(&show_duration(config.linger)),
+        Key::Labels => list(show_labels(&config.labels).into_iter()),
         Key::Sandbox => string(word(&STRICTNESS, config.sandbox)),
         Key::LogLevel => string(word(&LogLevel::WORDS, checked.log.level)),
         Key::LogFormat => string(word(&LogFormat::WORDS, checked.log.format)),

@@ -38,6 +38,8 @@ pub(super) enum Key {
     TelemetryPath,
     MaxRequests,
     MaxSeries,
+    Linger,
+    Labels,
     Sandbox,
     LogLevel,
     LogFormat,

@@ -243,4 +243,6 @@ fn word(data: &[u8], at: usize) -> Option<u32> {
 }
 
 #[cfg(test)]
+mod layout;
+#[cfg(test)]
 mod tests;

@@ -54,8 +54,9 @@ pub(super) const DROP_PROGRAM: &str = "netwatch_drop";
 
 const RING_BYTES: u64 = (2 << 20) + (512 << 10) + (512 << 10) + (256 << 10);
 
-static OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/netwatch-ebpf"));
-static OBJECT_WITH_MESSAGES: &[u8] =
+pub(super) static OBJECT: &[u8] =
+    aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/netwatch-ebpf"));
+pub(super) static OBJECT_WITH_MESSAGES: &[u8] =
     aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/netwatch-ebpf.log"));
 
 /// How to load the programs.

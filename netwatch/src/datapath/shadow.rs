@@ -1,5 +1,7 @@
 //! What has been read of each entry of the flow table.
 
+use std::{fmt, iter};
+
 use serde::{Deserialize, Serialize};
 
 use super::{
@@ -48,8 +50,14 @@ impl Shadow {
 }
 
 /// How far the flow table has been read: for an agent that goes on. The numbers of entries, each with its shadow.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Bookmark(Vec<u8>);
+
+impl fmt::Debug for Bookmark {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_map().entries(self.entries()).finish()
+    }
+}
 
 impl Bookmark {
     /// Of all entries that were ever read.
@@ -67,17 +75,46 @@ impl Bookmark {
 
     /// Puts them where they were.
     pub(super) fn restore(&self, shadows: &SharedArray<Shadow>) {
-        let mut bytes = self.0.as_slice();
-        while let Ok(((index, shadow), rest)) = postcard::take_from_bytes(bytes) {
+        for (index, shadow) in self.entries() {
             shadows.write(index, shadow);
-            bytes = rest;
         }
+    }
+
+    fn entries(&self) -> impl Iterator<Item = (u32, Shadow)> {
+        let mut bytes = self.0.as_slice();
+        iter::from_fn(move || {
+            let (entry, rest) = postcard::take_from_bytes(bytes).ok()?;
+            bytes = rest;
+            Some(entry)
+        })
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use netwatch_common::flow::Half;
+
     use super::*;
+
+    impl Bookmark {
+        /// Of two entries, no two figures of which are the same.
+        pub(crate) fn example() -> Self {
+            let read = |figure: u32| {
+                let [packets, more_segments, bytes] =
+                    [1, 2, 3].map(|more| u64::from(figure + more));
+                let detail = [figure + 4, figure + 5, figure + 6, figure + 7];
+                Read::all(&Half { packets, more_segments, bytes, detail, ..Half::default() })
+            };
+            let shadows = SharedArray::anonymous(1_000).unwrap();
+            shadows.write(7, Shadow::finished(300, 301));
+            let echo_ns = u64::from(u32::MAX) + 1;
+            let (ingress, egress) = (read(1_000), read(2_000));
+            let read =
+                Shadow { is_read: 1, echo_ns, ingress, egress, ..Shadow::finished(302, 303) };
+            shadows.write(999, read);
+            Self::of(&shadows)
+        }
+    }
 
     #[test]
     fn a_bookmark_is_put_back_where_it_was() {

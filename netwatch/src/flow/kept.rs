@@ -89,3 +89,8 @@ impl Tracker {
         }
     }
 }
+
+#[cfg(test)]
+mod example;
+#[cfg(test)]
+mod tests;

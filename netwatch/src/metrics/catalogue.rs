@@ -69,7 +69,7 @@ pub struct Entry {
     pub kind: Kind,
     /// The name.
     pub name: &'static str,
-    /// Label names, in the order of the values.
+    /// Label names, in the order of the values; with others, or without one, where there is a choice.
     pub labels: &'static [&'static str],
     /// One sentence for `HELP`.
     pub help: &'static str,
@@ -120,6 +120,11 @@ impl Entry {
     pub fn unit(&self) -> Option<&'static str> {
         let name = self.name.trim_end_matches("_total");
         ["seconds", "bytes"].into_iter().find(|unit| name.ends_with(unit))
+    }
+
+    /// Whether `--metrics.labels` is about it: it counts something of a container.
+    pub fn has_choice(&self) -> bool {
+        self.group != Group::Identity && self.labels.contains(&"container")
     }
 
     /// That of its dearest label.
@@ -308,7 +313,7 @@ catalogue! {
     FeatureAvailable: Agent Gauge "netwatch_feature_available" ["feature", "lacking"]
         "Whether something is there that netwatch can do without."
         "`lacking` says why it is not. `drops`: dropped packets are counted; `drop_reasons`: the kernel tells why; \
-         `drops_in_containers`: the network namespaces of containers can be looked up; &
+         `drops_in_containers`: the network namespaces of containers can be looked up; `conntrack`: flows are followed \
          through address translation; `pinning`: counting goes on without the agent.";
     ConntrackOverruns: Agent Counter "netwatch_conntrack_overruns_total" []
         "Times that the kernel dropped messages about connections, because netwatch was slow to hear them."
@@ -317,9 +322,10 @@ catalogue! {
         "Times that the kernel dropped messages about interfaces, because netwatch was slow to hear them."
         "All interfaces are listed again then. One that came and went in between was not seen.";
     AwaySeconds: Agent Counter "netwatch_agent_away_seconds_total" []
-        "Time in which packets were counted and no agent read them."
-        "From one agent to the next that went on with what it had left counting (`--pin-dir`): at most, for an agent that is \
-         killed may have read up to a second later. Packets that it had counted in flows since are `agent-restart`.";
+        "Time in which no agent read what was counted."
+        "From one agent to the next that finds what it has left (`--pin-dir`, `--state-dir`): at most, for an agent that is \
+         killed may have read up to a second later. Packets that it had counted in flows since are `agent-restart`. Where the next one \
+         cannot go on, as with another version's, what passed meanwhile is not counted: the flow log's `gap` line says `uncounted`.";
     AttachedInterfaces: Agent Gauge "netwatch_attached_interfaces" []
         "Interfaces that have the programs attached now."
         "";

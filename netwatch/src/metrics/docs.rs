@@ -18,6 +18,19 @@ come from containers: control characters in them become U+FFFD, and what is long
 What `series` says is how many a metric can have: one, a few for words that netwatch or the kernel has, or some by container,
 interface or edge, of which there are never more than `--metrics.max-series` allows: see [below](#how-many-series).
 
+Where `labels` has `container` with a +, something of a container is counted, and `--metrics.labels` adds what netwatch_container_info has, for
+those who do not want to join with it: `id`, `image`, `project`, `service`. They are those of the container that has the name now, or
+had it last: a name has one set of them at a time, and no series is there twice. The counter is the name's. When the next container under
+it has another image, it goes on in new series, with all that there was before; what came between the two scrapes around that is in no
+rate, since for Prometheus the new series begin there. With `id` that is so for each container that is made anew. A label is empty where the
+container has no such thing, and where no container is meant or known, as with `other` and `host`.
+
+`--metrics.labels no-network` leaves `network` out of the same metrics, and adds up. All others stay as they are, those of edges too: join them by
+`client` or `server`.
+
+Figures of containers and interfaces that have gone stay for `--metrics.linger`, which is 15 minutes unless told otherwise, and of at most 1,000
+that have gone; then their series disappear. An agent that goes on where another one stopped waits anew.
+
 Three units, never mixed: **packets as the kernel counts them** (socket buffers, where a GSO packet counts once; only in the
 interface metrics, to compare with `ip -s link`), **packets on the wire** and **bytes on the wire** (Ethernet header
 included) everywhere else.
@@ -127,7 +140,9 @@ pub fn page() -> String {
         for entry in
             Metric::ALL.iter().map(|metric| metric.entry()).filter(|entry| entry.group == group)
         {
-            let labels: Vec<_> = entry.labels.iter().map(|label| format!("`{label}`")).collect();
+            let mark = |label| if label == "container" && entry.has_choice() { " +" } else { "" };
+            let labels = entry.labels.iter().map(|label| format!("`{label}`{}", mark(*label)));
+            let labels: Vec<_> = labels.collect();
             let meaning = [entry.help, entry.docs].join(" ");
             let (kind, labels, meaning) =
                 (entry.kind.name(), labels.join(", "), meaning.trim_end());

@@ -1,8 +1,14 @@
 //! Series under construction: adds up what has the same labels, and makes label values safe.
 
-use std::collections::{BTreeMap, HashMap};
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::Arc,
+};
 
-use super::catalogue::Metric;
+use super::{
+    catalogue::Metric,
+    choice::{Known, LabelChoice},
+};
 use crate::model::{Exemplar, TimeHistogram};
 
 /// Longest label value, in characters. Docker labels have no limit of their own.
@@ -34,10 +40,12 @@ pub(super) struct Distribution {
 #[derive(Debug)]
 pub(super) struct Family {
     pub(super) metric: Metric,
+    /// Names of the labels.
+    pub(super) labels: Vec<&'static str>,
     pub(super) series: BTreeMap<Labels, Value>,
 }
 
-/// The values of a series' labels, in the order of the catalogue. There are very many: in one text they are one piece of
+/// The values of a series' labels, in the order of their names. There are very many: in one text they are one piece of
 /// memory, and sorted as they would be one by one.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Labels(Box<str>);
@@ -78,14 +86,21 @@ impl Family {
 /// All series of a scrape. Sorted by label values: two scrapes of the same snapshot are equal.
 pub(super) struct Families {
     series: Vec<BTreeMap<Labels, Value>>,
+    choice: LabelChoice,
+    known: Known,
     /// How many series that are always 1 a metric may have.
     most: HashMap<Metric, usize>,
 }
 
 impl Families {
-    /// No series yet.
-    pub(super) fn new() -> Self {
-        Self { series: vec![BTreeMap::new(); Metric::ALL.len()], most: HashMap::new() }
+    /// No series yet. `known`: what may be said of containers, by their names.
+    pub(super) fn new(choice: &LabelChoice, known: &Known) -> Self {
+        Self {
+            series: vec![BTreeMap::new(); Metric::ALL.len()],
+            choice: choice.clone(),
+            known: Arc::clone(known),
+            most: HashMap::new(),
+        }
     }
 
     /// No more than so many series that are always 1.
@@ -181,14 +196,22 @@ impl Families {
     pub(super) fn into_families(self) -> Vec<Family> {
         let all = Metric::ALL.iter().zip(self.series);
         all.filter(|(_, series)| !series.is_empty())
-            .map(|(&metric, series)| Family { metric, series })
+            .map(|(&metric, series)| {
+                let labels = self.choice.names(&metric.entry());
+                Family { metric, labels, series }
+            })
             .collect()
     }
 
     fn slot<const N: usize>(&mut self, metric: Metric, labels: [&str; N]) -> &mut Value {
-        debug_assert_eq!(N, metric.entry().labels.len(), "{metric:?}");
-        let series = &mut self.series[metric as usize];
-        series.entry(Labels::new(&labels)).or_insert(Value::Count(0, None))
+        let entry = metric.entry();
+        debug_assert_eq!(N, entry.labels.len(), "{metric:?}");
+        let labels = if self.choice.is_none() {
+            Labels::new(&labels)
+        } else {
+            Labels::new(&self.choice.values(&entry, &labels, &self.known))
+        };
+        self.series[metric as usize].entry(labels).or_insert(Value::Count(0, None))
     }
 }
 

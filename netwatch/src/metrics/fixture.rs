@@ -1,6 +1,10 @@
 //! A snapshot in which every figure is there, and different.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::Arc,
+    time::Duration,
+};
 
 use bytes::Bytes;
 
@@ -120,6 +124,7 @@ pub(super) fn full() -> Snapshot {
         sizes: vec![sizes("web")],
         dns: vec![dns("web")],
         known: vec![Arc::new(container("web"))],
+        labelled: Arc::new(HashMap::from([("web".into(), Arc::new(container("web")))])),
         out_of_sight: vec![(
             Arc::new(container("web")),
             OutOfSight { reason: Unseen::Macvlan, network: Some("lan".into()) },

@@ -1,11 +1,12 @@
 //! What Prometheus scrapes, built from one [`Snapshot`] at each call, so that all figures of a scrape agree.
 //!
-//! Promises: every name, type, help text and label comes from the [`catalogue`]; no two series of a scrape have the same
+//! Promises: every name, type, help text and label comes from the [`catalogue`], as [`LabelChoice`] has it; no two series of a scrape have the same
 //! labels (what would collide is added up); label values that containers chose cannot break the format. Keeps no
 //! state: what is not in the snapshot is not in the scrape.
 
 mod agent;
 pub mod catalogue;
+mod choice;
 pub mod docs;
 mod family;
 #[cfg(test)]
@@ -20,6 +21,7 @@ mod traffic;
 use crate::model::Snapshot;
 use family::{Families, Family};
 
+pub use choice::{ContainerLabel, LabelChoice};
 pub use text::RenderError;
 
 /// A format of the text.
@@ -33,8 +35,8 @@ pub enum Form {
 }
 
 /// The snapshot as metric families, in the order of the catalogue; families without series are left out.
-fn gather(snapshot: &Snapshot) -> Vec<Family> {
-    let mut families = Families::new();
+fn gather(snapshot: &Snapshot, choice: &LabelChoice) -> Vec<Family> {
+    let mut families = Families::new(choice, &snapshot.labelled);
     traffic::collect(snapshot, &mut families);
     packets::collect(snapshot, &mut families);
     agent::collect(snapshot, &mut families);
@@ -42,8 +44,12 @@ fn gather(snapshot: &Snapshot) -> Vec<Family> {
 }
 
 /// The snapshot as the text of a scrape.
-pub fn render(snapshot: &Snapshot, form: Form) -> Result<String, RenderError> {
-    let families = gather(snapshot);
+pub fn render(
+    snapshot: &Snapshot,
+    form: Form,
+    choice: &LabelChoice,
+) -> Result<String, RenderError> {
+    let families = gather(snapshot, choice);
     match form {
         Form::Text => text::text(families),
         Form::OpenMetrics => Ok(openmetrics::text(&families)),

@@ -16,7 +16,8 @@ pub(super) fn text(families: &[Family]) -> String {
     let lines: usize = families.iter().map(Family::len).sum();
     let mut text = String::with_capacity(LINE * lines);
     for family in families {
-        Writer { text: &mut text, entry: family.metric.entry() }.family(family);
+        let (entry, names) = (family.metric.entry(), family.labels.as_slice());
+        Writer { text: &mut text, entry, names }.family(family);
     }
     text.push_str("# EOF\n");
     text
@@ -25,6 +26,8 @@ pub(super) fn text(families: &[Family]) -> String {
 struct Writer<'a> {
     text: &'a mut String,
     entry: Entry,
+    /// Names of the labels.
+    names: &'a [&'static str],
 }
 
 impl Writer<'_> {
@@ -81,7 +84,7 @@ impl Writer<'_> {
     /// Name and labels of a sample.
     fn name(&mut self, suffix: &str, labels: &Labels, bound: Option<&str>) {
         self.push(&[self.entry.name, suffix]);
-        let named = self.entry.labels.iter().copied().zip(labels.values());
+        let named = self.names.iter().copied().zip(labels.values());
         let mut between = '{';
         for (name, value) in named.chain(bound.map(|bound| ("le", bound))) {
             self.text.push(between);

@@ -1,5 +1,6 @@
 //! The scrape as Prometheus sees it.
 
+mod chosen;
 mod forms;
 
 use std::{
@@ -13,17 +14,25 @@ use std::{
 use netwatch_common::outcome::Outcome;
 
 use super::{
-    Form,
+    Form, LabelChoice, RenderError,
     catalogue::{Kind, Metric},
-    docs, fixture, render,
+    docs, fixture,
 };
 use crate::model::{EndReason, Protocol, Snapshot};
 
+/// As it is unless told otherwise.
+fn render(snapshot: &Snapshot, form: Form) -> Result<String, RenderError> {
+    super::render(snapshot, form, &LabelChoice::default())
+}
+
 /// Series (name and labels as written) to value; fails on a series that is there twice.
 fn scrape(snapshot: &Snapshot) -> BTreeMap<String, f64> {
+    series(&render(snapshot, Form::Text).unwrap())
+}
+
+fn series(text: &str) -> BTreeMap<String, f64> {
     let mut series = BTreeMap::new();
-    for line in render(snapshot, Form::Text).unwrap().lines().filter(|line| !line.starts_with('#'))
-    {
+    for line in text.lines().filter(|line| !line.starts_with('#')) {
         let (name, value) = line.rsplit_once(' ').unwrap();
         assert_eq!(
             series.insert(name.to_owned(), value.parse().unwrap()),
@@ -77,7 +86,7 @@ fn every_metric_of_the_catalogue_is_scraped_and_not_zero() {
 fn nothing_is_scraped_that_is_not_in_the_catalogue() {
     let known: HashSet<_> = Metric::ALL.iter().map(|metric| metric.entry().name).collect();
     assert_eq!(known.len(), Metric::ALL.len(), "a name is there twice");
-    for family in super::gather(&fixture::full()) {
+    for family in super::gather(&fixture::full(), &LabelChoice::default()) {
         let name = family.metric.entry().name;
         assert!(known.contains(name), "{name}");
     }
@@ -252,7 +261,12 @@ fn hostile_names_stay_inside_their_label() {
 #[test]
 #[ignore = "needs promtool: cargo xtask test"]
 fn promtool_finds_nothing() {
-    for snapshot in [fixture::full(), Snapshot::default(), hostile()] {
+    let all = chosen::everything();
+    let texts = [fixture::full(), Snapshot::default(), hostile()].map(|snapshot| {
+        [LabelChoice::default(), all.clone()]
+            .map(|choice| super::render(&snapshot, Form::Text, &choice).unwrap())
+    });
+    for text in texts.as_flattened() {
         let mut promtool = Command::new("promtool")
             .args(["check", "metrics"])
             .stdin(Stdio::piped())
@@ -260,7 +274,6 @@ fn promtool_finds_nothing() {
             .stderr(Stdio::piped())
             .spawn()
             .unwrap();
-        let text = render(&snapshot, Form::Text).unwrap();
         promtool.stdin.take().unwrap().write_all(text.as_bytes()).unwrap();
         let output = promtool.wait_with_output().unwrap();
         let said = [output.stdout, output.stderr].concat();

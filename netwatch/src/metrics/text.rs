@@ -27,7 +27,7 @@ pub(super) fn text(families: Vec<Family>) -> Result<String, RenderError> {
     Ok(text)
 }
 
-fn family(Family { metric, series }: Family) -> MetricFamily {
+fn family(Family { metric, labels: names, series }: Family) -> MetricFamily {
     let entry = metric.entry();
     let mut family = MetricFamily::default();
     family.set_name(entry.name.to_owned());
@@ -38,7 +38,7 @@ fn family(Family { metric, series }: Family) -> MetricFamily {
         Kind::Histogram => MetricType::HISTOGRAM,
     });
     let series = series.into_iter().map(|(labels, value)| {
-        let pairs = entry.labels.iter().zip(labels.values());
+        let pairs = names.iter().zip(labels.values());
         one(entry.kind, pairs.map(|(name, value)| label(name, value)).collect(), value)
     });
     family.set_metric(series.collect());

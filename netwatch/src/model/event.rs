@@ -215,4 +215,6 @@ pub struct Gap {
     pub lines: u64,
     /// For how long at most nobody has read what was counted.
     pub away: Option<Duration>,
+    /// Nor can anybody any more: what passed meanwhile is in no line and no counter.
+    pub uncounted: bool,
 }

@@ -49,7 +49,7 @@ impl<K: Clone + Eq + Hash + Ord> Largest<K> {
 
     /// A key without a place has counted so much more.
     pub fn pass_over(&mut self, key: &K, bytes: u64) {
-        if self.folded.contains_key(key) {
+        if bytes == 0 || self.folded.contains_key(key) {
             return;
         }
         match self.crowd.get_mut(key) {

@@ -1,6 +1,12 @@
 //! All counters at one moment: what `/metrics` is built from. Every figure is a total since the agent's start.
 
-use std::{borrow::Cow, collections::BTreeMap, ops::AddAssign, sync::Arc, time::Duration};
+use std::{
+    borrow::Cow,
+    collections::{BTreeMap, HashMap},
+    ops::AddAssign,
+    sync::Arc,
+    time::Duration,
+};
 
 use netwatch_common::outcome::Outcome;
 use serde::{Deserialize, Serialize};
@@ -319,6 +325,8 @@ pub struct Snapshot {
     pub dns: Vec<(Arc<str>, DnsCounts)>,
     /// Known containers, for the info metric.
     pub known: Vec<Arc<Container>>,
+    /// The same by name, and those who have gone and have figures, as they were last; where labels of theirs are asked for.
+    pub labelled: Arc<HashMap<Arc<str>, Arc<Container>>>,
     /// What cannot be observed of them.
     pub out_of_sight: Vec<(Arc<Container>, OutOfSight)>,
     /// Traffic per edge.

@@ -19,7 +19,10 @@ const WORD: &str = "gap";
 pub(super) fn line(formatter: &Formatter, gap: &Gap, clock: Clock) -> String {
     let mut line = text::begin(formatter, clock, gap.time, WORD, WORD, RED);
     match gap.away {
-        Some(away) => write!(line, " away={}", human::duration(away)),
+        Some(away) => {
+            let mark = if gap.uncounted { " uncounted" } else { "" };
+            write!(line, " away={}{mark}", human::duration(away))
+        }
         None => write!(line, " lines={}", gap.lines),
     }
     .unwrap_or_default();
@@ -37,10 +40,14 @@ pub(super) struct GapView {
     event: &'static str,
     /// how many lines are missing here: there was no room, or the writer was too far behind
     lines: u64,
-    /// of an agent that goes on with what an earlier one has left: for how long at most nobody read what was counted.
+    /// of an agent that comes after another one: for how long at most nobody read what was counted.
     /// Flows that go on begin anew below, with what has not been told yet
     #[serde(skip_serializing_if = "Option::is_none")]
     away_ns: Option<u64>,
+    /// `true`: what the earlier agent had left counting could not be gone on with, as that of another version. What passed
+    /// in this time is in no line and no counter
+    #[serde(skip_serializing_if = "Option::is_none")]
+    uncounted: Option<bool>,
 }
 
 /// The record of missing lines.
@@ -50,5 +57,6 @@ pub(super) fn view(formatter: &Formatter, gap: &Gap, clock: Clock) -> GapView {
         event: WORD,
         lines: gap.lines,
         away_ns: gap.away.map(nanos),
+        uncounted: gap.uncounted.then_some(true),
     }
 }

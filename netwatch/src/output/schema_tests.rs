@@ -208,6 +208,7 @@ fn tables(schema: &Value) -> String {
         for (field, property) in of["properties"].as_object().unwrap() {
             let optional = if required.contains(&json!(field)) { "" } else { ", optional" };
             let (kind, meaning) = (kind(property), property["description"].as_str().unwrap());
+            let meaning = meaning.replace('\n', " ");
             let _ = writeln!(text, "| `{field}` | {kind}{optional} | {meaning} |");
             let inner = definition(property).or_else(|| definition(&property["items"]));
             names.extend(inner.filter(|inner| !names.contains(inner)));

@@ -16,6 +16,12 @@ fn bad_values_name_value_place_and_remedy() {
         (["--max-flows", "1023"], "--max-flows: '1023' is too small", "from 1024 to 4194304"),
         (["--max-flows", "4194305"], "--max-flows: '4194305' is too large", "from 1024 to 4194304"),
         (["--metrics.max-series", "0"], "--metrics.max-series: '0' is too small", "from 1000"),
+        (["--metrics.linger", "30s"], "--metrics.linger: '30s' is too short", "from 1m to 168h"),
+        (
+            ["--metrics.labels", "image,name"],
+            "--metrics.labels: 'image,name' has a label that is not known: 'name'",
+            "id, image, project, service, no-network",
+        ),
         (
             ["--flow-idle-timeout", "15"],
             "--flow-idle-timeout: '15' has no unit",

@@ -14,6 +14,7 @@ use super::{
         netns::in_new_namespace,
         serial,
         shell::run,
+        user,
         wait::until,
     },
 };
@@ -151,7 +152,7 @@ fn without_a_file_sighup_stops_the_agent() {
     let _alone = serial::alone();
     in_new_namespace(|| {
         run("ip", &["link", "set", "lo", "up"]);
-        let folder = tempfile::TempDir::new().unwrap();
+        let folder = user::folder();
         let socket = folder.path().join("socket");
         let mut agent = netwatch()
             .args(["run", "--flow-log", "-", "--web.listen-address"])

@@ -1,18 +1,14 @@
 //! `netwatch flows` where no agent runs.
 
 use std::{
-    fs,
     io::{BufRead as _, BufReader, Lines},
-    os::unix::{fs::PermissionsExt, process::CommandExt as _},
-    process::{Child, ChildStderr, ChildStdout, Command, Stdio},
+    process::{Child, ChildStderr, ChildStdout, Stdio},
 };
-
-use tempfile::TempDir;
 
 use super::{
     datagram,
     support::{
-        agent::{end_of, netwatch, program, send as signal},
+        agent::{end_of, netwatch, powerless, send as signal},
         frames::Sender,
         netns::in_new_namespace,
         serial,
@@ -125,18 +121,8 @@ fn it_ends_when_nobody_reads_any_more() {
 #[test]
 #[ignore = "needs root: cargo xtask test"]
 fn who_may_not_observe_is_told_what_to_do() {
-    let folder = TempDir::new().unwrap();
-    fs::set_permissions(folder.path(), PermissionsExt::from_mode(0o755)).unwrap();
-    let copy = folder.path().join("netwatch");
-    fs::copy(env!("CARGO_BIN_EXE_netwatch"), &copy).unwrap();
-    let mut command: Command = program(copy.to_str().unwrap());
-    let output = command
-        .args(["flows", "-f"])
-        .env("NETWATCH_SOCKET", NOWHERE)
-        .uid(65_534)
-        .gid(65_534)
-        .output()
-        .unwrap();
+    let output =
+        powerless().args(["flows", "-f"]).env("NETWATCH_SOCKET", NOWHERE).output().unwrap();
     let said = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(3), "{said}");
     let lines: Vec<&str> = said.lines().collect();

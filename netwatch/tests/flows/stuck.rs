@@ -22,6 +22,7 @@ use super::{
         netns::in_new_namespace,
         serial,
         shell::run,
+        user,
         wait::until,
     },
 };
@@ -96,9 +97,10 @@ fn a_pipe_for_the_flow_log_needs_a_reader_and_is_not_waited_for() {
     let _alone = serial::alone();
     in_new_namespace(|| {
         run("ip", &["link", "set", "lo", "up"]);
-        let folder = tempfile::TempDir::new().unwrap();
+        let folder = user::folder();
         let pipe = folder.path().join("pipe");
         run("mkfifo", &[pipe.to_str().unwrap()]);
+        user::give(&pipe);
         let start = || {
             let mut command = netwatch();
             command

@@ -5,6 +5,7 @@ use super::support::{
     docker::{Container, socket, unique},
     proxy::Proxy,
     serial::host,
+    user,
 };
 
 #[test]
@@ -12,7 +13,7 @@ use super::support::{
 fn an_engine_may_come_and_go() {
     let _host = host();
     let container = Container::idle(&unique("engine"), &[]);
-    let folder = tempfile::tempdir().unwrap();
+    let folder = user::folder();
     let path = folder.path().join("docker.sock");
     let agent = Agent::start(&["--docker-host", &format!("unix://{}", path.display())]);
     let engine_is = |up: f64| {

@@ -12,6 +12,7 @@ use super::{
         events::end,
         proxy::Proxy,
         serial::host,
+        user,
     },
 };
 
@@ -156,7 +157,7 @@ fn who_is_followed_by_name_is_followed_under_the_next_one() {
     let (name, other) = (unique("named"), unique("otherwise"));
     let first = Container::idle(&name, &[]);
     agent.until_named(&name);
-    let folder = tempfile::tempdir().unwrap();
+    let folder = user::folder();
     let shown = folder.path().join("shown");
     let mut follower = netwatch()
         .args(["flows", "-f", "-n", "0", "-o", "json", "--container", &name, "--socket"])
@@ -305,7 +306,7 @@ fn twenty_that_send_a_little_and_die_at_once_are_all_named() {
 #[ignore = "needs root and Docker: cargo xtask test"]
 fn twenty_that_an_engine_is_asked_about_too_late_are_all_named() {
     let _host = host();
-    let folder = tempfile::tempdir().unwrap();
+    let folder = user::folder();
     let path = folder.path().join("docker.sock");
     let present = Container::idle(&unique("present"), &[]);
     let _proxy = Proxy::slow(&path, &socket(), Duration::from_secs(2));

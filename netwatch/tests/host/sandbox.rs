@@ -5,10 +5,11 @@ use std::{collections::BTreeSet, fs, path::Path};
 use super::{
     QUICK,
     support::{
-        agent::{Agent, unprivileged},
+        agent::{Agent, netwatch_of_nobody},
         docker::{Container, socket, unique},
         proxy::Proxy,
         serial::host,
+        user,
     },
 };
 
@@ -79,21 +80,14 @@ fn kind(request: &str) -> String {
 #[ignore = "needs root and Docker: cargo xtask test"]
 fn nobody_with_three_capabilities_observes_and_asks_the_engine_for_little() {
     let _host = host();
-    let folder = tempfile::Builder::new()
-        .permissions(std::os::unix::fs::PermissionsExt::from_mode(0o755))
-        .tempdir()
-        .unwrap();
+    let folder = user::folder();
     let path = folder.path().join("engine.sock");
     let proxy = Proxy::start(&path, &socket());
-    fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o666)).unwrap();
     let server = Container::web(&unique("theirs"), &[]);
-    let program = folder.path().join("netwatch");
-    fs::copy(env!("CARGO_BIN_EXE_netwatch"), &program).unwrap();
 
-    let mut command = unprivileged(program.to_str().unwrap());
-    command.env("NETWATCH_SANDBOX", "strict");
     let engine = format!("unix://{}", path.display());
-    let agent = Agent::start_by(&mut command, &[&["--docker-host", &engine], &QUICK[..]].concat());
+    let arguments = [&["--docker-host", &engine], &QUICK[..]].concat();
+    let agent = Agent::start_by(&mut netwatch_of_nobody(), &arguments);
     let client = Container::idle(&unique("ours"), &[]);
     agent.until_named(&client.name);
     let address = server.address("bridge");

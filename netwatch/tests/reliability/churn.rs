@@ -105,7 +105,7 @@ fn round(agent: &Agent, number: u32) -> Counters {
 }
 
 /// A bridge that is only a place for ports: it forwards nothing.
-fn make_bridge() {
+pub(super) fn make_bridge() {
     veth::be_silent();
     run("ip", &["link", "add", "bridge", "type", "bridge"]);
 }

@@ -2,7 +2,7 @@
 
 use std::{
     io::{Read as _, Write as _},
-    os::unix::net::{UnixListener, UnixStream},
+    os::unix::net::UnixStream,
     path::{Path, PathBuf},
     sync::{
         Arc,
@@ -14,7 +14,7 @@ use std::{
 
 use super::{
     alone, assert_counts_exactly,
-    support::{agent::Agent, frames::Sender, veth, wait::until},
+    support::{agent::Agent, frames::Sender, user, veth, wait::until},
     until_said,
 };
 
@@ -27,7 +27,7 @@ pub(super) struct Engine {
 
 impl Engine {
     pub(super) fn start(path: &Path, mut each: impl FnMut(UnixStream) + Send + 'static) -> Self {
-        let listener = UnixListener::bind(path).unwrap();
+        let listener = user::listen(path);
         listener.set_nonblocking(true).unwrap();
         let stop = Arc::new(AtomicBool::new(false));
         let stopped = stop.clone();
@@ -112,7 +112,7 @@ pub(super) fn empty(mut stream: UnixStream) {
 fn with_agent(body: impl FnOnce(&Agent, &mut Sender, &Path) + Send + 'static) {
     alone(|| {
         let [one, _] = veth::pair(["one", "two"], 1_500);
-        let folder = tempfile::tempdir().unwrap();
+        let folder = user::folder();
         let path = folder.path().join("docker.sock");
         let host = format!("unix://{}", path.display());
         let agent = Agent::start(&super::arguments(&["--docker-host", &host]));

@@ -2,14 +2,13 @@
 
 use std::{collections::BTreeSet, fs, thread, time::Duration};
 
-use rustix::process::{Pid, Resource, Rlimit, getrlimit, prlimit};
-
 use super::{
     assert_books_balance, assert_counts_exactly, datagram, doctor, observed, send,
     support::{
         agent::{Agent, send as signal},
         cgroup::Group,
         shell::run,
+        user::by_user,
         veth,
         wait::until,
     },
@@ -38,10 +37,10 @@ pub(super) fn free_descriptors(agent: &Agent) {
 }
 
 fn limit_descriptors(agent: &Agent, limit: u64) {
-    let pid = Pid::from_raw(i32::try_from(agent.pid()).unwrap());
-    // Ours is the agent's too; to raise it takes a capability.
-    let maximum = getrlimit(Resource::Nofile).maximum;
-    prlimit(pid, Resource::Nofile, Rlimit { current: Some(limit), maximum }).unwrap();
+    // The lower one, which is its user's to set.
+    let mut command = by_user("prlimit");
+    command.arg(format!("--pid={}", agent.pid())).arg(format!("--nofile={limit}:"));
+    assert!(command.status().unwrap().success());
 }
 
 /// Two links for each interface: without descriptors it cannot attach. It says so, and goes on trying.

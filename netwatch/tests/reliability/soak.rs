@@ -26,7 +26,7 @@ use super::{
         frames::Sender,
         held,
         shell::{attempt, run},
-        veth,
+        user, veth,
     },
 };
 
@@ -218,7 +218,7 @@ fn load_churn_and_faults_leave_nothing_and_lose_nothing() {
         let limit = Duration::from_secs(seconds());
         let [one, _] = veth::pair(["one", "two"], 1_500);
         run("ip", &["link", "add", "bridge", "type", "bridge"]);
-        let folder = tempfile::tempdir().unwrap();
+        let folder = user::folder();
         let engine = folder.path().join("docker.sock");
         let host = format!("unix://{}", engine.display());
         let all = ["one", "two", "c*"].map(|name| ["--interface", name]).concat();

@@ -20,11 +20,11 @@ use super::{
     kept,
     metrics::Metrics,
     netns,
+    user::{self, Root},
     wait::{PATIENCE, until, within},
 };
 
-/// Set: every agent of the tests is nobody's. The engine's socket has to be open to nobody then.
-const UNPRIVILEGED: &str = "NETWATCH_TEST_UNPRIVILEGED";
+const PROGRAM: &str = env!("CARGO_BIN_EXE_netwatch");
 /// The flow log's name in its folder.
 const LOG: &str = "flows.jsonl";
 
@@ -60,6 +60,11 @@ impl Agent {
         Self::start_by(&mut netwatch(), arguments)
     }
 
+    /// The same as root's.
+    pub fn start_as_root(why: Root, arguments: &[&str]) -> Self {
+        Self::start_by(&mut netwatch_of_root(why), arguments)
+    }
+
     /// The same where its pages are not for everybody.
     pub fn start_protected(arguments: &[&str]) -> Self {
         let mut agent = Self::spawn(&mut netwatch(), arguments);
@@ -91,9 +96,8 @@ impl Agent {
 
     fn spawn(command: &mut Command, arguments: &[&str]) -> Self {
         let folder = TempDir::new().expect("a folder");
-        // For an agent that is nobody's. Asking for it at the making would not do: there is a umask.
-        let open = PermissionsExt::from_mode(0o777);
-        fs::set_permissions(folder.path(), open).expect("a folder of ours");
+        // Whoever's it is. Asking for it at the making would not do: there is a umask.
+        fs::set_permissions(folder.path(), PermissionsExt::from_mode(0o777)).expect("our folder");
         let folder = Arc::new(folder);
         let address = free_address();
         command
@@ -211,24 +215,45 @@ impl Drop for Agent {
     }
 }
 
-/// The program without settings from the environment, and without a socket unless it is told of one. It does not outlive the thread that starts it.
+/// The program of the tests' user, without settings from the environment, and without a socket unless it is told of one. It does
+/// not outlive the thread that starts it.
 pub fn netwatch() -> Command {
-    program(env!("CARGO_BIN_EXE_netwatch"))
+    prepared(user::program(PROGRAM))
+}
+
+/// The same for another build of it.
+pub fn program(path: &str) -> Command {
+    prepared(user::program(path))
+}
+
+/// The same as root's.
+pub fn netwatch_of_root(_why: Root) -> Command {
+    prepared(Command::new(PROGRAM))
+}
+
+/// The same as nobody's, whoever the tests' user is.
+pub fn netwatch_of_nobody() -> Command {
+    prepared(user::unprivileged(PROGRAM))
+}
+
+/// The same as nobody's who may do nothing.
+pub fn powerless() -> Command {
+    prepared(user::powerless(PROGRAM))
 }
 
 /// The program for an agent that leaves what counts to the next one.
 pub fn lasting() -> Command {
-    let mut command = netwatch();
+    lasting_by(env!("CARGO_BIN_EXE_netwatch"))
+}
+
+/// The same by another program.
+pub fn lasting_by(path: &str) -> Command {
+    let mut command = program(path);
     command.env_remove("NETWATCH_EPHEMERAL");
     command
 }
 
-/// The same for a copy of it.
-pub fn program(path: &str) -> Command {
-    let mut command = match std::env::var_os(UNPRIVILEGED) {
-        None => Command::new(path),
-        Some(_) => unprivileged(path),
-    };
+fn prepared(mut command: Command) -> Command {
     for (name, _) in std::env::vars_os() {
         if name.to_string_lossy().starts_with("NETWATCH_") {
             command.env_remove(name);
@@ -244,24 +269,8 @@ pub fn program(path: &str) -> Command {
     if netns::is_own() {
         command.env("DOCKER_HOST", "unix:///nowhere/docker.sock");
     }
+    // The kernel forgets it where a process becomes another user's.
     die_with_us(&mut command);
-    command
-}
-
-/// A program as the unit of systemd starts it: nobody's, with three capabilities and no way to more.
-pub fn unprivileged(path: &str) -> Command {
-    let mut command = Command::new("setpriv");
-    command.args([
-        "--reuid=65534",
-        "--regid=65534",
-        "--clear-groups",
-        "--inh-caps=-all,+bpf,+net_admin,+perfmon",
-        "--ambient-caps=-all,+bpf,+net_admin,+perfmon",
-        "--bounding-set=-all,+bpf,+net_admin,+perfmon",
-        "--no-new-privs",
-        "--pdeathsig=TERM",
-    ]);
-    command.arg(path).env("NETWATCH_EPHEMERAL", "true");
     command
 }
 

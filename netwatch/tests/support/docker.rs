@@ -39,8 +39,9 @@ pub fn use_engine(host: &str) {
 
 /// Where the engine's socket is.
 pub fn socket() -> String {
-    let host = std::env::var("DOCKER_HOST").unwrap_or_default();
-    let host = if host.is_empty() { "unix:///var/run/docker.sock".into() } else { host };
+    let host = ENGINE.with_borrow(Clone::clone).or_else(|| std::env::var("DOCKER_HOST").ok());
+    let host = host.filter(|host| !host.is_empty());
+    let host = host.unwrap_or_else(|| "unix:///var/run/docker.sock".into());
     host.strip_prefix("unix://").expect("these tests need an engine behind a Unix socket").into()
 }
 

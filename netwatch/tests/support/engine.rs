@@ -3,6 +3,7 @@
 
 use std::{
     fs::{self, File},
+    os::unix::fs::PermissionsExt,
     process::{Child, Command, Stdio},
 };
 
@@ -13,6 +14,7 @@ use super::{
     docker::{IMAGE, docker, use_engine},
     netns::in_new_namespace,
     shell::{attempt, program, run},
+    user::NOBODY,
     wait::until,
 };
 
@@ -57,6 +59,7 @@ impl Engine {
 
     fn spawn(folder: &TempDir, options: &[&str]) -> Child {
         let file = |name: &str| folder.path().join(name);
+        fs::set_permissions(folder.path(), PermissionsExt::from_mode(0o711)).expect("our folder");
         fs::write(file("daemon.json"), "{}").expect("a file");
         let log = File::create(file("log")).expect("a file");
         let mut command = Command::new(program(&["/usr/sbin/dockerd", "/usr/bin/dockerd"]));
@@ -70,6 +73,8 @@ impl Engine {
         }
         command
             .args(["-H", &format!("unix://{}", file("socket").display())])
+            // Of this group are the tests' agents, which find the way to it.
+            .args(["--group", &NOBODY.to_string()])
             // Works on whatever the folder is on.
             .args(["--storage-driver", "vfs"])
             .args(options)

@@ -4,7 +4,10 @@ use std::{fs, path::Path, process::Output};
 
 use tempfile::TempDir;
 
-use super::agent::{Agent, lasting};
+use super::{
+    agent::{Agent, lasting, lasting_by},
+    user,
+};
 
 /// Below the kernel's own mount; each test has its own, since others may run at the same time.
 const PINS: &str = "/sys/fs/bpf/netwatch-test";
@@ -17,7 +20,7 @@ pub struct Lasting {
 
 impl Lasting {
     pub fn new() -> Self {
-        let state = TempDir::new().expect("a folder");
+        let state = user::folder();
         let name = state.path().file_name().and_then(|name| name.to_str()).expect("a plain name");
         let pins = format!("{PINS}{}", name.replace('.', "-"));
         Self { pins, state }
@@ -30,6 +33,11 @@ impl Lasting {
 
     pub fn start(&self, more: &[&str]) -> Agent {
         Agent::start_by(&mut lasting(), &[&self.places(), more].concat())
+    }
+
+    /// The same by another program.
+    pub fn start_by(&self, program: &str, more: &[&str]) -> Agent {
+        Agent::start_by(&mut lasting_by(program), &[&self.places(), more].concat())
     }
 
     /// `netwatch stop`.

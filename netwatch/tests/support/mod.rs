@@ -36,6 +36,7 @@ pub mod seen;
 pub mod serial;
 pub mod shell;
 pub mod stranger;
+pub mod user;
 pub mod veth;
 pub mod wait;
 pub mod watched;

@@ -4,7 +4,7 @@ use std::{
     fs,
     io::{self, Read as _, Write as _},
     net::Shutdown,
-    os::unix::net::{UnixListener, UnixStream},
+    os::unix::net::UnixStream,
     path::{Path, PathBuf},
     sync::{
         Arc, Mutex, PoisonError,
@@ -13,6 +13,8 @@ use std::{
     thread::{self, JoinHandle},
     time::Duration,
 };
+
+use super::user;
 
 /// Dropping it is the engine's death: connections break and the socket goes.
 pub struct Proxy {
@@ -36,7 +38,7 @@ impl Proxy {
 
     /// The same with an engine that hears questions so much later. What it tells by itself it tells at once.
     pub fn slow(path: &Path, engine: &str, delay: Duration) -> Self {
-        let listener = UnixListener::bind(path).expect("a socket");
+        let listener = user::listen(path);
         listener.set_nonblocking(true).expect("a listener that can be stopped");
         let state = Arc::new(State::default());
         let (shared, engine) = (Arc::clone(&state), engine.to_owned());

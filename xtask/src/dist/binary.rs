@@ -6,7 +6,7 @@
 use std::{env, fs, path::PathBuf};
 
 use anyhow::{Context as _, Result, bail};
-use object::{Object as _, read::elf::ElfFile64};
+use object::{Architecture, Object as _, read::elf::ElfFile64};
 
 use crate::{
     command::{step, stream},
@@ -50,6 +50,10 @@ pub(super) fn architecture() -> Result<&'static str> {
     }
 }
 
+fn ours() -> Architecture {
+    if cfg!(target_arch = "aarch64") { Architecture::Aarch64 } else { Architecture::X86_64 }
+}
+
 /// Builds it, locked, and makes sure that it needs nothing beside itself. What only a debugger reads, most of it in a debug
 /// build, is not handed out.
 pub(super) fn build(profile: Profile) -> Result<PathBuf> {
@@ -60,7 +64,7 @@ pub(super) fn build(profile: Profile) -> Result<PathBuf> {
     stream(&mut command)?;
     let binary = target().join(triple).join(profile.folder()).join("netwatch");
     let bytes = fs::read(&binary).with_context(|| format!("reading {}", binary.display()))?;
-    needs_nothing(&bytes).with_context(|| binary.display().to_string())?;
+    needs_nothing(&bytes, ours()).with_context(|| binary.display().to_string())?;
     let stripped = binary.with_file_name("netwatch-stripped");
     let (from, to) = (binary.to_string_lossy(), stripped.to_string_lossy());
     step("strip", &["-o", &to, &from])?;
@@ -80,8 +84,12 @@ fn flags(profile: Profile) -> String {
     flags
 }
 
-fn needs_nothing(bytes: &[u8]) -> Result<()> {
+/// Fails unless it is a static program for this architecture.
+pub(super) fn needs_nothing(bytes: &[u8], architecture: Architecture) -> Result<()> {
     let file: ElfFile64 = ElfFile64::parse(bytes).context("it is no program")?;
+    if file.architecture() != architecture {
+        bail!("it is for {:?}, not for {architecture:?}", file.architecture());
+    }
     let libraries = file.imports().context("its imports")?;
     if let Some(import) = libraries.first() {
         bail!("it is not static: it wants {}", String::from_utf8_lossy(import.library()));
@@ -101,10 +109,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn this_test_is_not_static() {
+    fn this_test_is_neither_static_nor_of_another_machine() {
         let ourselves = fs::read(env::current_exe().unwrap()).unwrap();
-        assert!(needs_nothing(&ourselves).is_err());
-        assert!(needs_nothing(b"#!/bin/sh\n").is_err());
+        let why = |architecture| needs_nothing(&ourselves, architecture).unwrap_err().to_string();
+        assert!(why(ours()).starts_with("it is not static"), "{}", why(ours()));
+        assert!(why(Architecture::Bpf).ends_with("not for Bpf"), "{}", why(Architecture::Bpf));
+        assert!(needs_nothing(b"#!/bin/sh\n", ours()).is_err());
     }
 
     #[test]

@@ -5,11 +5,9 @@
 //! A guest has passed when its own last line says so **and** qemu ended well; the console of one that has not is shown.
 //! A run of all kernels writes the table of docs/kernels.md.
 
-mod apt;
 mod boot;
 mod guest;
 mod initramfs;
-mod mirror;
 mod packages;
 mod qemu;
 mod release;
@@ -23,6 +21,7 @@ use anyhow::{Context as _, Result};
 use self::{packages::Shelf, qemu::Emulator, release::Series};
 use crate::{
     cleanup,
+    debian::apt,
     refused::Refused,
     report::{say, show},
     summary::Summary,

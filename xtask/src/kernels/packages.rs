@@ -11,17 +11,21 @@ use anyhow::{Context as _, Result, anyhow};
 use object::{Object as _, ObjectSection as _};
 
 use super::{
-    apt::Apt,
-    folder, mirror,
+    folder,
     release::{Release, Series},
 };
 use crate::{
     command::{capture, command},
+    debian::{apt::Apt, mirror::Mirror},
     refused::Refused,
 };
 
 /// What the guest's network is made of. One that is built in is no module, and needs none.
 const MODULES: [&str; 5] = ["veth", "bridge", "8021q", "sch_ingress", "cls_bpf"];
+
+/// Suites with small indices: 5.10 is in the first, 6.1 and 6.12 in the second, what is newer in the last.
+const SECURITY: &str = "bullseye-security bookworm-security";
+const BACKPORTS: &str = "trixie-backports";
 
 /// All kernels that can be had.
 pub(super) struct Shelf {
@@ -40,7 +44,9 @@ pub(super) struct Kernel {
 impl Shelf {
     /// Looks into the archive, or into what an earlier run has kept of its index.
     pub(super) fn open(mirror: Option<&str>, may_fetch: bool) -> Result<Self> {
-        let apt = Apt::with_sources(folder("apt")?, &mirror::sources(mirror)?)?;
+        let mirror = Mirror::find(mirror, "name one with --mirror (Ubuntu's has other kernels)")?;
+        let sources = mirror.security(SECURITY) + &mirror.suites(BACKPORTS);
+        let apt = Apt::with_sources(folder("apt")?, &sources, "amd64")?;
         if !apt.update(may_fetch)? {
             let why = "the index of the kernels has never been fetched";
             return Err(Refused::new(why, "run it without --no-install").into());

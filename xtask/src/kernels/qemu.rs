@@ -12,9 +12,10 @@ use std::{
 
 use anyhow::{Context as _, Result};
 
-use super::{apt::Apt, folder};
+use super::folder;
 use crate::{
     command::{capture, command, find},
+    debian::apt::Apt,
     refused::Refused,
 };
 

@@ -8,7 +8,7 @@ mod apt;
 mod linker;
 pub(crate) mod subcommand;
 mod table;
-mod toolchain;
+pub(crate) mod toolchain;
 mod tools;
 
 use std::process::Command;

@@ -8,7 +8,7 @@ use std::{
 
 use anyhow::{Context as _, Result, anyhow, bail};
 
-use super::announced;
+use super::{announced, apt};
 use crate::command::{capture, command};
 
 /// The name under which the packaged compiler is known to rustup.
@@ -86,6 +86,14 @@ pub(super) fn link() -> Result<Toolchain> {
         command("rustup").args(["toolchain", "link", LINKED, "/usr"]),
     )?;
     find()
+}
+
+/// The packaged compiler's name in rustup, and the version of its package.
+pub(crate) fn linked() -> Result<(&'static str, String)> {
+    probe(LINKED, &[PACKAGED_CORE])?;
+    let package = PACKAGES[0];
+    let version = apt::version(package).with_context(|| format!("{package} is not installed"))?;
+    Ok((LINKED, version))
 }
 
 pub(super) fn packaged() -> Packaged {

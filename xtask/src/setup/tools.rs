@@ -37,13 +37,18 @@ const TEST: [(&str, &[&str]); 10] = [
 ];
 
 /// What `cargo xtask dist --check` calls.
-const DIST: [(&str, &[&str]); 5] = [
+const DIST: [(&str, &[&str]); 7] = [
     ("dockerd", &["docker.io"]),
     ("docker", &["docker-cli", "docker.io"]),
     ("iptables", &["iptables"]),
     ("busybox", &["busybox-static"]),
     ("debootstrap", &["debootstrap"]),
+    ("aarch64-linux-gnu-gcc", &["gcc-aarch64-linux-gnu"]),
+    (ARM_LIBRARY, &["libc6-dev-arm64-cross"]),
 ];
+
+/// What the program for arm64 is linked with.
+const ARM_LIBRARY: &str = "libc for arm64";
 
 /// Looks for each program.
 pub(super) fn look(purpose: Purpose) -> Vec<Tool> {
@@ -69,6 +74,10 @@ fn place(thing: &str) -> Option<PathBuf> {
             (host.ping() != Answer::No).then(|| host.0.into())
         }),
         "docker" => client(),
+        ARM_LIBRARY => {
+            let places = ["/usr/aarch64-linux-gnu/lib/libc.a", "/usr/lib/aarch64-linux-gnu/libc.a"];
+            places.map(PathBuf::from).into_iter().find(|file| file.exists())
+        }
         _ => find(thing),
     }
 }

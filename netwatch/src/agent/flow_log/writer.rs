@@ -184,7 +184,7 @@ impl Writer {
     fn gap(&self, lines: u64) -> Vec<u8> {
         let mut gap = Vec::new();
         if lines > 0 {
-            let missing = Gap { time: monotonic_now(), lines, away: None };
+            let missing = Gap { time: monotonic_now(), lines, away: None, uncounted: false };
             // An error leaves it empty, and it is tried again.
             let _ = self.formatter.gap(&missing, self.clock, &mut gap);
         }

@@ -369,6 +369,30 @@ pub(in crate::cli) const OPTIONS: &[Spec] = &[
         more: "From 1000 to 1000000. metrics.md says how they are shared out.",
     },
     Spec {
+        key: Key::Linger,
+        name: "metrics.linger",
+        value: "TIME",
+        heading: WEB,
+        default: &["15m"],
+        without: "",
+        list: ONE,
+        help: "Export the figures of a container for this long after it has gone",
+        more: "Those of an interface too. Of 1,000 at most that have gone: of more than that, the first to go are not waited for. \
+               Who comes back in time goes on where it was. A whole number with a unit: 10m, 24h. From 1m to 168h.",
+    },
+    Spec {
+        key: Key::Labels,
+        name: "metrics.labels",
+        value: "LABELS",
+        heading: WEB,
+        default: &["none"],
+        without: "",
+        list: LIST,
+        help: "Add labels to the metrics of containers: id, image, project, service (repeatable)",
+        more: "With commas between them. no-network leaves the label network out and adds up. none: as they are. \
+               See metrics.md for what that means.",
+    },
+    Spec {
         key: Key::Sandbox,
         name: "sandbox",
         value: "on|strict|off",

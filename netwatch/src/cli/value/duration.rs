@@ -13,7 +13,7 @@ pub(crate) fn duration(text: &str) -> Result<Duration, Wrong> {
     within(text, [100, 24 * 3_600_000], HINT)
 }
 
-/// The same for the age of a file.
+/// The same for what goes on for longer: the age of a file, how long figures stay.
 pub(crate) fn age(text: &str) -> Result<Duration, Wrong> {
     const HINT: &str = "give a whole number with a unit, from 1m to 168h: 10m, 1h, 24h";
     within(text, [60_000, 168 * 3_600_000], HINT)

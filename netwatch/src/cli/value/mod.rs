@@ -4,6 +4,7 @@
 mod address;
 mod duration;
 mod exclusion;
+mod labels;
 mod place;
 mod size;
 mod socket;
@@ -13,6 +14,7 @@ use globset::GlobMatcher;
 pub(super) use address::{all_addresses, place};
 pub(super) use duration::{age, duration, show_duration};
 pub(super) use exclusion::{network, port, protocol, show_port};
+pub(super) use labels::{labels, show_labels};
 pub(super) use place::{directory, docker_host, file, flow_log, telemetry_path};
 pub(super) use size::{show_size, size};
 pub(super) use socket::{group, socket};

@@ -177,9 +177,9 @@ fn check_histograms(families: &[Read]) {
 
 /// Both forms have the same families and samples, in the same order; what differs is how a bound is written, and that
 /// only OpenMetrics has exemplars.
-fn check_both(snapshot: &Snapshot) {
+fn check_both(snapshot: &Snapshot, choice: &LabelChoice) {
     let [mut plain, mut open] = [Form::Text, Form::OpenMetrics].map(|form| {
-        let families = read(&render(snapshot, form).unwrap(), form);
+        let families = read(&super::super::render(snapshot, form, choice).unwrap(), form);
         check_histograms(&families);
         families
     });
@@ -198,7 +198,8 @@ fn check_both(snapshot: &Snapshot) {
 #[test]
 fn both_forms_say_the_same() {
     for snapshot in [fixture::full(), hostile(), Snapshot::default()] {
-        check_both(&snapshot);
+        check_both(&snapshot, &LabelChoice::default());
+        check_both(&snapshot, &chosen::everything());
     }
 }
 
@@ -251,6 +252,9 @@ proptest! {
             snapshot.times.handshakes.push((name.as_str().into(), times));
         }
         snapshot.edges_folded = count;
-        check_both(&snapshot);
+        let hostile = |name: &String| (name.as_str().into(), fixture::container(name).into());
+        snapshot.labelled = Arc::new(names.iter().map(hostile).collect());
+        check_both(&snapshot, &LabelChoice::default());
+        check_both(&snapshot, &chosen::everything());
     }
 }

@@ -94,12 +94,15 @@ struct GapLine {
     lines: u64,
     #[serde(default)]
     away_ns: Option<u64>,
+    #[serde(default)]
+    uncounted: bool,
 }
 
 impl GapLine {
     fn event(self) -> (Record, Clock) {
+        let Self { lines, uncounted, .. } = self;
         let away = self.away_ns.map(Duration::from_nanos);
-        (Record::Gap(Gap { time: Instant(0), lines: self.lines, away }), clock(self.time))
+        (Record::Gap(Gap { time: Instant(0), lines, away, uncounted }), clock(self.time))
     }
 }
 

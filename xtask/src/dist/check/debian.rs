@@ -2,12 +2,13 @@
 
 use std::{collections::BTreeSet, path::Path};
 
-use anyhow::{Context as _, Result, bail, ensure};
+use anyhow::{Context as _, Result, ensure};
 
 use super::super::{Release, package::deb, tree::Tree};
 use crate::{
     cleanup,
-    command::{capture, command, find},
+    command::{capture, find},
+    debian::mirror::Mirror,
     refused::Refused,
     report::say,
     root::Root,
@@ -89,7 +90,7 @@ impl Chroot {
         let place = chroot.place();
         say(format_args!("making a fresh Debian {SUITE} at {place}"));
         cleanup::check()?;
-        let mirror = mirror()?;
+        let mirror = Mirror::find(None, "check the package on a Debian")?.main;
         let mut command = root.command(&program.to_string_lossy());
         capture(command.args(["--variant=minbase", SUITE, &place, &mirror]))?;
         Ok(chroot)
@@ -149,23 +150,5 @@ impl Drop for Chroot {
         {
             say(format_args!("could not remove {place}: {error:#}"));
         }
-    }
-}
-
-/// The mirror that apt here is configured with.
-fn mirror() -> Result<String> {
-    let places = capture(command("apt-get").args([
-        "indextargets",
-        "--format",
-        "$(REPO_URI)",
-        "Created-By: Packages",
-    ]))?;
-    let found = places.lines().map(|place| place.trim_end_matches('/'));
-    match found.into_iter().find(|place| place.ends_with("/debian")) {
-        Some(mirror) => Ok(mirror.into()),
-        None => bail!(Refused::new(
-            "apt here is configured with no mirror of Debian",
-            "check the package on a Debian"
-        )),
     }
 }

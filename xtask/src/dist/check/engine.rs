@@ -15,7 +15,6 @@ use crate::{
     command::capture,
     docker::{Host, client},
     engine::Engine,
-    image as busybox,
     report::say,
     root::Root,
     workspace::root,
@@ -31,7 +30,6 @@ const PATIENCE: Duration = Duration::from_mins(1);
 /// Starts the agent from the image, lets one container ask another, and waits for the line that says so.
 pub(super) fn check(rights: Root, release: &Release) -> Result<()> {
     let engine = Engine::find_or_start(rights)?;
-    busybox::ensure(rights, &engine.host)?;
     let docker = |arguments: &[&str]| capture(docker(rights, &engine.host)?.args(arguments));
     let archive = image::place(release);
     say("observing the engine from inside of the image");

@@ -1,5 +1,6 @@
 //! Looks at what was made as those will who are handed it.
 
+mod arm64;
 mod crates;
 mod debian;
 mod engine;
@@ -15,5 +16,6 @@ pub(super) fn check(release: &Release, tree: &Tree, install: bool) -> Result<()>
     let root = Root::find("installing the package in a root of its own")?;
     engine::check(root, release)?;
     objects::check()?;
-    debian::check(root, release, tree)
+    debian::check(root, release, tree)?;
+    arm64::check(install)
 }

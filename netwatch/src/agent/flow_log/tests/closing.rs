@@ -17,7 +17,7 @@ use super::super::{
 use crate::model::{Clock, Gap};
 
 fn gap() -> Line {
-    Line::Gap(Gap { time: crate::model::Instant(0), lines: 1, away: None })
+    Line::Gap(Gap { time: crate::model::Instant(0), lines: 1, away: None, uncounted: false })
 }
 
 /// A log whose lines somebody else takes.

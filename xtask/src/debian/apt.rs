@@ -23,17 +23,19 @@ const FRESH: Duration = Duration::from_hours(24);
 const STAMP: &str = "updated";
 
 /// One set of sources.
-pub(super) struct Apt {
+pub(crate) struct Apt {
     folder: PathBuf,
     options: Vec<String>,
 }
 
 /// Whether this host has what fetches and unpacks.
-pub(super) fn require() -> Result<()> {
+pub(crate) fn require() -> Result<()> {
     for program in ["apt-get", "dpkg-deb", "xz"] {
         if find(program).is_none() {
             return Err(Refused::new(
-                format!("there is no {program} here, and the kernels come from Debian's packages"),
+                format!(
+                    "there is no {program} here, and what is wanted comes from Debian's packages"
+                ),
                 "run it on Debian or Ubuntu",
             )
             .into());
@@ -44,14 +46,14 @@ pub(super) fn require() -> Result<()> {
 
 impl Apt {
     /// The host's own sources, and what is installed here: its packages fit this host.
-    pub(super) fn of_host(folder: PathBuf) -> Result<Self> {
+    pub(crate) fn of_host(folder: PathBuf) -> Result<Self> {
         Self::new(folder, Vec::new())
     }
 
-    /// Sources of our own (sources.list(5), deb822 style), as if nothing were installed.
-    pub(super) fn with_sources(folder: PathBuf, sources: &str) -> Result<Self> {
+    /// Sources of our own (sources.list(5), deb822 style) for an architecture, as if nothing were installed.
+    pub(crate) fn with_sources(folder: PathBuf, sources: &str, architecture: &str) -> Result<Self> {
         let path = |name: &str| folder.join(name);
-        let (list, status) = (path("kernels.sources"), path("status"));
+        let (list, status) = (path("ours.sources"), path("status"));
         // Other sources, other lists.
         if fs::read_to_string(&list).ok().as_deref() != Some(sources) {
             let _ = fs::remove_file(path(STAMP));
@@ -63,7 +65,8 @@ impl Apt {
             format!("Dir::State::status={}", status.display()),
             format!("Dir::Etc::sourcelist={}", list.display()),
             "Dir::Etc::sourceparts=/dev/null".into(),
-            "APT::Architecture=amd64".into(),
+            format!("APT::Architecture={architecture}"),
+            format!("APT::Architectures={architecture}"),
             "APT::Update::Error-Mode=any".into(),
         ];
         Self::new(folder, options)
@@ -87,7 +90,7 @@ impl Apt {
     }
 
     /// Fetches the index, unless it is fresh. Answers whether there is one now.
-    pub(super) fn update(&self, may_fetch: bool) -> Result<bool> {
+    pub(crate) fn update(&self, may_fetch: bool) -> Result<bool> {
         let stamp = self.folder.join(STAMP);
         let age = fs::metadata(&stamp)
             .and_then(|file| file.modified())
@@ -106,20 +109,20 @@ impl Apt {
     }
 
     /// The names of all packages that begin so.
-    pub(super) fn names(&self, prefix: &str) -> Result<Vec<String>> {
+    pub(crate) fn names(&self, prefix: &str) -> Result<Vec<String>> {
         let text = capture(self.apt("apt-cache").args(["pkgnames", prefix]))?;
         Ok(text.lines().map(String::from).collect())
     }
 
     /// Fetches these packages and unpacks them into a folder.
-    pub(super) fn unpack(&self, packages: &[String], into: &Path) -> Result<()> {
+    pub(crate) fn unpack(&self, packages: &[String], into: &Path) -> Result<()> {
         let debs = tempfile::tempdir_in(&self.folder).context("a folder for packages")?;
         capture(self.apt("apt-get").arg("download").args(packages).current_dir(debs.path()))?;
         unpack_all(debs.path(), into, &packages.join(" "))
     }
 
     /// The same with all that they depend on and that is not installed here.
-    pub(super) fn unpack_with_dependencies(&self, package: &str, into: &Path) -> Result<()> {
+    pub(crate) fn unpack_with_dependencies(&self, package: &str, into: &Path) -> Result<()> {
         let archives = self.folder.join("archives");
         let how = ["install", "--yes", "--download-only", "--no-install-recommends", package];
         capture(self.apt("apt-get").args(how))?;
