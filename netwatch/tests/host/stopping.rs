@@ -41,10 +41,11 @@ fn nothing_is_left_behind() {
         agent.until_named(&container.name);
         agent.stop(libc::SIGKILL);
         if mode == "clsact" {
-            assert!(
-                remains().iter().any(|word| word.starts_with("filter")),
-                "filters outlive a killed agent"
-            );
+            let left = remains();
+            for kind in ["filter", "prog"] {
+                let outlives = left.iter().any(|word| word.starts_with(kind));
+                assert!(outlives, "no {kind} outlives a killed agent: {left:?}");
+            }
         }
         let agent = Agent::start(&["--attach-mode", mode]);
         agent.until_named(&container.name);
