@@ -133,7 +133,8 @@ fn one_that_says_nothing_is_sent_away() {
         let mut silent = BufReader::new(UnixStream::connect(agent.socket()).unwrap());
         silent.get_ref().set_read_timeout(Some(PATIENCE)).unwrap();
         let mut slow = ask(&agent, "{\"command\"");
-        slow.get_mut().write_all(b":").unwrap();
+        // On a machine that is busy it may have been sent away by now.
+        let _ = slow.get_mut().write_all(b":");
         send(&agent, &mut sender, 1_000..1_010);
         assert_eq!(flows(&agent, &["-o", "json"]), log(&agent, "\"start\""));
         assert_eq!(next(&mut silent), r#"{"event":"refused","reason":"no request within 5 s"}"#);
