@@ -15,7 +15,7 @@ use super::{
     QUICK,
     drops::Rule,
     support::{
-        agent::{Agent, netwatch},
+        agent::{Agent, netwatch_of_root},
         dns::{MISSING, Server},
         docker::{Container, Network, unique},
         netns::{in_namespace, in_namespace_of},
@@ -81,7 +81,7 @@ fn lines_of_the_page() -> Vec<String> {
 
 /// What `netwatch flows` tells, masked.
 fn told(agent: &Agent) -> BTreeSet<String> {
-    let mut command = netwatch();
+    let mut command = netwatch_of_root(Root::Asks);
     command.args(["flows", "--since", "1h", "--socket"]).arg(agent.socket());
     let output = command.output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));

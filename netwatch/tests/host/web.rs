@@ -198,7 +198,9 @@ fn sockets_come_from_systemd() {
     let mut child = program(activate)
         .args(["-l", &address.to_string(), "-l", &socket.to_string_lossy()])
         .arg(copy)
-        .args(["run", "--web.systemd-socket"])
+        // Of our variables it hands on none.
+        .args(["run", "--web.systemd-socket", "--socket", "none", "--ephemeral"])
+        .args(["--sandbox", "strict"])
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .stderr(fs::File::create(&stderr).unwrap())

@@ -52,6 +52,7 @@ impl Apt {
 
     /// Sources of our own (sources.list(5), deb822 style) for an architecture, as if nothing were installed.
     pub(crate) fn with_sources(folder: PathBuf, sources: &str, architecture: &str) -> Result<Self> {
+        fs::create_dir_all(&folder).with_context(|| folder.display().to_string())?;
         let path = |name: &str| folder.join(name);
         let (list, status) = (path("ours.sources"), path("status"));
         // Other sources, other lists.

@@ -53,7 +53,6 @@ fn library(folder: &Path, version: &str, may_fetch: bool) -> Result<PathBuf> {
     if sysroot.exists() {
         return Ok(sysroot);
     }
-    fs::create_dir_all(folder).with_context(|| format!("making {}", folder.display()))?;
     let suite = codename(&fs::read_to_string("/etc/os-release").context("/etc/os-release")?)?;
     let mirror = Mirror::find(None, "check it on a Debian")?;
     let sources = mirror.security(&format!("{suite}-security")) + &mirror.suites(&suite);
