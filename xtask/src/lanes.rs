@@ -16,7 +16,6 @@ use anyhow::{Result, ensure};
 use crate::{
     cleanup,
     command::wait,
-    report::show,
     suite::{Stage, Suite},
     summary::Summary,
 };
@@ -32,10 +31,14 @@ const FIRST: [&str; 4] = [
 ];
 
 /// Runs them all, whatever becomes of each, and adds up what they say.
-pub(crate) fn run(suites: Vec<Suite>, summary: &mut Summary) -> Result<()> {
+pub(crate) fn run(
+    suites: Vec<Suite>,
+    show: impl FnMut(&str) + Send,
+    summary: &mut Summary,
+) -> Result<()> {
     let (own, others) = lanes(suites);
     let others = Mutex::new(VecDeque::from(others));
-    let stage = Stage::new(|line: &str| show(line));
+    let stage = Stage::new(show);
     let (summary, failed) = (Mutex::new(summary), Mutex::new(Vec::new()));
     thread::scope(|scope| {
         for own in [own, Vec::new()] {
@@ -123,6 +126,7 @@ mod tests {
                 suite("dead", "kill -9 $$"),
                 suite(ON_THE_HOST[0], "echo 'test result: ok. 4 passed;'"),
             ],
+            |_: &str| {},
             &mut summary,
         );
         assert_eq!(summary, Summary { passed: 9, failed: 2 });
@@ -130,6 +134,6 @@ mod tests {
         assert!(error.contains("bad: exit status: 101"), "{error}");
         assert!(error.contains("dead: signal: 9"), "{error}");
         assert!(!error.contains("good") && !error.contains("host"), "{error}");
-        assert!(run(vec![suite("good", "true")], &mut summary).is_ok());
+        assert!(run(vec![suite("good", "true")], |_: &str| {}, &mut summary).is_ok());
     }
 }

@@ -71,7 +71,7 @@ fn with_engine(
             .env("DOCKER_HOST", &engine.host.0)
             .env(seen::VARIABLE, &seen.0);
     }
-    let tested = lanes::run(suites, summary);
+    let tested = lanes::run(suites, |line: &str| show(line), summary);
     // Some of the tests see some of the metrics.
     if filter.is_empty() {
         match seen.check() {
