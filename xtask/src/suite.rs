@@ -107,7 +107,9 @@ impl<S: FnMut(&str)> Stage<S> {
         }
         let turn = turn.map_or_else(|| self.0.lock(), Ok);
         let mut show = turn.unwrap_or_else(PoisonError::into_inner);
-        waiting.iter().for_each(|line| show(line));
+        for line in waiting.iter() {
+            show(line);
+        }
         summary
     }
 }
