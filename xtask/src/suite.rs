@@ -107,7 +107,7 @@ impl<S: FnMut(&str)> Stage<S> {
         }
         let turn = turn.map_or_else(|| self.0.lock(), Ok);
         let mut show = turn.unwrap_or_else(PoisonError::into_inner);
-        for line in waiting.iter() {
+        for line in &waiting {
             show(line);
         }
         summary
