@@ -63,7 +63,7 @@ fn folded_interfaces_lose_nothing_and_the_largest_has_its_own_series() {
         assert!(first["other"] >= 10 * folded, "{first:?}");
 
         let large = names.iter().position(|name| !first.contains_key(name)).expect("one is folded");
-        let named = wait::until("the largest has its own", || {
+        let first_own = wait::until("the largest has its own", || {
             senders[large].send(&datagram(9));
             let shown = shown(&agent.metrics());
             shown.contains_key(&names[large]).then_some(shown)
@@ -72,7 +72,7 @@ fn folded_interfaces_lose_nothing_and_the_largest_has_its_own_series() {
             senders[large].send(&datagram(9));
         }
         let last = shown(&settled(&agent, 0));
-        assert!(last[&names[large]] >= named[&names[large]] + 100);
+        assert!(last[&names[large]] >= first_own[&names[large]] + 100);
         assert_eq!(last.len(), NAMED + 1, "in the place of another one");
         assert!(last["other"] > first["other"]);
         for (name, before) in &first {
