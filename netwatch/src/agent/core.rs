@@ -100,8 +100,10 @@ pub(super) struct Core {
     pub(super) confined: Vec<Feature>,
     pub(super) selection: Selection,
     pub(super) readiness: watch::Sender<Readiness>,
-    /// The first listing has been worked through.
+    /// The first listing has been worked through: before that no flow is read.
     pub(super) ready: bool,
+    /// And that of addresses.
+    pub(super) listed: bool,
     /// Losses that the flow log has told of.
     pub(super) told: HashMap<Outcome, Tally>,
     /// What outlives this agent.
@@ -157,6 +159,7 @@ impl Core {
             selection: config.selection.clone(),
             readiness,
             ready: false,
+            listed: false,
             told: HashMap::new(),
             keeping,
             seen: (Tally::ZERO, 0),
@@ -242,7 +245,7 @@ impl Core {
     }
 
     /// Answers whether no hook has seen anything.
-    fn take_up(&mut self) -> bool {
+    pub(super) fn take_up(&mut self) -> bool {
         self.clock = self.clock.or_set(clock());
         let seen = (self.datapath.seen(), self.datapath.dropped());
         let is_quiet = seen.0 == self.seen.0;
@@ -258,7 +261,7 @@ impl Core {
 
     fn tell_all(&mut self, now: Instant, is_quiet: bool) -> usize {
         self.tell_losses(now);
-        let events = self.tell(now, Tracker::tick);
+        let events = if self.can_name(now) { self.tell(now, Tracker::tick) } else { 0 };
         self.tell_lives(now);
         self.flow_log.tick(self.clock);
         self.directory.expire(now);
@@ -270,6 +273,8 @@ impl Core {
     /// The last counters, the end of every flow, and either nothing left attached or everything.
     async fn finish(mut self) {
         self.flow_log.begin_to_close();
+        // Also one that was not: nobody else will read it.
+        self.ready = true;
         let leaves = self.keeping.leaves();
         for index in self.datapath.counted() {
             if leaves {

@@ -235,6 +235,9 @@ impl Core {
 
     /// Takes up the flows whose entries gave way.
     pub(super) fn read_evicted(&mut self) {
+        if !self.ready {
+            return;
+        }
         let Self { datapath, tracker, joining, directory, .. } = self;
         // What is told of connections is heard in time, also while nobody asks.
         joining.read(directory, tracker);
@@ -243,6 +246,9 @@ impl Core {
 
     /// Takes up the flows, and which of their packets were dropped.
     pub(super) fn read_flows(&mut self) {
+        if !self.ready {
+            return;
+        }
         // Before the flows: a packet passed the hook first and was dropped then, so its flow is among them.
         let dropped = self.datapath.read_dropped_packets();
         let Self { datapath, tracker, joining, directory, .. } = self;

@@ -103,12 +103,31 @@ pub(super) struct FlowLogStatus {
 }
 
 impl Counts {
+    fn done(&self) -> u64 {
+        self.written.load(Ordering::Relaxed) + self.lost.load(Ordering::Relaxed)
+    }
+
     /// Gives up on lines that are not written yet; answers with how many that were.
     fn give_up(&self) -> u64 {
-        let done = self.written.load(Ordering::Relaxed) + self.lost.load(Ordering::Relaxed);
-        let unwritten = self.made.load(Ordering::Relaxed).saturating_sub(done);
+        let unwritten = self.made.load(Ordering::Relaxed).saturating_sub(self.done());
         self.lost.fetch_add(unwritten, Ordering::Relaxed);
         unwritten
+    }
+}
+
+/// All lines that there were at some time.
+pub(super) struct Mark {
+    counts: Arc<Counts>,
+    made: u64,
+}
+
+impl Mark {
+    /// Waits until each is written or counted as lost, but no longer than that.
+    pub(super) fn wait(&self, patience: Duration) {
+        let until = Instant::now() + patience;
+        while self.counts.done() < self.made && Instant::now() < until {
+            std::thread::sleep(BREATH);
+        }
     }
 }
 
@@ -203,6 +222,12 @@ impl FlowLog {
         if let Some(Running { queue, .. }) = &mut self.writer {
             queue.is_patient = true;
         }
+    }
+
+    /// Those until now.
+    pub(super) fn mark(&self) -> Mark {
+        let made = self.counts.made.load(Ordering::Relaxed);
+        Mark { counts: Arc::clone(&self.counts), made }
     }
 
     pub(super) fn status(&self) -> FlowLogStatus {

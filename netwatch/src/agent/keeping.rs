@@ -29,6 +29,8 @@ use crate::{
 const INTERVAL: Duration = Duration::from_secs(1);
 /// Collecting it takes at most one part in so many of a CPU.
 const SHARE: u32 = 100;
+/// What nobody has told of yet may have ended long ago: its only line waits for so long for the names of its ends.
+const PATIENCE: Duration = Duration::from_secs(3);
 /// After so many readings it is said how much was forgotten, as far as that is sure by then.
 const READINGS: u32 = 5;
 
@@ -42,6 +44,8 @@ pub(super) struct Keeping {
     has_failed: bool,
     forgotten: Forgotten,
     away: Duration,
+    /// Until then flows wait for the engine to say whose they are.
+    patience: Instant,
 }
 
 /// Packets that an earlier agent had counted in flows and not written down.
@@ -81,6 +85,7 @@ impl Keeping {
             has_failed: false,
             forgotten: Forgotten { is_exact: true, ..Forgotten::default() },
             away: Duration::ZERO,
+            patience: Instant::default(),
         })
     }
 
@@ -184,9 +189,24 @@ impl Core {
     /// Nobody has read for so long; where it was not even counted, it is in no figure.
     fn was_away(&mut self, now: Instant, away: Duration, uncounted: bool) {
         self.keeping.away += away;
+        self.keeping.patience = now.after(PATIENCE);
         self.delivery.is_incomplete(now);
         let gap = Gap { time: now, lines: 0, away: Some(away), uncounted };
         self.flow_log.write(Line::Gap(gap), self.clock);
+    }
+
+    /// All is attached to. What has happened since the word of an earlier agent is read, and written down before anybody is told
+    /// that this one is ready: what comes out of the ring of evicted flows is nowhere else, and the next one may be needed soon.
+    pub(super) fn catch_up(&mut self) {
+        if self.datapath.is_inherited() {
+            self.take_up();
+            self.write_state();
+        }
+    }
+
+    /// Whether flows can be told of: who is who is known, as far as it will be.
+    pub(super) fn can_name(&self, now: Instant) -> bool {
+        self.listed && (self.directory.is_informed() || now >= self.keeping.patience)
     }
 
     /// After a reading. `seen`: all packets when it began; `is_quiet`: none have come since the one before.
@@ -218,7 +238,12 @@ impl Core {
         let begin = time::Instant::now();
         let state = self.state();
         if let Some(file) = self.keeping.file.clone() {
-            let write = move || file.write(&state?);
+            // What it says to have been told must not be lost with us.
+            let told = self.flow_log.mark();
+            let write = move || {
+                told.wait(PATIENCE);
+                file.write(&state?)
+            };
             self.keeping.writing = Some(tokio::task::spawn_blocking(write));
         }
         self.keeping.next = begin + (begin.elapsed() * SHARE).max(INTERVAL);

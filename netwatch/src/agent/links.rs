@@ -47,7 +47,11 @@ impl Core {
                 }
             }
             LinkEvent::Namespaces(_) => self.labelled.learn(&self.directory),
-            LinkEvent::Failed(reason) => warn!("{reason}"),
+            LinkEvent::Addresses(_) => self.listed = self.ready,
+            LinkEvent::Failed(reason) => {
+                warn!("{reason}");
+                self.listed = self.ready;
+            }
             _ => {}
         }
         self.directory.place(namespace_id_of_pid);
@@ -95,6 +99,7 @@ impl Core {
         }
         if !self.ready {
             self.ready = true;
+            self.catch_up();
             info!(
                 interfaces = self.datapath.attached().len(),
                 by = self.datapath.attach_kind(),

@@ -150,6 +150,7 @@ impl FlowTable {
         self.serve(interfaces, each);
         self.part(interfaces, each);
         let now_ns = self.pool.is_short().then(|| monotonic_now().0);
+        let mut behind = Vec::new();
         for index in 0..self.entries.len() {
             // New flows do not wait for the end of a long reading.
             if index.is_multiple_of(BETWEEN_VISITS) {
@@ -159,12 +160,21 @@ impl FlowTable {
                 continue;
             }
             if self.is_changed(index) {
-                self.read_entry(index, interfaces, each);
+                if !self.read_entry(index, interfaces, each) {
+                    behind.push(index);
+                }
             } else if let Some(now_ns) = now_ns
                 && Pool::is_quiet(self.last_ns(index), now_ns)
                 && let Some(entry) = self.consistent(index)
             {
                 self.pool.take_back(index, &entry, now_ns);
+            }
+        }
+        if !behind.is_empty() {
+            // Once for all of them: flows may give way faster than we can take them out.
+            self.drain(interfaces, each);
+            for index in behind {
+                self.read_entry(index, interfaces, each);
             }
         }
         self.pool.part();
@@ -207,23 +217,20 @@ impl FlowTable {
         self.entries.read_consistent(index, offset_of!(FlowEntry, sequence))
     }
 
+    /// Whether it could be read. Not if the flow before it was evicted since the ring was drained: its last counts are in there,
+    /// perhaps behind a record that another CPU has not completed.
     fn read_entry(
         &mut self,
         index: u32,
         interfaces: &InterfaceTable,
         each: &mut impl FnMut(Observation),
-    ) {
-        let Some(entry) = self.consistent(index) else { return };
-        let Some(mut shadow) = self.shadows.read(index) else { return };
+    ) -> bool {
+        let (Some(entry), Some(mut shadow)) = (self.consistent(index), self.shadows.read(index))
+        else {
+            return false;
+        };
         if !shadow.is_before(entry.incarnation) {
-            // The one before was evicted since the ring was drained: its last counts are in there by now.
-            self.drain(interfaces, each);
-            let Some(fresh) = self.shadows.read(index) else { return };
-            if !fresh.is_before(entry.incarnation) {
-                // Behind a record that another CPU has not completed. The next reading will find it.
-                return;
-            }
-            shadow = fresh;
+            return false;
         }
         hand_out(&entry, &shadow, interfaces, each);
         shadow.sequence = entry.sequence;
@@ -232,6 +239,7 @@ impl FlowTable {
         shadow.ingress = Read::all(&entry.ingress);
         shadow.egress = Read::all(&entry.egress);
         self.shadows.write(index, shadow);
+        true
     }
 
     /// Takes all evicted entries out of the ring.

@@ -26,13 +26,16 @@ impl Ring {
         Ok(Self { records, positions, size: size.into(), highest: Highest::default() })
     }
 
-    /// Takes out all records.
+    /// Takes out the records that are there. Not those that come meanwhile: the programs may be faster than we are.
     pub(super) fn drain(&mut self, mut each: impl FnMut(&[u8])) {
-        let waiting = self.positions.waiting();
+        let written = self.positions.written();
+        let waiting = self.positions.before(written);
         if waiting != 0 {
             self.highest.add(waiting, monotonic_now());
         }
-        while let Some(record) = self.records.next() {
+        while self.positions.before(written) > 0
+            && let Some(record) = self.records.next()
+        {
             each(&record);
         }
     }
@@ -55,9 +58,13 @@ impl Positions {
         Ok(Self { memory, page })
     }
 
-    /// Bytes in the ring, with the headers of its records.
-    fn waiting(&self) -> u64 {
-        self.at(self.page).wrapping_sub(self.at(0))
+    fn written(&self) -> u64 {
+        self.at(self.page)
+    }
+
+    /// Bytes in the ring up to there, with the headers of the records; 0 if it has been read further.
+    fn before(&self, position: u64) -> u64 {
+        u64::try_from(position.wrapping_sub(self.at(0)).cast_signed()).unwrap_or(0)
     }
 
     #[expect(clippy::cast_ptr_alignment, reason = "a page begins at a multiple of eight")]

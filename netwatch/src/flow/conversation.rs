@@ -9,6 +9,7 @@ use super::{
     edges::EdgeId,
     hooks::{Hook, Hooks},
     initiator::{End, low_began},
+    lifecycle::LINGER,
     names::Names,
     oddities::Oddities,
     opening::Opening,
@@ -200,10 +201,12 @@ impl Conversation {
             let syn = side.opened_by & tcp_flags::SYN != 0 && !side.new.is_zero();
             syn && side.first.is_some_and(|first| first > self.over)
         };
-        // What comes later than that may be read before it has been forgotten.
-        if let Stage::Ended(ended) = &self.stage
-            && first_of(observation).is_some_and(|first| first > ended.until)
-        {
+        // What comes later than that may be read before it has been forgotten, or, when nobody was there, before its end was told.
+        let until = match &self.stage {
+            Stage::Ended(ended) => Some(ended.until),
+            Stage::New | Stage::Open => self.tcp_end().map(|_| self.over.after(LINGER)),
+        };
+        if first_of(observation).zip(until).is_some_and(|(first, until)| first > until) {
             return true;
         }
         self.tcp_end().is_some() && [observation.ingress, observation.egress].iter().any(opens)

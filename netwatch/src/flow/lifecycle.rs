@@ -33,7 +33,7 @@ const EDGE_PATIENCE: Duration = Duration::from_secs(3);
 /// After the last FIN or RST, what other hooks and CPUs still have comes within this time.
 const END_GRACE: Duration = Duration::from_millis(300);
 /// So long an ended connection takes up stray packets.
-const LINGER: Duration = Duration::from_secs(5);
+pub(super) const LINGER: Duration = Duration::from_secs(5);
 /// The same where ended ones take this part of the room: in a storm of short connections they must not displace new ones.
 const SHORT_LINGER: Duration = Duration::from_secs(1);
 const CROWD: usize = 4;

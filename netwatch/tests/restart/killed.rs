@@ -1,11 +1,21 @@
 //! Agents that are killed or replaced under load.
 
-use std::{env, thread, time::Duration};
+use std::{
+    collections::BTreeSet,
+    env,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread,
+    time::Duration,
+};
 
 use super::{
-    Load, balance, outcome,
+    Load, WHAT, balance, outcome,
     support::{
-        frames::{DATAGRAM, datagram},
+        events::Events,
+        frames::{DATAGRAM, Sender, datagram},
         wait::until,
     },
     with_bed,
@@ -111,6 +121,45 @@ fn filters_below_clsact_count_on_into_the_same_maps() {
         let metrics = bed.quiet(&agent);
         assert_eq!(metrics.count("netwatch_packets_seen_total", &[]), 60);
         drop(agent);
+        bed.expect_nothing();
+    });
+}
+
+/// Flows that begin and end all the time: what an agent has no time to tell, the next one does, and some is told by both.
+#[test]
+#[ignore = "needs root: cargo xtask test"]
+fn of_agents_that_are_killed_each_flow_is_in_the_log_of_one() {
+    const KILLS: u64 = 6;
+    with_bed(|bed| {
+        let start = || bed.places.start(&[&WHAT[..4], &["--flow-idle-timeout", "1s"]].concat());
+        let mut agent = start();
+        let wanted = Arc::new(AtomicBool::new(true));
+        let (flag, at) = (Arc::clone(&wanted), bed.ends[0]);
+        let load = thread::spawn(move || {
+            let mut sender = Sender::at(at);
+            let ports = (1_000..u16::MAX).take_while(|_| flag.load(Ordering::Relaxed));
+            let send = |port| {
+                sender.send(&datagram(port));
+                thread::sleep(Duration::from_millis(1));
+            };
+            ports.map(send).count()
+        });
+        let mut ended = BTreeSet::new();
+        let mut take = |log: &str| {
+            let ends = Events::parse(log).0.into_iter().filter(|event| event["event"] == "end");
+            ended.extend(ends.filter_map(|event| event["client"]["port"].as_u64()));
+            ended.len()
+        };
+        for time in 0..KILLS {
+            thread::sleep(Duration::from_millis(1_000 + time * 137));
+            take(&agent.stop(libc::SIGKILL).log);
+            agent = start();
+        }
+        wanted.store(false, Ordering::Relaxed);
+        let sent = load.join().unwrap();
+        let metrics = bed.quiet(&agent);
+        assert_eq!(outcome(&metrics, "agent-restart"), 0);
+        assert_eq!(take(&agent.stop(libc::SIGTERM).log), sent);
         bed.expect_nothing();
     });
 }

@@ -2,8 +2,10 @@
 
 use std::{
     fs::{self, File},
-    os::fd::AsRawFd as _,
+    os::{fd::AsRawFd as _, unix::net::UnixDatagram},
 };
+
+use rustix::net::netdevice::name_to_index;
 
 use super::{
     netns::{in_namespace, in_new_namespace, own},
@@ -69,6 +71,11 @@ fn up(name: &str) {
 
 /// Index of an interface of this namespace.
 pub fn index(name: &str) -> u32 {
-    let link = run("ip", &["-o", "link", "show", name]);
-    link.split(':').next().and_then(|number| number.parse().ok()).expect("an index")
+    find(name).unwrap_or_else(|| panic!("no interface {name}"))
+}
+
+/// The same, if it is there: without waiting for whoever makes interfaces just then, as `ip` would.
+pub fn find(name: &str) -> Option<u32> {
+    let socket = UnixDatagram::unbound().expect("a socket");
+    name_to_index(socket, name).ok()
 }

@@ -65,3 +65,19 @@ fn what_is_read_later_than_an_end_waits_is_another_flow() {
     assert!(told.contains(&FlowPhase::Start), "{told:?}");
     assert!(!told.contains(&FlowPhase::End(EndReason::Late)), "{told:?}");
 }
+
+#[test]
+fn what_comes_long_after_an_end_that_nobody_has_told_is_another_flow() {
+    let mut tracker = tracker();
+    let (sent, received) =
+        (reading(6, SECOND, SECOND + 9 * MS, ALL), reading(4, SECOND + MS, SECOND + 8 * MS, ALL));
+    tracker.observe(&observation(VETH, socket(2, 40_000), socket(3, 80), sent, received));
+    // Of the next one, the CPU that has not seen its SYN is read first; agents came and went without a word since.
+    let rest = reading(2, 20 * SECOND + MS, 20 * SECOND + 2 * MS, ACK);
+    tracker.observe(&next(true, rest, SideReading::default()));
+    let opening = reading(3, 20 * SECOND, 20 * SECOND + 5 * MS, ALL);
+    let answer = reading(3, 20 * SECOND + MS, 20 * SECOND + 4 * MS, ALL);
+    tracker.observe(&next(true, opening, answer));
+    tick(&mut tracker, 21 * SECOND);
+    assert_eq!(connections(&tracker), 2);
+}

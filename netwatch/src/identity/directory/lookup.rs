@@ -15,6 +15,11 @@ use crate::{
 const NOW: Instant = Instant(u64::MAX);
 
 impl Directory {
+    /// Whether the engine has said which containers there are, or says nothing.
+    pub fn is_informed(&self) -> bool {
+        self.listed || self.engine == EngineState::Down
+    }
+
     /// The container behind a veth: by the namespace that its peer is in, else by an Ethernet address behind it, else by the
     /// time at which both came.
     pub fn container_of_interface(&self, index: u32) -> Option<Arc<Container>> {

@@ -2,7 +2,7 @@
 
 use std::{
     sync::{Arc, atomic::Ordering},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use tokio::{
@@ -78,4 +78,24 @@ fn closing_does_not_wait_for_ever() {
     assert!(closed.is_ok());
     assert_eq!(counts.lost.load(Ordering::Relaxed), 3);
     drop(release);
+}
+
+#[test]
+fn a_mark_is_waited_for_until_what_is_before_it_is_written() {
+    let runtime = Builder::new_current_thread().enable_all().build().unwrap();
+    let (release, stuck) = std::sync::mpsc::channel::<()>();
+    let (mut log, counts) = written_by(&runtime, move |queue| {
+        let _queue = queue;
+        let _ = stuck.recv();
+    });
+    log.write(gap(), Clock::default());
+    let mark = log.mark();
+    log.write(gap(), Clock::default());
+    let (begin, patience) = (Instant::now(), Duration::from_millis(50));
+    mark.wait(patience);
+    assert!(begin.elapsed() >= patience);
+    counts.written.fetch_add(1, Ordering::Relaxed);
+    // Not for what came after it.
+    mark.wait(Duration::from_hours(1));
+    drop((release, log));
 }
