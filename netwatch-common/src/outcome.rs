@@ -57,7 +57,7 @@ outcomes! {
     FlowLimit = 12, "flow-limit";
     /// Excluded by the user (`--exclude-net`, `--exclude-port`, `--exclude-protocol`): counted at the interface only.
     Filtered = 13, "filtered";
-    /// Counted in a flow by an agent that ended before it had written that down. Interfaces and containers have it.
+    /// Counted in a flow by an agent that was killed, and could not note that. Interfaces and containers have it.
     AgentRestart = 14, "agent-restart";
 }
 

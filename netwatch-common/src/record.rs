@@ -4,6 +4,8 @@
 
 #![expect(unsafe_code, reason = "which ABI types are plain bytes")]
 
+use core::slice;
+
 use crate::{
     drop::DropRecord,
     flow::EvictedFlow,
@@ -39,6 +41,12 @@ pub fn evicted(bytes: &[u8]) -> Option<EvictedFlow> {
     whole(bytes)
 }
 
+/// The bytes of one, as [`evicted`] reads them.
+pub fn bytes(record: &EvictedFlow) -> &[u8] {
+    // SAFETY: all of it, and no byte of it is padding: its sizes are asserted beside it.
+    unsafe { slice::from_raw_parts((&raw const *record).cast(), size_of::<EvictedFlow>()) }
+}
+
 /// A dropped packet, and nothing else.
 pub fn dropped(bytes: &[u8]) -> Option<DropRecord> {
     whole(bytes)
@@ -67,6 +75,12 @@ mod tests {
     use core::mem::offset_of;
 
     use super::*;
+
+    #[test]
+    fn an_entry_is_read_as_it_was_written() {
+        let record = EvictedFlow { index: 7, ..EvictedFlow::default() };
+        assert_eq!(evicted(bytes(&record)), Some(record));
+    }
 
     #[test]
     fn an_entry_of_another_size_is_refused() {

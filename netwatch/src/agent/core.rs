@@ -261,7 +261,12 @@ impl Core {
 
     fn tell_all(&mut self, now: Instant, is_quiet: bool) -> usize {
         self.tell_losses(now);
-        let events = if self.can_name(now) { self.tell(now, Tracker::tick) } else { 0 };
+        let events = if self.can_name(now) {
+            self.keeping.speaks();
+            self.tell(now, Tracker::tick)
+        } else {
+            0
+        };
         self.tell_lives(now);
         self.flow_log.tick(self.clock);
         self.directory.expire(now);
@@ -273,8 +278,11 @@ impl Core {
     /// The last counters, the end of every flow, and either nothing left attached or everything.
     async fn finish(mut self) {
         self.flow_log.begin_to_close();
-        // Also one that was not: nobody else will read it.
-        self.ready = true;
+        if !self.ready {
+            // Nobody else will read it.
+            self.ready = true;
+            self.catch_up();
+        }
         let leaves = self.keeping.leaves();
         for index in self.datapath.counted() {
             if leaves {

@@ -244,6 +244,10 @@ impl Core {
         datapath.read_evicted(|observation| observe(tracker, joining, directory, &observation));
     }
 
+    pub(super) fn observe(&mut self, observation: &Observation) {
+        observe(&mut self.tracker, &mut self.joining, &self.directory, observation);
+    }
+
     /// Takes up the flows, and which of their packets were dropped.
     pub(super) fn read_flows(&mut self) {
         if !self.ready {

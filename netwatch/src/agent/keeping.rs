@@ -1,7 +1,7 @@
 //! Writes down what the next agent has to know, and goes on with what the one before has written.
 
 use std::{
-    io,
+    io, mem,
     path::Path,
     sync::{
         Arc,
@@ -22,10 +22,10 @@ use super::{
 };
 use crate::{
     datapath::{Datapath, monotonic_now},
-    model::{Gap, Instant, Tally},
+    model::{Gap, Instant, Observation, Tally},
 };
 
-/// How often at most it is written. What a killed agent had counted since, in flows that have ended, is in no edge.
+/// How often at most it is written.
 const INTERVAL: Duration = Duration::from_secs(1);
 /// Collecting it takes at most one part in so many of a CPU.
 const SHARE: u32 = 100;
@@ -44,6 +44,10 @@ pub(super) struct Keeping {
     has_failed: bool,
     forgotten: Forgotten,
     away: Duration,
+    /// When what we go on from was written, until we have read what came since.
+    earlier: Option<Instant>,
+    /// The first flows were told of.
+    has_spoken: bool,
     /// Until then flows wait for the engine to say whose they are.
     patience: Instant,
 }
@@ -85,6 +89,8 @@ impl Keeping {
             has_failed: false,
             forgotten: Forgotten { is_exact: true, ..Forgotten::default() },
             away: Duration::ZERO,
+            earlier: None,
+            has_spoken: false,
             patience: Instant::default(),
         })
     }
@@ -116,6 +122,13 @@ impl Keeping {
         self.next = self.next.min(time::Instant::now());
     }
 
+    /// Flows are told of. The first time that may be much, which the next agent is not to tell once more.
+    pub(super) fn speaks(&mut self) {
+        if !mem::replace(&mut self.has_spoken, true) {
+            self.hurry();
+        }
+    }
+
     /// Whether counting is to go on when this agent has ended.
     pub(super) fn leaves(&self) -> bool {
         self.file.is_some() && self.leaves.load(Ordering::Relaxed)
@@ -138,7 +151,7 @@ impl Keeping {
 }
 
 impl Core {
-    /// Goes on with what an earlier agent has written, and writes down that we do before anything is attached.
+    /// Goes on with what an earlier agent has written, before anything is attached.
     pub(super) fn take_over(&mut self, earlier: Earlier) {
         if self.datapath.is_pinned() {
             match earlier {
@@ -148,14 +161,21 @@ impl Core {
                 Earlier::Unusable(ago) => self.was_away(monotonic_now(), ago, true),
             }
         }
-        if self.keeping.file.is_some() {
-            self.write_state();
+        match &self.keeping.file {
+            // What is written is good until all that came since has been read.
+            Some(file) if self.keeping.earlier.is_some() => {
+                self.datapath.note_into(file.note(monotonic_now()).ok());
+            }
+            _ => {
+                self.write_state();
+            }
         }
     }
 
     fn go_on(&mut self, state: State) {
         let now = monotonic_now();
         let away = now.since(state.time());
+        self.keeping.earlier = Some(state.time());
         self.tracker.restore(state.flows, true);
         self.accounts.restore(state.accounts, true);
         self.labelled.restore(&state.labelled);
@@ -196,12 +216,27 @@ impl Core {
     }
 
     /// All is attached to. What has happened since the word of an earlier agent is read, and written down before anybody is told
-    /// that this one is ready: what comes out of the ring of evicted flows is nowhere else, and the next one may be needed soon.
+    /// that this one is ready: the next one may be needed soon.
     pub(super) fn catch_up(&mut self) {
-        if self.datapath.is_inherited() {
-            self.take_up();
-            self.write_state();
+        let Some(since) = self.keeping.earlier.take() else { return };
+        let mut missed = Vec::new();
+        match self.keeping.file.as_ref().map(|file| file.noted(since)).transpose() {
+            Ok(noted) => {
+                let noted = noted.unwrap_or_default();
+                self.datapath.read_noted(&noted, |observation| missed.push(observation));
+            }
+            Err(error) => {
+                warn!(%error, "what an earlier netwatch had noted cannot be read (--state-dir)");
+            }
         }
+        self.datapath.read_flows(|observation| missed.push(observation));
+        // Several connections may have used the same ports, and each CPU has an entry of its own for each.
+        missed.sort_by_key(Observation::began);
+        for observation in missed {
+            self.observe(&observation);
+        }
+        self.take_up();
+        self.write_state();
     }
 
     /// Whether flows can be told of: who is who is known, as far as it will be.
@@ -219,7 +254,11 @@ impl Core {
             let counted = self.outcomes().iter().map(explained).fold(counted, |sum, one| sum + one);
             self.keeping.forgotten.settle(seen.since(counted), is_quiet);
         }
-        if self.keeping.file.is_none() || time::Instant::now() < self.keeping.next {
+        if self.datapath.has_noted_much() {
+            self.keeping.hurry();
+        }
+        // Before that, nothing has been read since it was taken over, and written.
+        if !self.ready || self.keeping.file.is_none() || time::Instant::now() < self.keeping.next {
             return;
         }
         match self.keeping.writing.take() {
@@ -236,13 +275,13 @@ impl Core {
 
     fn begin_to_write(&mut self) {
         let begin = time::Instant::now();
-        let state = self.state();
         if let Some(file) = self.keeping.file.clone() {
+            let (time, state) = self.state(&file);
             // What it says to have been told must not be lost with us.
             let told = self.flow_log.mark();
             let write = move || {
                 told.wait(PATIENCE);
-                file.write(&state?)
+                file.write(&state?, time)
             };
             self.keeping.writing = Some(tokio::task::spawn_blocking(write));
         }
@@ -251,17 +290,20 @@ impl Core {
 
     /// Writes it now. Whether that went well.
     fn write_state(&mut self) -> bool {
-        let state = self.state();
-        let Some(file) = &self.keeping.file else { return false };
-        let result = state.and_then(|bytes| file.write(&bytes));
+        let Some(file) = self.keeping.file.clone() else { return false };
+        let (time, state) = self.state(&file);
+        let result = state.and_then(|bytes| file.write(&bytes, time));
         self.keeping.note(&result)
     }
 
-    fn state(&self) -> io::Result<Vec<u8>> {
+    /// What is known at this time. What is taken out of the kernel for good from now on is noted beside it.
+    fn state(&mut self, file: &StateFile) -> (Instant, io::Result<Vec<u8>>) {
+        let time = monotonic_now();
+        self.datapath.note_into(file.note(time).ok());
         let state = State {
             kernel: self.datapath.id(),
             bookmark: self.datapath.bookmark(),
-            time: monotonic_now().0,
+            time: time.0,
             accounts: self.accounts.kept(),
             ports: self.ports.kept(),
             labelled: self.labelled.all(),
@@ -270,7 +312,7 @@ impl Core {
             forgotten: self.keeping.forgotten(),
             away: self.keeping.away,
         };
-        state.encode()
+        (time, state.encode())
     }
 
     /// Ends: all has been read and told. Either counting goes on, for an agent that knows all of this, or nothing is left.

@@ -2,6 +2,7 @@
 
 use std::{
     collections::HashMap,
+    ffi::OsStr,
     fs, io,
     os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _},
     path::{Path, PathBuf},
@@ -23,6 +24,8 @@ use crate::{
 const MAGIC: &[u8; 8] = b"netwatch";
 const VERSION: u32 = 2;
 const HEAD: usize = 16;
+/// How the names of files end with what was noted since.
+const NOTED: &str = "noted";
 
 /// Everything that cannot be found out anew.
 #[derive(Debug, Serialize, Deserialize)]
@@ -110,7 +113,7 @@ impl Earlier {
     }
 }
 
-/// Where it is: one file for each network namespace.
+/// Where it is: one file for each network namespace, and beside it those of what was taken out of the kernel since it was written.
 #[derive(Clone, Debug)]
 pub(super) struct StateFile(PathBuf);
 
@@ -142,16 +145,65 @@ impl StateFile {
         written.ok().and_then(|time| time.elapsed().ok()).unwrap_or_default()
     }
 
-    /// Writes all of it or nothing: the file is made beside, and takes the place of the one before.
-    pub(super) fn write(&self, bytes: &[u8]) -> io::Result<()> {
+    /// Writes all of it or nothing: the file is made beside, and takes the place of the one before. What was noted until that time
+    /// is part of it.
+    pub(super) fn write(&self, bytes: &[u8], time: Instant) -> io::Result<()> {
+        let beside = self.0.with_extension("new");
+        io::Write::write_all(&mut self.make(&beside)?, bytes)?;
+        fs::rename(&beside, &self.0)?;
+        self.forget(|noted| noted < time)
+    }
+
+    /// An empty file, for what is noted from that time on.
+    pub(super) fn note(&self, time: Instant) -> io::Result<fs::File> {
+        self.make(&self.0.with_extension(format!("{}.{NOTED}", time.0)))
+    }
+
+    fn make(&self, path: &Path) -> io::Result<fs::File> {
         if let Some(directory) = self.0.parent() {
             fs::DirBuilder::new().recursive(true).mode(0o755).create(directory)?;
         }
-        let beside = self.0.with_extension("new");
         let mut options = fs::OpenOptions::new();
         options.write(true).create(true).truncate(true).mode(0o600).custom_flags(libc::O_NOFOLLOW);
-        io::Write::write_all(&mut options.open(&beside)?, bytes)?;
-        fs::rename(&beside, &self.0)
+        options.open(path)
+    }
+
+    /// What was noted since what was written at that time, in its order.
+    pub(super) fn noted(&self, since: Instant) -> io::Result<Vec<u8>> {
+        let mut files = self.notes()?;
+        files.retain(|(time, _)| *time >= since);
+        files.sort_unstable();
+        let mut all = Vec::new();
+        for (_, path) in files {
+            all.append(&mut fs::read(path)?);
+        }
+        Ok(all)
+    }
+
+    /// The files of what was noted, with the time from which on it was.
+    fn notes(&self) -> io::Result<Vec<(Instant, PathBuf)>> {
+        let (Some(directory), Some(name)) = (self.0.parent(), self.0.file_stem()) else {
+            return Ok(Vec::new());
+        };
+        let mut notes = Vec::new();
+        for entry in fs::read_dir(directory)? {
+            let path = entry?.path();
+            let (Some(NOTED), Some(stem)) =
+                (path.extension().and_then(OsStr::to_str), path.file_stem().map(Path::new))
+            else {
+                continue;
+            };
+            let time = stem.extension().and_then(|time| time.to_str()?.parse().ok());
+            if let (Some(time), true) = (time, stem.file_stem() == Some(name)) {
+                notes.push((Instant(time), path));
+            }
+        }
+        Ok(notes)
+    }
+
+    fn forget(&self, is_old: impl Fn(Instant) -> bool) -> io::Result<()> {
+        let old = self.notes()?.into_iter().filter(|(time, _)| is_old(*time));
+        old.map(|(_, path)| path).try_for_each(fs::remove_file)
     }
 
     /// Whether something is written.
@@ -161,6 +213,10 @@ impl StateFile {
 
     /// Takes it away. Whether it was there.
     pub(super) fn remove(&self) -> io::Result<bool> {
+        match self.forget(|_| true) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
         match fs::remove_file(&self.0) {
             Ok(()) => Ok(true),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),

@@ -4,10 +4,10 @@
 //! incarnations are taken strictly in order, so that one which was read while live and is evicted later yields
 //! only what came in between. Which entries there are to read is the pool's to know (`pool.rs`).
 
-use std::mem::offset_of;
+use std::{fs::File, mem::offset_of};
 
 use netwatch_common::{
-    flow::{FlowEntry, Half, family},
+    flow::{EvictedFlow, FlowEntry, Half, family},
     record,
 };
 
@@ -22,6 +22,7 @@ use super::{
     ring_buffer::Ring,
     shadow::{Bookmark, Shadow},
     shared::SharedArray,
+    taken::{self, Taken},
 };
 use crate::model::Observation;
 
@@ -33,6 +34,8 @@ pub(super) struct FlowTable {
     shadows: SharedArray<Shadow>,
     evicted: Ring,
     pool: Pool,
+    /// What can be read in no other place.
+    taken: Taken,
     /// An earlier agent has read it up to some time ago.
     is_inherited: bool,
 }
@@ -62,7 +65,8 @@ impl FlowTable {
             Pool::new(memory, sizes, header.seeds)
         };
         let evicted = loaded.ring("EVICTED")?;
-        Ok(Self { entries, shadows, evicted, pool, is_inherited: inherited })
+        let taken = Taken::default();
+        Ok(Self { entries, shadows, evicted, pool, taken, is_inherited: inherited })
     }
 
     /// How far it has been read.
@@ -83,6 +87,23 @@ impl FlowTable {
     /// What the entries go through that give way.
     pub(super) fn ring(&self) -> &Ring {
         &self.evicted
+    }
+
+    /// Where what is taken out for good is noted from now on.
+    pub(super) fn note_into(&mut self, file: Option<File>) {
+        self.taken = Taken::into(file);
+    }
+
+    /// Whether so much is noted that the bookmark had better be renewed.
+    pub(super) fn has_noted_much(&self) -> bool {
+        self.taken.is_much()
+    }
+
+    /// Hands out what an earlier agent had noted since the bookmark.
+    pub(super) fn read_noted(&mut self, noted: &[u8], each: &mut impl FnMut(Observation)) {
+        for (ifindex, record) in taken::noted(noted) {
+            finish(&self.shadows, &record, Some(ifindex), each);
+        }
     }
 
     /// Takes the evicted entries out of the ring, and fills the reserves.
@@ -141,7 +162,9 @@ impl FlowTable {
             return;
         }
         if shadow.is_before(entry.incarnation) {
-            hand_out(&entry, &shadow, interfaces, each);
+            let ifindex = interfaces.owner(entry.key.slot);
+            hand_out(&entry, &shadow, ifindex, each);
+            self.taken.note(ifindex, &EvictedFlow { index, entry, ..EvictedFlow::default() });
         }
         self.shadows.write(index, Shadow::finished(entry.incarnation, entry.sequence));
     }
@@ -191,8 +214,11 @@ impl FlowTable {
                     entry.incarnation == incarnation && entry.sequence == shadow.sequence
                 });
             match finished {
-                Some((FlowEntry { sequence, .. }, _)) => {
-                    self.shadows.write(index, Shadow::finished(incarnation, sequence));
+                Some((entry, _)) => {
+                    let ifindex = interfaces.owner(entry.key.slot);
+                    let record = EvictedFlow { index, entry, ..EvictedFlow::default() };
+                    self.taken.note(ifindex, &record);
+                    self.shadows.write(index, Shadow::finished(incarnation, entry.sequence));
                     self.pool.free(index);
                 }
                 None => self.pool.keep(index),
@@ -232,7 +258,7 @@ impl FlowTable {
         if !shadow.is_before(entry.incarnation) {
             return false;
         }
-        hand_out(&entry, &shadow, interfaces, each);
+        hand_out(&entry, &shadow, interfaces.owner(entry.key.slot), each);
         shadow.sequence = entry.sequence;
         shadow.is_read = 1;
         shadow.echo_ns = entry.timing_ns;
@@ -248,26 +274,43 @@ impl FlowTable {
         interfaces: &InterfaceTable,
         each: &mut impl FnMut(Observation),
     ) {
+        let (shadows, taken) = (&self.shadows, &mut self.taken);
         self.evicted.drain(|bytes| {
             let Some(record) = record::evicted(bytes) else { return };
-            let Some(shadow) = self.shadows.read(record.index) else { return };
-            let FlowEntry { incarnation, sequence, .. } = record.entry;
-            // An agent that ended may have read, and not told, the one before.
-            let before = if shadow.is_before(incarnation) { shadow } else { Shadow::default() };
-            hand_out(&record.entry, &before, interfaces, each);
-            // The next one in this entry has another sequence number: each packet changes it.
-            self.shadows.write(record.index, Shadow::finished(incarnation, sequence));
+            let ifindex = interfaces.owner(record.entry.key.slot);
+            finish(shadows, &record, ifindex, each);
+            taken.note(ifindex, &record);
         });
     }
+}
+
+/// Hands out what is new in the last state of an entry, if that is not done.
+fn finish(
+    shadows: &SharedArray<Shadow>,
+    record: &EvictedFlow,
+    ifindex: Option<u32>,
+    each: &mut impl FnMut(Observation),
+) {
+    let FlowEntry { incarnation, sequence, .. } = record.entry;
+    // An agent that ended may have noted it and left it in the ring.
+    let Some(shadow) = shadows.read(record.index).filter(|it| it.is_behind(incarnation)) else {
+        return;
+    };
+    // Or may have read, and not told, the one before.
+    let before = if shadow.is_before(incarnation) { shadow } else { Shadow::default() };
+    hand_out(&record.entry, &before, ifindex, each);
+    // The next one in this entry has another sequence number: each packet changes it.
+    shadows.write(record.index, Shadow::finished(incarnation, sequence));
 }
 
 fn hand_out(
     entry: &FlowEntry,
     shadow: &Shadow,
-    interfaces: &InterfaceTable,
+    ifindex: Option<u32>,
     each: &mut impl FnMut(Observation),
 ) {
-    let Some(ifindex) = interfaces.owner(entry.key.slot) else { return };
+    // Of an interface that is gone, with all that it had counted.
+    let Some(ifindex) = ifindex else { return };
     let protocol = entry.key.protocol;
     let ingress = abi::side(protocol, &entry.ingress, &shadow.ingress);
     let egress = abi::side(protocol, &entry.egress, &shadow.egress);

@@ -25,9 +25,10 @@ mod shadow;
 mod shared;
 mod sole;
 mod status;
+mod taken;
 mod trial;
 
-use std::mem::offset_of;
+use std::{fs::File, mem::offset_of};
 
 use aya::{
     Ebpf,
@@ -161,6 +162,22 @@ impl Datapath {
     /// How far the flows have been read.
     pub fn bookmark(&self) -> Bookmark {
         self.flows.bookmark()
+    }
+
+    /// Where what is taken out of the flow table for good is noted from now on: for an agent that goes on from here, to hand it to
+    /// [`Self::read_noted`].
+    pub fn note_into(&mut self, file: Option<File>) {
+        self.flows.note_into(file);
+    }
+
+    /// Whether so much is noted that the bookmark had better be renewed.
+    pub fn has_noted_much(&self) -> bool {
+        self.flows.has_noted_much()
+    }
+
+    /// Hands out what an earlier agent had noted since the bookmark.
+    pub fn read_noted(&mut self, noted: &[u8], mut each: impl FnMut(Observation)) {
+        self.flows.read_noted(noted, &mut each);
     }
 
     /// Interfaces of an earlier agent's that are gone, with their last counters still to be read: once.

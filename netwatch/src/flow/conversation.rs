@@ -81,7 +81,7 @@ const _: () = assert!(size_of::<Conversation>() <= 336);
 impl Conversation {
     /// One of which nothing has been taken up yet. It is due at once.
     pub(super) fn new(id: u64, key: FlowKey, observation: &Observation) -> Self {
-        let first = first_of(observation).unwrap_or_default();
+        let first = observation.began().unwrap_or_default();
         Self {
             id,
             key,
@@ -206,7 +206,7 @@ impl Conversation {
             Stage::Ended(ended) => Some(ended.until),
             Stage::New | Stage::Open => self.tcp_end().map(|_| self.over.after(LINGER)),
         };
-        if first_of(observation).zip(until).is_some_and(|(first, until)| first > until) {
+        if observation.began().zip(until).is_some_and(|(first, until)| first > until) {
             return true;
         }
         self.tcp_end().is_some() && [observation.ingress, observation.egress].iter().any(opens)
@@ -364,13 +364,4 @@ impl Conversation {
         // ICMP type 0 is an echo reply, but ICMPv6 has no type 0.
         self.key.protocol.is_icmp() && echo(&self.low) && echo(&self.high) && self.key.low.port != 0
     }
-}
-
-fn first_of(observation: &Observation) -> Option<Instant> {
-    let firsts = [observation.ingress, observation.egress];
-    firsts
-        .iter()
-        .filter(|side| !side.new.is_zero())
-        .filter_map(|side| side.first.or(side.last))
-        .min()
 }

@@ -324,7 +324,7 @@ catalogue! {
     AwaySeconds: Agent Counter "netwatch_agent_away_seconds_total" []
         "Time in which no agent read what was counted."
         "From one agent to the next that finds what it has left (`--pin-dir`, `--state-dir`): at most, for an agent that is \
-         killed may have read up to a second later. Packets that it had counted in flows since are `agent-restart`. Where the next one \
+         killed may have read up to a second later. Where the next one \
          cannot go on, as with another version's, what passed meanwhile is not counted: the flow log's `gap` line says `uncounted`.";
     AttachedInterfaces: Agent Gauge "netwatch_attached_interfaces" []
         "Interfaces that have the programs attached now."

@@ -197,6 +197,14 @@ pub struct Observation {
     pub source_mac: Option<(Mac, EntrySide)>,
 }
 
+impl Observation {
+    /// When the first packet passed, as far as is known.
+    pub fn began(&self) -> Option<Instant> {
+        let sides = [&self.ingress, &self.egress].into_iter().filter(|side| !side.new.is_zero());
+        sides.filter_map(|side| side.first.or(side.last)).min()
+    }
+}
+
 /// What one observation point has seen of one direction of a flow, in all.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Seen {

@@ -2,7 +2,7 @@
 
 use std::{
     collections::BTreeSet,
-    env,
+    env, fs,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -85,16 +85,46 @@ fn of_agents_that_are_replaced_nothing_is_forgotten() {
     });
 }
 
+/// A table so small that flows give way to others all the time: thousands of entries have been taken out since the last word.
+const SMALL: [&str; 2] = ["--max-flows", "1024"];
+
 #[test]
 #[ignore = "needs root: cargo xtask test"]
-fn flows_that_ended_since_the_last_word_of_a_killed_agent_are_told_to_be_forgotten() {
+fn what_a_killed_agent_took_out_of_the_table_is_in_its_notes() {
     with_bed(|bed| {
-        // A table so small that flows give way to others all the time.
-        let agent = bed.start(&["--max-flows", "1024"]);
+        let mut agent = bed.start(&SMALL);
+        let load = Load::begin(bed.ends[0], 3_000, Duration::from_millis(100));
+        for time in 0..4 {
+            thread::sleep(Duration::from_millis(1_000 + time * 317));
+            agent.stop(libc::SIGKILL);
+            agent = bed.start(&SMALL);
+        }
+        load.end();
+        let metrics = bed.quiet(&agent);
+        assert!(metrics.count("netwatch_flow_evictions_total", &[]) > 10_000);
+        assert_eq!(outcome(&balance(&agent), "agent-restart"), 0);
+        assert_eq!(agent.stop(libc::SIGTERM).status.code(), Some(0));
+        bed.expect_nothing();
+    });
+}
+
+#[test]
+#[ignore = "needs root: cargo xtask test"]
+fn without_its_notes_they_are_told_to_be_forgotten() {
+    with_bed(|bed| {
+        let agent = bed.start(&SMALL);
         let load = Load::begin(bed.ends[0], 20_000, Duration::from_millis(1));
         thread::sleep(Duration::from_millis(2_500));
         agent.stop(libc::SIGKILL);
-        let agent = bed.start(&["--max-flows", "1024"]);
+        let notes =
+            fs::read_dir(bed.places.state.path()).unwrap().map(|entry| entry.unwrap().path());
+        let notes: Vec<_> =
+            notes.filter(|path| path.extension().is_some_and(|it| it == "noted")).collect();
+        assert!(!notes.is_empty());
+        for note in notes {
+            fs::remove_file(note).unwrap();
+        }
+        let agent = bed.start(&SMALL);
         load.end();
         bed.quiet(&agent);
         let forgotten = outcome(&balance(&agent), "agent-restart");

@@ -69,8 +69,8 @@ fn what_is_written_is_read() {
     let folder = tempfile::tempdir().unwrap();
     let file = StateFile::of_this_namespace(&folder.path().join("made")).unwrap();
     assert!(matches!(file.read(), Earlier::Nothing));
-    file.write(&example(7)).unwrap();
-    file.write(&example(9)).unwrap();
+    file.write(&example(7), Instant(1)).unwrap();
+    file.write(&example(9), Instant(2)).unwrap();
     let read = known(file.read());
     assert_eq!((read.kernel, read.time(), read.away), (9, Instant(68_000_000_001), AWAY));
     assert_eq!(read.bookmark, Bookmark::example());
@@ -81,10 +81,31 @@ fn what_is_written_is_read() {
 }
 
 #[test]
+fn what_is_noted_is_read_until_it_is_part_of_what_is_written() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = StateFile::of_this_namespace(folder.path()).unwrap();
+    let note = |time, text: &str| {
+        io::Write::write_all(&mut file.note(Instant(time)).unwrap(), text.as_bytes()).unwrap();
+    };
+    // In the order of numbers, not of names; what is not ours is left alone.
+    let others = folder.path().join("net-1.5.noted");
+    fs::write(&others, "another's").unwrap();
+    note(9, "nine ");
+    note(10, "ten ");
+    note(8, "eight ");
+    assert_eq!(file.noted(Instant(9)).unwrap(), b"nine ten ");
+    file.write(&example(7), Instant(10)).unwrap();
+    assert_eq!(file.noted(Instant(0)).unwrap(), b"ten ");
+    assert!(file.remove().unwrap());
+    assert_eq!(file.noted(Instant(0)).unwrap(), b"");
+    assert!(others.exists());
+}
+
+#[test]
 fn what_cannot_be_used_has_its_age() {
     let folder = tempfile::tempdir().unwrap();
     let file = StateFile::of_this_namespace(folder.path()).unwrap();
-    file.write(b"something else altogether").unwrap();
+    file.write(b"something else altogether", Instant(1)).unwrap();
     let hour = Duration::from_hours(1);
     let written = fs::File::options().write(true).open(&file.0).unwrap();
     written.set_modified(std::time::SystemTime::now() - hour).unwrap();
