@@ -3,7 +3,7 @@
 //! The way of an ordinary packet is one straight piece of code, compiled for each of four kinds by itself. What is rare
 //! has functions of its own, so that the compiler keeps nothing at hand for it.
 
-use aya_ebpf::{helpers::bpf_get_smp_processor_id, programs::TcContext};
+use aya_ebpf::helpers::bpf_get_smp_processor_id;
 use netwatch_common::{
     outcome::{OUTCOME_STRIDE, Outcome},
     parse::{self, Packet, fragment, protocol},
@@ -14,12 +14,14 @@ use crate::{
     flow::{self, Sighting},
     fragments, interface, log,
     maps::OUTCOMES,
-    message, quotation, sample, skb, tunnel,
+    message, quotation, sample,
+    skb::{self, Skb},
+    tunnel,
 };
 
 /// Accounts for one packet seen at a hook: `seen = counted in a flow + each outcome`, exactly.
 #[inline(always)]
-pub fn packet<const HOOK: u8>(ctx: &TcContext) {
+pub fn packet<const HOOK: u8>(ctx: &Skb) {
     if express::count::<HOOK>(ctx).is_none() && common::<HOOK>(ctx).is_none() {
         uncommon::<HOOK>(ctx);
     }
@@ -30,7 +32,7 @@ pub fn packet<const HOOK: u8>(ctx: &TcContext) {
 /// A function of its own, so that the express way has nothing to keep for it but the context, and so that its stack does not
 /// lie below each deeper call.
 #[inline(never)]
-fn common<const HOOK: u8>(ctx: &TcContext) -> Option<()> {
+fn common<const HOOK: u8>(ctx: &Skb) -> Option<()> {
     let linear = skb::linear(ctx);
     let packet = parse::common(&linear)?;
     if packet.protocol == protocol::TCP {
@@ -44,7 +46,7 @@ fn common<const HOOK: u8>(ctx: &TcContext) -> Option<()> {
 /// Tags, options, extension headers, fragments, ARP, tunnels, error messages, headers beyond the linear part, and what is
 /// no packet at all.
 #[inline(never)]
-fn uncommon<const HOOK: u8>(ctx: &TcContext) {
+fn uncommon<const HOOK: u8>(ctx: &Skb) {
     let packet = match skb::parse_at(ctx, 0) {
         Ok(packet) => packet,
         Err(outcome) => return leave::<HOOK>(ctx, outcome),
@@ -71,7 +73,7 @@ fn uncommon<const HOOK: u8>(ctx: &TcContext) {
 
 /// Counts a common packet.
 #[inline(always)]
-fn count<const HOOK: u8, const TCP: bool>(ctx: &TcContext, packet: &Packet) {
+fn count<const HOOK: u8, const TCP: bool>(ctx: &Skb, packet: &Packet) {
     if enter::<HOOK, TCP, true>(ctx, packet) && message::is_in(packet) {
         message::send::<HOOK>(ctx);
     }
@@ -79,7 +81,7 @@ fn count<const HOOK: u8, const TCP: bool>(ctx: &TcContext, packet: &Packet) {
 
 /// Counts any other packet. Whether it was let in. What it needs of the stack is not to lie below what sampling needs.
 #[inline(never)]
-fn count_rare<const HOOK: u8>(ctx: &TcContext, packet: &Packet) -> bool {
+fn count_rare<const HOOK: u8>(ctx: &Skb, packet: &Packet) -> bool {
     // A later fragment has no TCP header to follow.
     if packet.protocol == protocol::TCP && packet.fragment != fragment::LATER {
         enter::<HOOK, true, false>(ctx, packet)
@@ -91,10 +93,7 @@ fn count_rare<const HOOK: u8>(ctx: &TcContext, packet: &Packet) -> bool {
 /// Counts a packet at its interface and in its flow, if the user has not excluded it, and draws a sample where that is done
 /// here. Whether it was let in.
 #[inline(always)]
-fn enter<const HOOK: u8, const TCP: bool, const SAMPLE: bool>(
-    ctx: &TcContext,
-    packet: &Packet,
-) -> bool {
+fn enter<const HOOK: u8, const TCP: bool, const SAMPLE: bool>(ctx: &Skb, packet: &Packet) -> bool {
     let number = cpu();
     let weight = skb::weigh(ctx, packet.header_len);
     let Some(interface) = interface::find(number, skb::ifindex(ctx)) else {
@@ -118,7 +117,7 @@ fn enter<const HOOK: u8, const TCP: bool, const SAMPLE: bool>(
 
 /// A packet that cannot be in a flow.
 #[inline(never)]
-fn leave<const HOOK: u8>(ctx: &TcContext, outcome: Outcome) {
+fn leave<const HOOK: u8>(ctx: &Skb, outcome: Outcome) {
     let number = cpu();
     let Some(interface) = interface::find(number, skb::ifindex(ctx)) else {
         return count_outcome(ctx, Outcome::UnknownInterface, 0);
@@ -130,7 +129,7 @@ fn leave<const HOOK: u8>(ctx: &TcContext, outcome: Outcome) {
 
 /// Counts a packet that is in no flow under the reason why.
 #[inline(never)]
-fn count_outcome(ctx: &TcContext, outcome: Outcome, header_len: u32) {
+fn count_outcome(ctx: &Skb, outcome: Outcome, header_len: u32) {
     log::not_counted(ctx, outcome);
     let index = cpu() * OUTCOME_STRIDE + outcome as u32;
     let Some(tally) = OUTCOMES.get_ptr_mut(index) else { return };

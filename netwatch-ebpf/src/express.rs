@@ -4,7 +4,6 @@
 //! and only then counts; where anything is not, it has changed nothing, and the packet takes the way of all others
 //! (`account.rs`), which gives the same answer: `netwatch/tests/kernel/express.rs` runs the same packets by both.
 
-use aya_ebpf::programs::TcContext;
 use netwatch_common::{
     flow::mark,
     parse::{self, Headers, Visitor},
@@ -13,25 +12,25 @@ use netwatch_common::{
 
 use crate::{
     account, clock, entry, filter, flow, interface, message,
-    skb::{self, Weight},
+    skb::{self, Skb, Weight},
     tcp,
 };
 
 /// Counts the packet, or leaves it to others.
 #[inline(always)]
-pub fn count<const HOOK: u8>(ctx: &TcContext) -> Option<()> {
+pub fn count<const HOOK: u8>(ctx: &Skb) -> Option<()> {
     // The verifier removes one of the two.
     if filter::any() { filtered::<HOOK>(ctx) } else { take::<HOOK, false>(ctx) }
 }
 
 /// Not inlined: filters, which few have, are not to burden the way without them.
 #[inline(never)]
-fn filtered<const HOOK: u8>(ctx: &TcContext) -> Option<()> {
+fn filtered<const HOOK: u8>(ctx: &Skb) -> Option<()> {
     if filter::by_network() { None } else { take::<HOOK, true>(ctx) }
 }
 
 #[inline(always)]
-fn take<const HOOK: u8, const FILTERED: bool>(ctx: &TcContext) -> Option<()> {
+fn take<const HOOK: u8, const FILTERED: bool>(ctx: &Skb) -> Option<()> {
     if !skb::is_single(ctx) {
         return None;
     }
@@ -40,7 +39,7 @@ fn take<const HOOK: u8, const FILTERED: bool>(ctx: &TcContext) -> Option<()> {
 }
 
 struct Express<'a, const HOOK: u8, const FILTERED: bool> {
-    ctx: &'a TcContext,
+    ctx: &'a Skb,
     number: u32,
 }
 

@@ -10,7 +10,6 @@
 
 use core::sync::atomic::{Ordering, compiler_fence};
 
-use aya_ebpf::programs::TcContext;
 use netwatch_common::{
     flow::{EvictedFlow, FlowEntry, FlowKey, WORDS},
     index::NO_ENTRY,
@@ -23,13 +22,13 @@ use crate::{
     entry,
     index::Lookup,
     maps::{CPUS, EVICTED, FLOWS},
-    skb::Weight,
+    skb::{Skb, Weight},
     tcp,
 };
 
 /// One packet at one hook, as this CPU sees it.
 pub struct Sighting<'a> {
-    pub ctx: &'a TcContext,
+    pub ctx: &'a Skb,
     /// Number of the CPU, whose section of the table this is.
     pub number: u32,
     /// Slot of the interface.

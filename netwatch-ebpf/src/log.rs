@@ -1,12 +1,13 @@
 //! Kernel-side messages. They are only in the object built with the feature `log`, which the agent loads at
 //! `--log.level debug`; in the ordinary one these functions are empty.
 
-use aya_ebpf::programs::TcContext;
 use netwatch_common::outcome::Outcome;
+
+use crate::skb::Skb;
 
 /// A packet is in no flow.
 #[inline(always)]
-pub fn not_counted(ctx: &TcContext, outcome: Outcome) {
+pub fn not_counted(ctx: &Skb, outcome: Outcome) {
     #[cfg(feature = "log")]
     aya_log_ebpf::debug!(
         ctx,

@@ -35,26 +35,27 @@ mod tunnel;
 mod verifier;
 
 use aya_ebpf::{
-    bindings::TC_ACT_UNSPEC,
-    macros::{classifier, raw_tracepoint},
-    programs::{RawTracePointContext, TcContext},
+    bindings::TC_ACT_UNSPEC, cty::c_void, macros::raw_tracepoint, programs::RawTracePointContext,
 };
 use netwatch_common::{
     ABI_VERSION,
     sample::{EGRESS, INGRESS},
 };
+use skb::Skb;
 
 /// What the interface receives: on a host veth, what the container sends.
-#[classifier]
-pub fn netwatch_ingress(ctx: TcContext) -> i32 {
-    account::packet::<INGRESS>(&ctx);
+#[unsafe(no_mangle)]
+#[unsafe(link_section = "classifier")]
+pub extern "C" fn netwatch_ingress(skb: *mut c_void) -> i32 {
+    account::packet::<INGRESS>(&Skb::new(skb));
     TC_ACT_UNSPEC
 }
 
 /// What the interface transmits: on a host veth, what the container is sent.
-#[classifier]
-pub fn netwatch_egress(ctx: TcContext) -> i32 {
-    account::packet::<EGRESS>(&ctx);
+#[unsafe(no_mangle)]
+#[unsafe(link_section = "classifier")]
+pub extern "C" fn netwatch_egress(skb: *mut c_void) -> i32 {
+    account::packet::<EGRESS>(&Skb::new(skb));
     TC_ACT_UNSPEC
 }
 

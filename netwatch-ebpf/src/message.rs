@@ -1,6 +1,5 @@
 //! DNS messages, whole, as many a second as the user allows.
 
-use aya_ebpf::programs::TcContext;
 use netwatch_common::{
     config::MAX_INTERFACES,
     message::{MESSAGE_BURST_NS, MESSAGE_BYTES, Message, is_dns},
@@ -10,7 +9,8 @@ use netwatch_common::{
 use crate::{
     account, clock, interface,
     maps::{CPUS, MESSAGE_INTERVAL_NS, MESSAGE_RATES, MESSAGES},
-    record, skb,
+    record,
+    skb::{self, Skb},
 };
 
 /// Whether a packet carries a message that is to be read. Segments of TCP without data (handshake, acknowledgments) carry
@@ -28,7 +28,7 @@ pub fn is_in(packet: &impl Headers) -> bool {
 ///
 /// Not inlined, and parsing the packet anew: so the compiler keeps nothing at hand for it on the way of other packets.
 #[inline(never)]
-pub fn send<const HOOK: u8>(ctx: &TcContext) {
+pub fn send<const HOOK: u8>(ctx: &Skb) {
     let (number, ifindex) = (account::cpu(), skb::ifindex(ctx));
     let Some(interface) = interface::find(number, ifindex) else { return };
     let slot = interface.slot;

@@ -1,14 +1,16 @@
 //! Marks the flow that an ICMP error message is about: the one of the packet that it quotes. The message itself is counted
 //! in a flow of its own.
 
-use aya_ebpf::programs::TcContext;
 use netwatch_common::sample::{EGRESS, INGRESS};
 
-use crate::{account, flow, interface, skb};
+use crate::{
+    account, flow, interface,
+    skb::{self, Skb},
+};
 
 /// Marks the flow of the packet that the error message quotes.
 #[inline(never)]
-pub fn mark<const HOOK: u8>(ctx: &TcContext) {
+pub fn mark<const HOOK: u8>(ctx: &Skb) {
     let Ok(message) = skb::parse_at(ctx, 0) else { return };
     let (quoted_at, family) = (message.quoted_at, message.family);
     let (kind, code) = (message.icmp_type, message.icmp_code);

@@ -6,13 +6,13 @@
 
 use core::{hint::black_box, slice};
 
-use aya_ebpf::{btf_maps::RingBuf, cty::c_void, helpers::bpf_skb_load_bytes, programs::TcContext};
+use aya_ebpf::{EbpfContext as _, btf_maps::RingBuf, cty::c_void, helpers::bpf_skb_load_bytes};
 use netwatch_common::{
     message::{MESSAGE_BYTES, Message},
     sample::SAMPLE_BYTES,
 };
 
-use crate::maps::RECORD;
+use crate::{maps::RECORD, skb::Skb};
 
 /// Bytes of the packet behind a header at most; a power of two.
 const PACKET_BYTES: usize = 512;
@@ -26,7 +26,7 @@ const _: () = assert!(MESSAGE_BYTES <= PACKET_BYTES && SAMPLE_BYTES as usize <= 
 #[inline(always)]
 pub fn send<H, const SIZE: usize>(
     ring: &RingBuf<(), SIZE>,
-    ctx: &TcContext,
+    ctx: &Skb,
     header: H,
     offset: u32,
     len: u32,
@@ -44,7 +44,7 @@ pub fn send<H, const SIZE: usize>(
         // SAFETY: as above; at most PACKET_BYTES are written behind the header.
         let result = unsafe {
             bpf_skb_load_bytes(
-                ctx.skb.skb.cast(),
+                ctx.as_ptr(),
                 offset,
                 record.cast::<H>().add(1).cast::<c_void>(),
                 len as u32,

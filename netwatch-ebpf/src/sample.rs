@@ -11,7 +11,7 @@
 //!   probability in proportion to the distances that are at least k long, 2N−k of them. That is how often two different
 //!   numbers out of 2N lie k apart. With it every packet is taken with probability 1/N, the first as the millionth.
 
-use aya_ebpf::{helpers::bpf_get_prandom_u32, programs::TcContext};
+use aya_ebpf::helpers::bpf_get_prandom_u32;
 use netwatch_common::{
     cpu::CpuState,
     interface::InterfaceCounters,
@@ -21,7 +21,8 @@ use netwatch_common::{
 use crate::{
     account, clock, interface,
     maps::{CPUS, SAMPLES},
-    record, skb,
+    record,
+    skb::{self, Skb},
 };
 
 /// Packets that pass before sampling is looked at again while it is off.
@@ -30,7 +31,7 @@ const RECHECK: u32 = 1 << 16;
 /// Counts down to the next sample at this interface on this CPU, and takes it when it is due.
 #[inline(always)]
 pub fn draw<const HOOK: u8>(
-    ctx: &TcContext,
+    ctx: &Skb,
     number: u32,
     counters: *mut InterfaceCounters,
     header_len: u32,
@@ -47,7 +48,7 @@ pub fn draw<const HOOK: u8>(
 
 /// The same for whoever does not have the interface at hand.
 #[inline(never)]
-pub fn draw_anew<const HOOK: u8>(ctx: &TcContext, header_len: u32) {
+pub fn draw_anew<const HOOK: u8>(ctx: &Skb, header_len: u32) {
     let number = account::cpu();
     if let Some(interface) = interface::find(number, skb::ifindex(ctx)) {
         draw::<HOOK>(ctx, number, interface.counters, header_len);
@@ -57,7 +58,7 @@ pub fn draw_anew<const HOOK: u8>(ctx: &TcContext, header_len: u32) {
 /// Takes a sample if it is due, and draws the distance to the next. Where none was drawn yet, this packet is the first of
 /// those that may be taken.
 #[inline(never)]
-fn next<const HOOK: u8>(ctx: &TcContext, number: u32, is_drawn: bool, header_len: u32) -> u32 {
+fn next<const HOOK: u8>(ctx: &Skb, number: u32, is_drawn: bool, header_len: u32) -> u32 {
     let Some(cpu) = CPUS.get_ptr_mut(number) else { return RECHECK };
     // SAFETY: a valid element. The agent writes the settings as aligned words; only this CPU writes the rest.
     let (rate, state) = unsafe { ((&raw const (*cpu).sample_rate).read_volatile(), &mut *cpu) };
@@ -90,10 +91,10 @@ fn below(bound: u32) -> u32 {
 }
 
 #[inline(always)]
-fn take<const HOOK: u8>(ctx: &TcContext, state: &mut CpuState, rate: u32, header_len: u32) {
+fn take<const HOOK: u8>(ctx: &Skb, state: &mut CpuState, rate: u32, header_len: u32) {
     // SAFETY: the kernel hands a valid context, and the state is a valid element.
     let (gso_size, wanted) =
-        unsafe { ((*ctx.skb.skb).gso_size, (&raw const state.sample_length).read_volatile()) };
+        unsafe { ((*ctx.fields()).gso_size, (&raw const state.sample_length).read_volatile()) };
     let weight = skb::weigh(ctx, header_len);
     let header = Sample {
         time_ns: clock::exact(),

@@ -1,8 +1,6 @@
 //! The packet as the parser reads it, and what the skb says of its size.
 
-use aya_ebpf::{
-    bindings::__sk_buff, cty::c_void, helpers::bpf_skb_load_bytes, programs::TcContext,
-};
+use aya_ebpf::{EbpfContext, bindings::__sk_buff, cty::c_void, helpers::bpf_skb_load_bytes};
 use netwatch_common::{
     flow::Tally,
     outcome::Outcome,
@@ -10,6 +8,40 @@ use netwatch_common::{
 };
 
 use crate::maps::SCRATCH;
+
+/// What the kernel hands to a program: a pointer to `__sk_buff`.
+///
+/// Not aya's `TcContext`, whose type the compiler describes in BTF. It points to `bpf_sock` and `bpf_flow_keys`, which LLVM
+/// (`FixupDerivedTypes` in BTFDebug.h) writes down in the order of their addresses in its own memory: no two builds would surely be
+/// the same.
+#[repr(transparent)]
+pub struct Skb(*mut c_void);
+
+impl Skb {
+    /// Of a program's argument.
+    #[inline(always)]
+    pub fn new(argument: *mut c_void) -> Self {
+        Self(argument)
+    }
+
+    #[inline(always)]
+    pub fn fields(&self) -> *const __sk_buff {
+        self.0.cast()
+    }
+
+    /// Bytes of the packet.
+    #[inline(always)]
+    pub fn len(&self) -> u32 {
+        // SAFETY: the kernel hands a valid context.
+        unsafe { (*self.fields()).len }
+    }
+}
+
+impl EbpfContext for Skb {
+    fn as_ptr(&self) -> *mut c_void {
+        self.0
+    }
+}
 
 /// The linear part of the packet, from the Ethernet header on: read where it is.
 pub struct Linear {
@@ -62,7 +94,7 @@ impl Header for Bytes {
 /// The whole packet, in its linear part or not: a helper copies each header out. That costs a call for each, and in
 /// return the verifier has no offsets to follow, of which tags and extension headers make thousands.
 struct Whole {
-    skb: *mut __sk_buff,
+    skb: *mut c_void,
     header: *mut [u8; HEADER_BYTES],
 }
 
@@ -77,7 +109,7 @@ impl Reader for Whole {
         const { assert!(N <= HEADER_BYTES) };
         let header = self.header.cast::<c_void>();
         // SAFETY: a valid context, and room for N bytes.
-        let result = unsafe { bpf_skb_load_bytes(self.skb.cast(), offset, header, N as u32) };
+        let result = unsafe { bpf_skb_load_bytes(self.skb, offset, header, N as u32) };
         if result == 0 { Some(Bytes(header.cast())) } else { None }
     }
 }
@@ -92,39 +124,41 @@ pub struct Scratch {
 
 /// The part of the packet that programs can read directly.
 #[inline(always)]
-pub fn linear(ctx: &TcContext) -> Linear {
-    Linear { start: ctx.data(), end: ctx.data_end() }
+pub fn linear(ctx: &Skb) -> Linear {
+    // SAFETY: the kernel hands a valid context.
+    let (start, end) = unsafe { ((*ctx.fields()).data, (*ctx.fields()).data_end) };
+    Linear { start: start as usize, end: end as usize }
 }
 
 /// The interface that the packet is at.
 #[inline(always)]
-pub fn ifindex(ctx: &TcContext) -> u32 {
+pub fn ifindex(ctx: &Skb) -> u32 {
     // SAFETY: the kernel hands a valid context.
-    unsafe { (*ctx.skb.skb).ifindex }
+    unsafe { (*ctx.fields()).ifindex }
 }
 
 /// Parses the packet whose Ethernet header begins at `start`, wherever its headers are; see [`parse::parse_at`]. The
 /// answer is good until the next call.
 #[inline(always)]
-pub fn parse_at<'a>(ctx: &TcContext, start: u32) -> Result<&'a mut Packet, Outcome> {
+pub fn parse_at<'a>(ctx: &Skb, start: u32) -> Result<&'a mut Packet, Outcome> {
     let scratch = SCRATCH.get_ptr_mut(0).ok_or(Outcome::Truncated)?;
-    uncommon(ctx.skb.skb, start, scratch)?;
+    uncommon(ctx.as_ptr(), start, scratch)?;
     // SAFETY: a valid element, whose packet has just been written.
     Ok(unsafe { &mut (*scratch).packet })
 }
 
 /// Parses the quotation in an ICMP error message; see [`parse::quoted`]. The answer is good until the next call.
 #[inline(always)]
-pub fn quoted<'a>(ctx: &TcContext, at: u32, family: u8) -> Result<&'a mut Packet, Outcome> {
+pub fn quoted<'a>(ctx: &Skb, at: u32, family: u8) -> Result<&'a mut Packet, Outcome> {
     let scratch = SCRATCH.get_ptr_mut(0).ok_or(Outcome::Truncated)?;
-    uncommon_quoted(ctx.skb.skb, at, family, scratch)?;
+    uncommon_quoted(ctx.as_ptr(), at, family, scratch)?;
     // SAFETY: as in `parse_at`.
     Ok(unsafe { &mut (*scratch).packet })
 }
 
 /// Not inlined, so that what is rare does not stand in the way of what is common.
 #[inline(never)]
-fn uncommon(skb: *mut __sk_buff, start: u32, scratch: *mut Scratch) -> Result<(), Outcome> {
+fn uncommon(skb: *mut c_void, start: u32, scratch: *mut Scratch) -> Result<(), Outcome> {
     // SAFETY: a valid element of the map, which nobody else uses on this CPU.
     let (header, packet) = unsafe { (&raw mut (*scratch).header, &mut (*scratch).packet) };
     clear(packet);
@@ -134,7 +168,7 @@ fn uncommon(skb: *mut __sk_buff, start: u32, scratch: *mut Scratch) -> Result<()
 /// Not inlined, as [`uncommon`].
 #[inline(never)]
 fn uncommon_quoted(
-    skb: *mut __sk_buff,
+    skb: *mut c_void,
     offset: u32,
     family: u8,
     scratch: *mut Scratch,
@@ -157,7 +191,7 @@ pub fn clear(packet: &mut Packet) {
 
 /// Stores the source address of the Ethernet header, if it is in the linear part.
 #[inline(always)]
-pub fn source_mac(ctx: &TcContext, to: &mut [u16; 3]) {
+pub fn source_mac(ctx: &Skb, to: &mut [u16; 3]) {
     if let Some(header) = linear(ctx).header::<6>(6) {
         for (at, word) in to.iter_mut().enumerate() {
             *word = header.u16(at * 2).to_be();
@@ -181,9 +215,8 @@ pub struct Weight {
 impl Weight {
     /// Of an skb that [`is_single`].
     #[inline(always)]
-    pub fn single(ctx: &TcContext) -> Self {
-        // SAFETY: the kernel hands a valid context.
-        let len = unsafe { (*ctx.skb.skb).len };
+    pub fn single(ctx: &Skb) -> Self {
+        let len = ctx.len();
         Self { skb_len: len, segments: 1, bytes: len, largest: len }
     }
 
@@ -213,10 +246,10 @@ const TAG: u32 = 4;
 /// Weighs a packet. `header_len` is what segmentation repeats in front of each segment. A VLAN tag that the device or the
 /// kernel took out of the packet (`skb->vlan_tci`) was on the wire, or will be.
 #[inline(always)]
-pub fn weigh(ctx: &TcContext, header_len: u32) -> Weight {
+pub fn weigh(ctx: &Skb, header_len: u32) -> Weight {
     // SAFETY: the kernel hands a valid context.
     let (skb_len, gso_size, tags) = unsafe {
-        let skb = ctx.skb.skb;
+        let skb = ctx.fields();
         ((*skb).len, (*skb).gso_size, (*skb).vlan_present)
     };
     let tag = tags * TAG;
@@ -225,7 +258,7 @@ pub fn weigh(ctx: &TcContext, header_len: u32) -> Weight {
         return Weight { skb_len, segments: 1, bytes, largest: bytes };
     }
     // SAFETY: as above.
-    let segments = segments(skb_len, header_len, unsafe { (*ctx.skb.skb).gso_segs }, gso_size);
+    let segments = segments(skb_len, header_len, unsafe { (*ctx.fields()).gso_segs }, gso_size);
     Weight {
         skb_len,
         segments,
@@ -236,9 +269,9 @@ pub fn weigh(ctx: &TcContext, header_len: u32) -> Weight {
 
 /// Whether it is one packet on the wire, as it stands in memory: no GSO, no tag beside it.
 #[inline(always)]
-pub fn is_single(ctx: &TcContext) -> bool {
+pub fn is_single(ctx: &Skb) -> bool {
     // SAFETY: the kernel hands a valid context.
-    unsafe { (*ctx.skb.skb).gso_size == 0 && (*ctx.skb.skb).vlan_present == 0 }
+    unsafe { (*ctx.fields()).gso_size == 0 && (*ctx.fields()).vlan_present == 0 }
 }
 
 /// Packets on the wire. A GSO skb from an untrusted source (SKB_GSO_DODGY: a virtual machine, a packet socket) can

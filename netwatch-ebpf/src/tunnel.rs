@@ -3,7 +3,6 @@
 //! The packet has been counted in the tunnel's flow: what is counted here is no part of the ledger, and what cannot be
 //! counted here is only missing from the inner flow.
 
-use aya_ebpf::programs::TcContext;
 use netwatch_common::{
     flow::family,
     outcome::Outcome,
@@ -15,12 +14,12 @@ use crate::{
     flow::{self, Sighting},
     interface,
     maps::CPUS,
-    skb,
+    skb::{self, Skb},
 };
 
 /// Counts the frame that begins at `inner_at`.
 #[inline(never)]
-pub fn count<const HOOK: u8>(ctx: &TcContext, inner_at: u32) {
+pub fn count<const HOOK: u8>(ctx: &Skb, inner_at: u32) {
     let is_counted = match skb::parse_at(ctx, inner_at) {
         Ok(packet) if packet.fragment != fragment::LATER => {
             packet.family |= family::INNER;
@@ -36,7 +35,7 @@ pub fn count<const HOOK: u8>(ctx: &TcContext, inner_at: u32) {
 
 /// Not inlined: what it needs of the stack is not to lie on top of what parsing needs.
 #[inline(never)]
-fn enter<const HOOK: u8>(ctx: &TcContext, packet: &Packet, inner_at: u32) -> Result<(), Outcome> {
+fn enter<const HOOK: u8>(ctx: &Skb, packet: &Packet, inner_at: u32) -> Result<(), Outcome> {
     let number = account::cpu();
     let interface = interface::find(number, skb::ifindex(ctx)).ok_or(Outcome::UnknownInterface)?;
     let weight = skb::weigh(ctx, packet.header_len).without(inner_at);
