@@ -1,6 +1,6 @@
 //! The kernel's own counters of interfaces, as `ip -s link` has them.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, fs};
 
 use serde_json::Value;
 
@@ -44,6 +44,25 @@ pub fn of_kernel() -> ByInterface {
     };
     let name = |link: &Value| link["ifname"].as_str().expect("a name").to_owned();
     all.iter().map(|link| (name(link), counters(link))).collect()
+}
+
+/// What the kernel has counted of an interface, without waiting for whoever makes some just then, as `ip` would (proc_net_dev(5)).
+pub fn of_kernel_now(name: &str) -> Counters {
+    let all = fs::read_to_string("/proc/thread-self/net/dev").expect("the kernel's counters");
+    let fields =
+        all.lines().find_map(|line| line.trim_start().strip_prefix(name)?.strip_prefix(':'));
+    let fields: Vec<u64> = fields
+        .into_iter()
+        .flat_map(str::split_whitespace)
+        .map(|field| field.parse().unwrap())
+        .collect();
+    let field = |at| fields.get(at).copied().unwrap_or_default();
+    Counters {
+        receive_bytes: field(0),
+        receive_packets: field(1),
+        transmit_bytes: field(8),
+        transmit_packets: field(9),
+    }
 }
 
 /// What netwatch has counted of the interfaces that it observes.
