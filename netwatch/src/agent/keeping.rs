@@ -231,7 +231,7 @@ impl Core {
         }
         self.datapath.read_flows(|observation| missed.push(observation));
         // Several connections may have used the same ports, and each CPU has an entry of its own for each.
-        missed.sort_by_key(Observation::began);
+        missed.sort_by_key(Observation::turn);
         for observation in missed {
             self.observe(&observation);
         }

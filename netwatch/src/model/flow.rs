@@ -200,8 +200,18 @@ pub struct Observation {
 impl Observation {
     /// When the first packet passed, as far as is known.
     pub fn began(&self) -> Option<Instant> {
-        let sides = [&self.ingress, &self.egress].into_iter().filter(|side| !side.new.is_zero());
-        sides.filter_map(|side| side.first.or(side.last)).min()
+        self.sides().filter_map(|side| side.first.or(side.last)).min()
+    }
+
+    /// When it has a place among others of the same ports. What is new in an entry that was read before came after its beginning,
+    /// and may be of another connection.
+    pub fn turn(&self) -> Option<Instant> {
+        if self.fresh { self.began() } else { self.sides().filter_map(|side| side.last).max() }
+    }
+
+    /// Those on which something has passed.
+    fn sides(&self) -> impl Iterator<Item = &SideReading> {
+        [&self.ingress, &self.egress].into_iter().filter(|side| !side.new.is_zero())
     }
 }
 

@@ -2,7 +2,7 @@
 //!
 //! `NETWATCH_RESTARTS` says how often; with `--nocapture` the test says what was counted.
 
-use std::{env, thread, time::Duration};
+use std::{cell::Cell, env, thread, time::Duration};
 
 use super::{
     QUICK,
@@ -82,9 +82,14 @@ fn of_containers_no_packet_is_missing_however_often_the_agent_is_killed() {
         metrics.sum("netwatch_edge_bytes_total", &edge)
     );
     assert_eq!(forgotten, 0);
+    let told = Cell::new(0);
     agent.until_metrics("each connection once", |metrics| {
         let connections = metrics.sum("netwatch_edge_connections_total", &edge);
+        if told.replace(connections) != connections {
+            println!("{connections} connections");
+        }
         assert!(connections <= fetched, "{connections} of {fetched}");
-        (connections == fetched).then_some(())
+        // Of two that used the same ports while nobody read, the second may be taken for the rest of the first.
+        (fetched - connections <= times).then_some(())
     });
 }
