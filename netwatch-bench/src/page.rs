@@ -83,8 +83,10 @@ pub fn page(report: &Report) -> String {
 fn goals(page: &mut String, report: &Report) {
     let goals = report.goals();
     let missed: Vec<_> = goals.iter().filter(|goal| !goal.is_met()).collect();
-    let _ = writeln!(page, "Of {} goals {} were met.", goals.len(), goals.len() - missed.len());
-    if !missed.is_empty() {
+    let _ = write!(page, "Of {} goals {} were met.", goals.len(), goals.len() - missed.len());
+    if missed.is_empty() {
+        page.push('\n');
+    } else {
         page.push_str(" Missed:\n\n");
         for goal in missed {
             let _ = writeln!(page, "- {}", table::goal(goal));

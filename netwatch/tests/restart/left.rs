@@ -38,7 +38,7 @@ fn what_cannot_be_gone_on_with_is_removed_and_the_sums_go_on() {
         until("five more", || (edges(&agent) == 15 * DATAGRAM).then_some(()));
         agent.stop(libc::SIGKILL);
         // What is written is not to be trusted any more.
-        let file = fs::read_dir(bed.places.state.path()).unwrap().next().unwrap().unwrap().path();
+        let file = bed.places.file();
         let mut bytes = fs::read(&file).unwrap();
         *bytes.last_mut().unwrap() ^= 1;
         fs::write(&file, bytes).unwrap();

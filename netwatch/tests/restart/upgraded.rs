@@ -115,8 +115,7 @@ fn what_another_version_left_is_removed_and_told() {
         assert!(metrics.value("netwatch_agent_away_seconds_total", &[]) > 0.0);
 
         agent.stop(libc::SIGUSR2);
-        let all = fs::read_dir(bed.places.state.path()).unwrap().map(|entry| entry.unwrap().path());
-        let file = all.into_iter().find(|path| path.extension().unwrap() == "state").unwrap();
+        let file = bed.places.file();
         File::options().write(true).open(&file).unwrap().write_all_at(&[99], VERSION).unwrap();
         let agent = begins_anew(&bed, "it is of version 99, and this netwatch reads");
         send(&mut sender, 7);

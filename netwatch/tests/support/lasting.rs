@@ -1,6 +1,10 @@
 //! Where agents leave what the next one goes on with.
 
-use std::{fs, path::Path, process::Output};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::Output,
+};
 
 use tempfile::TempDir;
 
@@ -44,6 +48,13 @@ impl Lasting {
     pub fn stop(&self, arguments: &[&str]) -> Output {
         let mut command = lasting();
         command.arg("stop").args(self.places()).args(arguments).output().expect("netwatch runs")
+    }
+
+    /// What an agent has written for the next one, beside its notes.
+    pub fn file(&self) -> PathBuf {
+        let all = fs::read_dir(self.state.path()).expect("a folder");
+        let mut paths = all.map(|entry| entry.expect("an entry").path());
+        paths.find(|path| path.extension().is_some_and(|end| end == "state")).expect("a file")
     }
 
     /// That the last agent has left nothing there.
