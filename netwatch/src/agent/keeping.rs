@@ -299,7 +299,9 @@ impl Core {
     /// What is known at this time. What is taken out of the kernel for good from now on is noted beside it.
     fn state(&mut self, file: &StateFile) -> (Instant, io::Result<Vec<u8>>) {
         let time = monotonic_now();
-        self.datapath.note_into(file.note(time).ok());
+        // Notes are forgotten when what came of them is written: where that fails, they would become ever more.
+        let notes = if self.keeping.has_failed { None } else { file.note(time).ok() };
+        self.datapath.note_into(notes);
         let state = State {
             kernel: self.datapath.id(),
             bookmark: self.datapath.bookmark(),

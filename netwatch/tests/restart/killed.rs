@@ -116,10 +116,7 @@ fn without_its_notes_they_are_told_to_be_forgotten() {
         let load = Load::begin(bed.ends[0], 20_000, Duration::from_millis(1));
         thread::sleep(Duration::from_millis(2_500));
         agent.stop(libc::SIGKILL);
-        let notes =
-            fs::read_dir(bed.places.state.path()).unwrap().map(|entry| entry.unwrap().path());
-        let notes: Vec<_> =
-            notes.filter(|path| path.extension().is_some_and(|it| it == "noted")).collect();
+        let notes = bed.places.notes();
         assert!(!notes.is_empty());
         for note in notes {
             fs::remove_file(note).unwrap();

@@ -5,6 +5,8 @@ use std::{
     os::unix::fs::PermissionsExt as _,
     path::Path,
     process::{Command, Output},
+    thread,
+    time::Duration,
 };
 
 use super::{
@@ -48,6 +50,30 @@ fn what_cannot_be_gone_on_with_is_removed_and_the_sums_go_on() {
         assert!(said.contains("what had been read of it is not known"), "{said}");
         assert_eq!((edges(&agent), seen(&agent)), (0, 0));
         drop(agent);
+        bed.expect_nothing();
+    });
+}
+
+#[test]
+#[ignore = "needs root: cargo xtask test"]
+fn notes_do_not_pile_up_where_nothing_can_be_written() {
+    with_bed(|bed| {
+        let agent = bed.start(&[]);
+        // Where the next file is made, before it takes the place of the one before.
+        let in_the_way = bed.places.file().with_extension("new");
+        until("it is in the way", || fs::create_dir(&in_the_way).ok());
+        until("cannot be written (--state-dir)", || {
+            agent.stderr().contains("cannot be written (--state-dir)").then_some(())
+        });
+        thread::sleep(Duration::from_secs(4));
+        let notes = bed.places.notes();
+        assert!(notes.len() <= 2, "{notes:?}");
+        fs::remove_dir(&in_the_way).unwrap();
+        until("has to know is written again", || {
+            agent.stderr().contains("has to know is written again").then_some(())
+        });
+        until("only the last ones", || (bed.places.notes().len() == 1).then_some(()));
+        assert_eq!(agent.stop(libc::SIGTERM).status.code(), Some(0));
         bed.expect_nothing();
     });
 }

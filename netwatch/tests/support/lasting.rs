@@ -52,9 +52,18 @@ impl Lasting {
 
     /// What an agent has written for the next one, beside its notes.
     pub fn file(&self) -> PathBuf {
+        self.ending("state").pop().expect("a file")
+    }
+
+    /// What it has noted since.
+    pub fn notes(&self) -> Vec<PathBuf> {
+        self.ending("noted")
+    }
+
+    fn ending(&self, end: &str) -> Vec<PathBuf> {
         let all = fs::read_dir(self.state.path()).expect("a folder");
-        let mut paths = all.map(|entry| entry.expect("an entry").path());
-        paths.find(|path| path.extension().is_some_and(|end| end == "state")).expect("a file")
+        let paths = all.map(|entry| entry.expect("an entry").path());
+        paths.filter(|path| path.extension().is_some_and(|it| it == end)).collect()
     }
 
     /// That the last agent has left nothing there.
