@@ -7,8 +7,10 @@ use netwatch_common::{flow::EvictedFlow, record};
 
 /// An interface's index, and the entry.
 const LENGTH: usize = size_of::<u32>() + size_of::<EvictedFlow>();
-/// More than that is not kept: some 80,000 entries.
-const MOST: usize = 16 << 20;
+/// With so much, it is time to write down what came of it.
+const MUCH: usize = 8 << 20;
+/// More than that is not kept: some 320,000 entries. Writing down may have to wait, for lines on a slow disk.
+const MOST: usize = 64 << 20;
 
 /// Where it goes, if anywhere.
 #[derive(Default)]
@@ -24,7 +26,7 @@ impl Taken {
 
     /// Whether it is time to write down what came of it.
     pub(super) fn is_much(&self) -> bool {
-        self.written > MOST / 2
+        self.written > MUCH
     }
 
     /// Before the entry is given back to the programs. A file that cannot be written is given up: its end may be half an entry.
