@@ -52,7 +52,7 @@ pub(super) const EGRESS_PROGRAM: &str = "netwatch_egress";
 /// Program at the `kfree_skb` tracepoint, which the kernel may refuse.
 pub(super) const DROP_PROGRAM: &str = "netwatch_drop";
 
-const RING_BYTES: u64 = (2 << 20) + (512 << 10) + (512 << 10) + (256 << 10);
+const RING_BYTES: u64 = (2 << 20) + (256 << 10) + (512 << 10) + (256 << 10);
 
 pub(super) static OBJECT: &[u8] =
     aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/netwatch-ebpf"));
