@@ -44,7 +44,7 @@ use crate::{
 /// How often the flows are read.
 const READ_INTERVAL: Duration = Duration::from_millis(250);
 /// Reading takes at most one part in so many of a CPU: with very many flows it is done less often.
-const READING_SHARE: u32 = 40;
+const READING_SHARE: u32 = 50;
 /// But at least this often. docs/flow-log.md promises how late a line is at most.
 const LONGEST_READ_INTERVAL: Duration = Duration::from_secs(2);
 /// Answering readers takes at most one part in so many of a CPU: with many that ask again and again, they wait longer.
@@ -373,7 +373,7 @@ mod tests {
     fn reading_takes_its_share_and_no_more_unless_there_is_much_to_tell() {
         let ms = Duration::from_millis;
         assert_eq!(pause(ms(1), 0), READ_INTERVAL);
-        assert_eq!(pause(ms(20), 0), ms(800));
+        assert_eq!(pause(ms(20), 0), ms(1_000));
         assert_eq!(pause(ms(500), MANY_EVENTS), LONGEST_READ_INTERVAL);
         assert_eq!(pause(ms(500), MANY_EVENTS + 1), READ_INTERVAL);
     }

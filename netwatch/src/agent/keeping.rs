@@ -18,7 +18,7 @@ use tracing::{info, warn};
 use super::{
     core::Core,
     flow_log::Line,
-    state::{Earlier, State, StateFile},
+    state::{Draft, Earlier, State, StateFile, draft},
 };
 use crate::{
     datapath::{Datapath, monotonic_now},
@@ -28,7 +28,7 @@ use crate::{
 /// How often at most it is written.
 const INTERVAL: Duration = Duration::from_secs(1);
 /// Collecting it takes at most one part in so many of a CPU.
-const SHARE: u32 = 100;
+const SHARE: u32 = 200;
 /// What nobody has told of yet may have ended long ago: its only line waits for so long for the names of its ends.
 const PATIENCE: Duration = Duration::from_secs(3);
 /// After so many readings it is said how much was forgotten, as far as that is sure by then.
@@ -276,14 +276,12 @@ impl Core {
     fn begin_to_write(&mut self) {
         let begin = time::Instant::now();
         if let Some(file) = self.keeping.file.clone() {
-            let (time, state) = self.state(&file);
             // What it says to have been told must not be lost with us.
             let told = self.flow_log.mark();
-            let write = move || {
-                told.wait(PATIENCE);
-                file.write(&state?, time)
-            };
+            let (time, (draft, made)) = (self.turn_over(&file), draft());
+            let write = move || file.write(made, time, || told.wait(PATIENCE));
             self.keeping.writing = Some(tokio::task::spawn_blocking(write));
+            self.write_down(time, draft);
         }
         self.keeping.next = begin + (begin.elapsed() * SHARE).max(INTERVAL);
     }
@@ -291,17 +289,23 @@ impl Core {
     /// Writes it now. Whether that went well.
     fn write_state(&mut self) -> bool {
         let Some(file) = self.keeping.file.clone() else { return false };
-        let (time, state) = self.state(&file);
-        let result = state.and_then(|bytes| file.write(&bytes, time));
+        let (time, (draft, made)) = (self.turn_over(&file), draft());
+        self.write_down(time, draft);
+        let result = file.write(made, time, || ());
         self.keeping.note(&result)
     }
 
-    /// What is known at this time. What is taken out of the kernel for good from now on is noted beside it.
-    fn state(&mut self, file: &StateFile) -> (Instant, io::Result<Vec<u8>>) {
+    /// What is taken out of the kernel for good from now on is noted beside what is known now.
+    fn turn_over(&mut self, file: &StateFile) -> Instant {
         let time = monotonic_now();
         // Notes are forgotten when what came of them is written: where that fails, they would become ever more.
         let notes = if self.keeping.has_failed { None } else { file.note(time).ok() };
         self.datapath.note_into(notes);
+        time
+    }
+
+    /// What is known at this time. Whoever writes the file notices if not all are there.
+    fn write_down(&self, time: Instant, draft: Draft) {
         let state = State {
             kernel: self.datapath.id(),
             bookmark: self.datapath.bookmark(),
@@ -314,7 +318,7 @@ impl Core {
             forgotten: self.keeping.forgotten(),
             away: self.keeping.away,
         };
-        (time, state.encode())
+        let _ = state.encode(draft);
     }
 
     /// Ends: all has been read and told. Either counting goes on, for an agent that knows all of this, or nothing is left.

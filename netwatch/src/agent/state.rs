@@ -1,9 +1,12 @@
 //! The file in which an agent writes down what the next one has to know.
 
+mod draft;
+
 use std::{
     collections::HashMap,
     ffi::OsStr,
-    fs, io,
+    fs,
+    io::{self, Seek as _, Write as _},
     os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _},
     path::{Path, PathBuf},
     sync::Arc,
@@ -12,6 +15,8 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
+use self::draft::Made;
+pub(super) use self::draft::{Draft, draft};
 use super::{accounts, ports};
 use crate::{
     datapath::{Bookmark, Inheritance},
@@ -27,13 +32,17 @@ const HEAD: usize = 16;
 /// How the names of files end with what was noted since.
 const NOTED: &str = "noted";
 
+fn head(checksum: u32) -> Vec<u8> {
+    [&MAGIC[..], &VERSION.to_le_bytes(), &checksum.to_le_bytes()].concat()
+}
+
 /// Everything that cannot be found out anew.
 #[derive(Debug, Serialize, Deserialize)]
-pub(super) struct State<A = accounts::Kept, P = ports::Kept, F = flow::Kept> {
+pub(super) struct State<B = Bookmark, A = accounts::Kept, P = ports::Kept, F = flow::Kept> {
     /// The kernel side that it is about; see [`crate::datapath::Datapath::id`].
     pub(super) kernel: u64,
     /// How far its flows had been read.
-    pub(super) bookmark: Bookmark,
+    pub(super) bookmark: B,
     /// When, in the time of this host since it was started.
     pub(super) time: u64,
     pub(super) accounts: A,
@@ -81,14 +90,10 @@ impl State {
     }
 }
 
-impl<A: Serialize, P: Serialize, F: Serialize> State<A, P, F> {
-    /// As it is written.
-    pub(super) fn encode(&self) -> io::Result<Vec<u8>> {
-        let mut bytes = [&MAGIC[..], &VERSION.to_le_bytes(), &[0; 4]].concat();
-        bytes = postcard::to_extend(self, bytes).map_err(io::Error::other)?;
-        let checksum = crc32fast::hash(bytes.get(HEAD..).unwrap_or_default()).to_le_bytes();
-        bytes.splice(HEAD - checksum.len()..HEAD, checksum);
-        Ok(bytes)
+impl<B: Serialize, A: Serialize, P: Serialize, F: Serialize> State<B, A, P, F> {
+    /// Makes what is written of it.
+    pub(super) fn encode(&self, draft: Draft) -> postcard::Result<()> {
+        postcard::serialize_with_flavor(self, draft)
     }
 }
 
@@ -145,13 +150,37 @@ impl StateFile {
         written.ok().and_then(|time| time.elapsed().ok()).unwrap_or_default()
     }
 
-    /// Writes all of it or nothing: the file is made beside, and takes the place of the one before. What was noted until that time
-    /// is part of it.
-    pub(super) fn write(&self, bytes: &[u8], time: Instant) -> io::Result<()> {
+    /// Writes all of it or nothing: the file is made beside, and takes the place of the one before when `is_told` has come back.
+    /// What was noted until that time is part of it.
+    pub(super) fn write(
+        &self,
+        made: Made,
+        time: Instant,
+        is_told: impl FnOnce(),
+    ) -> io::Result<()> {
         let beside = self.0.with_extension("new");
-        io::Write::write_all(&mut self.make(&beside)?, bytes)?;
-        fs::rename(&beside, &self.0)?;
+        let written = self.fill(&beside, made).and_then(|()| {
+            is_told();
+            fs::rename(&beside, &self.0)
+        });
+        if written.is_err() {
+            // If it can be: a full disk has more need of the room.
+            let _ = fs::remove_file(&beside);
+        }
+        written?;
         self.forget(|noted| noted < time)
+    }
+
+    fn fill(&self, path: &Path, made: Made) -> io::Result<()> {
+        let mut file = self.make(path)?;
+        let mut checksum = crc32fast::Hasher::new();
+        file.write_all(&head(0))?;
+        made.each(|bytes| {
+            checksum.update(bytes);
+            file.write_all(bytes)
+        })?;
+        file.rewind()?;
+        file.write_all(&head(checksum.finalize()))
     }
 
     /// An empty file, for what is noted from that time on.

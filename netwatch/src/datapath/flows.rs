@@ -10,6 +10,7 @@ use netwatch_common::{
     flow::{EvictedFlow, FlowEntry, Half, family},
     record,
 };
+use serde::Serialize;
 
 use super::{
     DatapathError,
@@ -20,7 +21,7 @@ use super::{
     object::Loaded,
     pool::{Memory, Pool},
     ring_buffer::Ring,
-    shadow::{Bookmark, Shadow},
+    shadow::{Bookmark, Marks, Shadow},
     shared::SharedArray,
     taken::{self, Taken},
 };
@@ -70,8 +71,8 @@ impl FlowTable {
     }
 
     /// How far it has been read.
-    pub(super) fn bookmark(&self) -> Bookmark {
-        Bookmark::of(&self.shadows)
+    pub(super) fn bookmark(&self) -> impl Serialize {
+        Marks(&self.shadows)
     }
 
     /// Entries of flows, as far as has been noticed.

@@ -41,6 +41,7 @@ use netwatch_common::{
     outcome::{OUTCOME_STRIDE, Outcome},
     sample::{MOST_SAMPLE_RATE, SAMPLE_BYTES},
 };
+use serde::Serialize;
 
 pub use abi::ends;
 pub use attach::AttachMode;
@@ -159,8 +160,8 @@ impl Datapath {
         self.is_inherited
     }
 
-    /// How far the flows have been read.
-    pub fn bookmark(&self) -> Bookmark {
+    /// How far the flows have been read: a [`Bookmark`] when it is read.
+    pub fn bookmark(&self) -> impl Serialize {
         self.flows.bookmark()
     }
 

@@ -2,7 +2,10 @@
 
 use std::{fmt, iter};
 
-use serde::{Deserialize, Serialize};
+use serde::{
+    Deserialize, Serialize, Serializer,
+    ser::{Error as _, SerializeTuple as _},
+};
 
 use super::{
     abi::Read,
@@ -50,8 +53,33 @@ impl Shadow {
 }
 
 /// How far the flow table has been read: for an agent that goes on. The numbers of entries, each with its shadow.
-#[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Default, PartialEq, Eq, Deserialize)]
+#[cfg_attr(test, derive(Serialize))]
 pub struct Bookmark(Vec<u8>);
+
+/// The same as it is written: shadows are not copied for that.
+pub(super) struct Marks<'a>(pub(super) &'a SharedArray<Shadow>);
+
+impl Marks<'_> {
+    /// Of all entries that were ever read.
+    fn entries(&self) -> impl Iterator<Item = (u32, Shadow)> {
+        let read = |index| Some((index, self.0.read(index)?));
+        (0..self.0.len()).filter_map(read).filter(|(_, shadow)| *shadow != Shadow::default())
+    }
+}
+
+impl Serialize for Marks<'_> {
+    /// In postcard's format, a vector of bytes is their number, and they: in it, the entries.
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let length =
+            |entry| postcard::experimental::serialized_size(&entry).map_err(S::Error::custom);
+        let bytes = self.entries().map(length).sum::<Result<usize, _>>()?;
+        let mut parts = serializer.serialize_tuple(1 + self.entries().count())?;
+        parts.serialize_element(&bytes)?;
+        self.entries().try_for_each(|entry| parts.serialize_element(&entry))?;
+        parts.end()
+    }
+}
 
 impl fmt::Debug for Bookmark {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -60,19 +88,6 @@ impl fmt::Debug for Bookmark {
 }
 
 impl Bookmark {
-    /// Of all entries that were ever read.
-    pub(super) fn of(shadows: &SharedArray<Shadow>) -> Self {
-        let mut bytes = Vec::new();
-        for index in 0..shadows.len() {
-            let Some(shadow) = shadows.read(index).filter(|it| *it != Shadow::default()) else {
-                continue;
-            };
-            // Nothing can go wrong with numbers and memory.
-            bytes = postcard::to_extend(&(index, shadow), bytes).unwrap_or_default();
-        }
-        Self(bytes)
-    }
-
     /// Puts them where they were.
     pub(super) fn restore(&self, shadows: &SharedArray<Shadow>) {
         for (index, shadow) in self.entries() {
@@ -97,6 +112,11 @@ mod tests {
     use super::*;
 
     impl Bookmark {
+        fn of(shadows: &SharedArray<Shadow>) -> Self {
+            let bytes = postcard::to_allocvec(&Marks(shadows)).unwrap();
+            postcard::from_bytes(&bytes).unwrap()
+        }
+
         /// Of two entries, no two figures of which are the same.
         pub(crate) fn example() -> Self {
             let read = |figure: u32| {
@@ -123,7 +143,8 @@ mod tests {
         shadows.write(99, Shadow { is_read: 1, echo_ns: u64::MAX, ..Shadow::finished(4, 41) });
         let bookmark = Bookmark::of(&shadows);
         assert!(bookmark.0.len() < 64, "{bookmark:?}");
-        let bytes = postcard::to_allocvec(&bookmark).unwrap();
+        let bytes = postcard::to_allocvec(&Marks(&shadows)).unwrap();
+        assert_eq!(postcard::to_allocvec(&bookmark).unwrap(), bytes);
         let again = SharedArray::anonymous(100).unwrap();
         postcard::from_bytes::<Bookmark>(&bytes).unwrap().restore(&again);
         assert_eq!(Bookmark::of(&again), bookmark);

@@ -1,6 +1,6 @@
 //! What is kept of flows from one agent to the next.
 
-use serde::{Deserialize, Serialize, Serializer};
+use serde::{Deserialize, Serialize, Serializer, ser::SerializeSeq as _};
 
 use super::{
     Tracker,
@@ -41,9 +41,11 @@ struct Flows<'a>(&'a Tracker);
 impl Serialize for Flows<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let Self(tracker) = self;
+        let mut all =
+            serializer.serialize_seq(Some(tracker.table.len() + tracker.replaced.len()))?;
         let there = tracker.table.iter().map(|(_, flow)| flow);
-        let all: Vec<&Conversation> = there.chain(&tracker.replaced).collect();
-        serializer.collect_seq(all)
+        there.chain(&tracker.replaced).try_for_each(|flow| all.serialize_element(flow))?;
+        all.end()
     }
 }
 

@@ -12,7 +12,7 @@ mod versions;
 const AWAY: Duration = Duration::from_millis(1_500);
 
 /// Of a kernel side, with everything in it that there can be.
-fn example(kernel: u64) -> Vec<u8> {
+fn example(kernel: u64) -> Made {
     let tally = |packets| Tally { packets, segments: packets + 1, bytes: packets * 1_000 };
     let (accounts, ports) = (Accounts::example(), Ports::example());
     let tracker = Tracker::example();
@@ -28,7 +28,17 @@ fn example(kernel: u64) -> Vec<u8> {
         forgotten: tally(403),
         away: AWAY,
     };
-    state.encode().unwrap()
+    let (draft, made) = draft();
+    state.encode(draft).unwrap();
+    made
+}
+
+/// The same as it is in a file.
+fn written(kernel: u64) -> Vec<u8> {
+    let folder = tempfile::tempdir().unwrap();
+    let file = StateFile::of_this_namespace(folder.path()).unwrap();
+    file.write(example(kernel), Instant(1), || ()).unwrap();
+    fs::read(file.0).unwrap()
 }
 
 /// A container with everything that there can be of one.
@@ -69,8 +79,13 @@ fn what_is_written_is_read() {
     let folder = tempfile::tempdir().unwrap();
     let file = StateFile::of_this_namespace(&folder.path().join("made")).unwrap();
     assert!(matches!(file.read(), Earlier::Nothing));
-    file.write(&example(7), Instant(1)).unwrap();
-    file.write(&example(9), Instant(2)).unwrap();
+    file.write(example(7), Instant(1), || ()).unwrap();
+    // The one before is there until all has been told that is in the next.
+    let is_told = || assert_eq!(known(file.read()).kernel, 7);
+    file.write(example(9), Instant(2), is_told).unwrap();
+    // What is not whole takes nobody's place.
+    let (_, nothing) = draft();
+    assert!(file.write(nothing, Instant(3), || panic!("told")).is_err());
     let read = known(file.read());
     assert_eq!((read.kernel, read.time(), read.away), (9, Instant(68_000_000_001), AWAY));
     assert_eq!(read.bookmark, Bookmark::example());
@@ -94,7 +109,7 @@ fn what_is_noted_is_read_until_it_is_part_of_what_is_written() {
     note(10, "ten ");
     note(8, "eight ");
     assert_eq!(file.noted(Instant(9)).unwrap(), b"nine ten ");
-    file.write(&example(7), Instant(10)).unwrap();
+    file.write(example(7), Instant(10), || ()).unwrap();
     assert_eq!(file.noted(Instant(0)).unwrap(), b"ten ");
     assert!(file.remove().unwrap());
     assert_eq!(file.noted(Instant(0)).unwrap(), b"");
@@ -105,7 +120,7 @@ fn what_is_noted_is_read_until_it_is_part_of_what_is_written() {
 fn what_cannot_be_used_has_its_age() {
     let folder = tempfile::tempdir().unwrap();
     let file = StateFile::of_this_namespace(folder.path()).unwrap();
-    file.write(b"something else altogether", Instant(1)).unwrap();
+    fs::write(&file.0, "something else altogether").unwrap();
     let hour = Duration::from_hours(1);
     let written = fs::File::options().write(true).open(&file.0).unwrap();
     written.set_modified(std::time::SystemTime::now() - hour).unwrap();
@@ -116,7 +131,7 @@ fn what_cannot_be_used_has_its_age() {
 
 #[test]
 fn whatever_is_wrong_with_it_is_said() {
-    let bytes = example(7);
+    let bytes = written(7);
     let wrong = |bytes: &[u8]| State::decode(bytes).err().unwrap();
     for length in 0..HEAD {
         assert_eq!(wrong(&bytes[..length]), "it is cut off");

@@ -3,7 +3,7 @@
 
 use std::{env, fs, path::PathBuf};
 
-use super::{super::*, example};
+use super::{super::*, written};
 use crate::flow::{Edges, Limits, Tracker};
 
 const UPDATE: &str = "UPDATE_GOLDEN";
@@ -31,7 +31,7 @@ fn what_programs_of_each_version_write_is_read_or_refused() {
         let (bytes, words) = (path(version, "bin"), path(version, "txt"));
         let wanted = env::var_os(UPDATE).is_some();
         if wanted && version == VERSION && !bytes.exists() {
-            fs::write(&bytes, example(7)).unwrap();
+            fs::write(&bytes, written(7)).unwrap();
         }
         let file = bytes.display();
         let bytes = fs::read(&bytes).unwrap_or_else(|_| panic!("{file}: {UPDATE}=1 writes it"));
