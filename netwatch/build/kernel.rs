@@ -7,6 +7,10 @@ use std::{
 };
 
 use anyhow::{Context as _, Result, bail};
+use object::{
+    build::elf::{Builder, SectionData},
+    elf::SHT_STRTAB,
+};
 
 /// The packaged compiler that `cargo xtask setup` links into rustup under this name.
 const PACKAGED: &str = "netwatch-ebpf";
@@ -58,9 +62,10 @@ impl Compiler {
     /// Compiles one of the package's binaries into an object of this name.
     pub fn build(&self, binary: &str, features: &str, object: &str) -> Result<()> {
         let compiled = build(&self.source, &self.toolchain, binary, features, &self.out)?;
-        fs::copy(&compiled, self.out.join(object))
-            .with_context(|| format!("copying {}", compiled.display()))?;
-        Ok(())
+        let named = || format!("without what is for debuggers: {}", compiled.display());
+        let bytes = fs::read(&compiled).with_context(named)?;
+        let bytes = stripped(&bytes).with_context(named)?;
+        fs::write(self.out.join(object), bytes).with_context(named)
     }
 }
 
@@ -108,6 +113,27 @@ fn build(
         println!("cargo:warning={line}");
     }
     Ok(target_dir.join(TARGET).join("release").join(binary))
+}
+
+/// The object without DWARF, from which the linker has made BTF, and which is four fifths of it: the agent carries two of them.
+fn stripped(object: &[u8]) -> Result<Vec<u8>> {
+    let mut builder = Builder::read(object)?;
+    for section in &mut builder.sections {
+        let name = section.name.as_slice();
+        let name = name.strip_prefix(b".rel").unwrap_or(name);
+        // The other one is for linkers, and by numbers of symbols.
+        section.delete = name.starts_with(b".debug_") || name == b".llvm_addrsig";
+    }
+    builder.delete_orphans();
+    // LLVM has names of sections and of symbols in one table; the builder makes two.
+    let names = builder.sections.add();
+    names.name = b".shstrtab".as_slice().into();
+    names.sh_type = SHT_STRTAB;
+    names.sh_addralign = 1;
+    names.data = SectionData::SectionString;
+    let mut bytes = Vec::new();
+    builder.write(&mut bytes)?;
+    Ok(bytes)
 }
 
 /// Has the compiler write another path in place of one of this machine's.
