@@ -23,10 +23,11 @@ pub fn count<const HOOK: u8>(ctx: &Skb) -> Option<()> {
     if filter::any() { filtered::<HOOK>(ctx) } else { take::<HOOK, false>(ctx) }
 }
 
-/// Not inlined: filters, which few have, are not to burden the way without them.
+/// Not inlined: filters, which few have, are not to burden the way without them. Networks need not be asked for: a flow that is
+/// known has been admitted, and what an earlier agent had admitted is taken out of the table (`netwatch/src/datapath/flows.rs`).
 #[inline(never)]
 fn filtered<const HOOK: u8>(ctx: &Skb) -> Option<()> {
-    if filter::by_network() { None } else { take::<HOOK, true>(ctx) }
+    take::<HOOK, true>(ctx)
 }
 
 #[inline(always)]

@@ -4,7 +4,7 @@
 use netwatch_common::sample::{EGRESS, INGRESS};
 
 use crate::{
-    account, flow, interface,
+    account, filter, flow, interface,
     skb::{self, Skb},
 };
 
@@ -15,6 +15,10 @@ pub fn mark<const HOOK: u8>(ctx: &Skb) {
     let (quoted_at, family) = (message.quoted_at, message.family);
     let (kind, code) = (message.icmp_type, message.icmp_code);
     let Ok(packet) = skb::quoted(ctx, quoted_at, family) else { return };
+    // What is excluded has no flow, and is not to get one.
+    if filter::admit(packet).is_err() {
+        return;
+    }
     let number = account::cpu();
     let Some(interface) = interface::find(number, skb::ifindex(ctx)) else { return };
     // What is quoted went the other way.

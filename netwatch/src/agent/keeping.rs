@@ -18,6 +18,7 @@ use tracing::{info, warn};
 use super::{
     core::Core,
     flow_log::Line,
+    forgotten::Forgotten,
     state::{Draft, Earlier, State, StateFile, draft},
 };
 use crate::{
@@ -31,8 +32,6 @@ const INTERVAL: Duration = Duration::from_secs(1);
 const SHARE: u32 = 200;
 /// What nobody has told of yet may have ended long ago: its only line waits for so long for the names of its ends.
 const PATIENCE: Duration = Duration::from_secs(3);
-/// After so many readings it is said how much was forgotten, as far as that is sure by then.
-const READINGS: u32 = 5;
 
 pub(super) struct Keeping {
     /// `None`: nothing outlives this agent.
@@ -52,31 +51,6 @@ pub(super) struct Keeping {
     patience: Instant,
 }
 
-/// Packets that an earlier agent had counted in flows and not written down.
-#[derive(Default)]
-struct Forgotten {
-    known: Tally,
-    /// Packets in no flow at each reading: these, and some that were on their way just then.
-    least: Option<Tally>,
-    readings: u32,
-    is_exact: bool,
-}
-
-impl Forgotten {
-    /// Takes up how many packets were in no flow, and for no reason, at a reading. `is_quiet`: none were on their way.
-    fn settle(&mut self, missing: Tally, is_quiet: bool) {
-        let least = self.least.map_or(missing, |least| least.min(missing));
-        self.least = Some(least);
-        self.readings += 1;
-        if is_quiet {
-            self.known = self.known.max(missing);
-        } else if self.readings == READINGS {
-            self.known = self.known.max(least);
-        }
-        self.is_exact = is_quiet;
-    }
-}
-
 impl Keeping {
     /// `directory`: where the file is, for an agent that something outlives. `leaves`: set before it is told to stop, if what
     /// counts is to go on.
@@ -87,7 +61,7 @@ impl Keeping {
             next: time::Instant::now(),
             writing: None,
             has_failed: false,
-            forgotten: Forgotten { is_exact: true, ..Forgotten::default() },
+            forgotten: Forgotten::nothing(),
             away: Duration::ZERO,
             earlier: None,
             has_spoken: false,
@@ -114,7 +88,7 @@ impl Keeping {
 
     /// Packets that were counted in flows, and are in no figure about flows.
     pub(super) fn forgotten(&self) -> Tally {
-        self.forgotten.known
+        self.forgotten.known()
     }
 
     /// Writes as soon as may be: something has come that the next agent could not find out.
@@ -186,8 +160,7 @@ impl Core {
                 self.told.insert(*outcome, *tally);
             }
         }
-        let known = state.forgotten;
-        self.keeping.forgotten = Forgotten { known, ..Forgotten::default() };
+        self.keeping.forgotten = Forgotten::by_others(state.forgotten);
         self.keeping.away = state.away;
         self.was_away(now, away, false);
         let seconds = away.as_secs_f64();
@@ -246,7 +219,7 @@ impl Core {
 
     /// After a reading. `seen`: all packets when it began; `is_quiet`: none have come since the one before.
     pub(super) fn keep(&mut self, seen: Tally, is_quiet: bool) {
-        if !self.keeping.forgotten.is_exact {
+        if !self.keeping.forgotten.is_exact() {
             let explained = |(outcome, tally): &(Outcome, Tally)| {
                 if *outcome == Outcome::AgentRestart { Tally::ZERO } else { *tally }
             };
@@ -343,34 +316,4 @@ pub(super) enum Parting {
     Leave,
     /// It ends.
     Remove,
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn packets(packets: u64) -> Tally {
-        Tally { packets, segments: packets, bytes: packets * 100 }
-    }
-
-    #[test]
-    fn what_is_on_its_way_is_not_forgotten() {
-        let mut forgotten = Forgotten::default();
-        for missing in [90, 50, 70, 60] {
-            forgotten.settle(packets(missing), false);
-            assert_eq!(forgotten.known, Tally::ZERO, "it may turn out to be less");
-        }
-        forgotten.settle(packets(80), false);
-        assert_eq!((forgotten.known, forgotten.is_exact), (packets(50), false));
-        forgotten.settle(packets(40), false);
-        forgotten.settle(packets(55), true);
-        assert_eq!((forgotten.known, forgotten.is_exact), (packets(55), true));
-    }
-
-    #[test]
-    fn in_a_silence_it_is_known_at_once() {
-        let mut forgotten = Forgotten { known: packets(7), ..Forgotten::default() };
-        forgotten.settle(packets(9), true);
-        assert_eq!(forgotten.known, packets(9));
-    }
 }

@@ -17,6 +17,7 @@ mod error;
 mod flow_log;
 mod folding;
 mod forgetting;
+mod forgotten;
 mod joining;
 pub mod journal;
 mod keeping;

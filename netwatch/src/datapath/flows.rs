@@ -6,6 +6,7 @@
 
 use std::{fs::File, mem::offset_of};
 
+use ipnet::IpNet;
 use netwatch_common::{
     flow::{EvictedFlow, FlowEntry, Half, family},
     record,
@@ -24,6 +25,7 @@ use super::{
     shadow::{Bookmark, Marks, Shadow},
     shared::SharedArray,
     taken::{self, Taken},
+    unwanted::Unwanted,
 };
 use crate::model::Observation;
 
@@ -39,13 +41,15 @@ pub(super) struct FlowTable {
     taken: Taken,
     /// An earlier agent has read it up to some time ago.
     is_inherited: bool,
+    unwanted: Unwanted,
 }
 
 impl FlowTable {
-    /// `bookmark`: how far it had been read by the time that is known.
+    /// `bookmark`: how far it had been read by the time that is known. `excluded`: networks of which it is to have no flows.
     pub(super) fn take(
         loaded: &mut Loaded,
         bookmark: Option<&Bookmark>,
+        excluded: &[IpNet],
     ) -> Result<Self, DatapathError> {
         let entries: SharedArray<FlowEntry> = loaded.shared("FLOWS")?;
         let shadows = SharedArray::anonymous(entries.len())
@@ -67,7 +71,8 @@ impl FlowTable {
         };
         let evicted = loaded.ring("EVICTED")?;
         let taken = Taken::default();
-        Ok(Self { entries, shadows, evicted, pool, taken, is_inherited: inherited })
+        let unwanted = Unwanted::left(excluded, inherited);
+        Ok(Self { entries, shadows, evicted, pool, taken, is_inherited: inherited, unwanted })
     }
 
     /// How far it has been read.
@@ -174,6 +179,8 @@ impl FlowTable {
         self.serve(interfaces, each);
         self.part(interfaces, each);
         let now_ns = self.pool.is_short().then(|| monotonic_now().0);
+        let looks = self.unwanted.may_be() && self.pool.can_take_back();
+        let mut has_found = false;
         let mut behind = Vec::new();
         for index in 0..self.entries.len() {
             // New flows do not wait for the end of a long reading.
@@ -183,7 +190,9 @@ impl FlowTable {
             if !self.pool.is_used(index) {
                 continue;
             }
-            if self.is_changed(index) {
+            if looks && self.is_dismissed(index) {
+                has_found = true;
+            } else if self.is_changed(index) {
                 if !self.read_entry(index, interfaces, each) {
                     behind.push(index);
                 }
@@ -194,6 +203,9 @@ impl FlowTable {
                 self.pool.take_back(index, &entry, now_ns);
             }
         }
+        if looks && !has_found {
+            self.unwanted.are_gone();
+        }
         if !behind.is_empty() {
             // Once for all of them: flows may give way faster than we can take them out.
             self.drain(interfaces, each);
@@ -202,6 +214,12 @@ impl FlowTable {
             }
         }
         self.pool.part();
+    }
+
+    /// Takes back what is of no use to anybody. What it counted since it was read is handed out when it has left.
+    fn is_dismissed(&mut self, index: u32) -> bool {
+        let unwanted = self.consistent(index).filter(|entry| self.unwanted.is(&entry.key));
+        unwanted.is_some_and(|entry| self.pool.dismiss(index, &entry))
     }
 
     /// Hands out the last of the entries that are leaving.

@@ -18,6 +18,7 @@ mod object;
 mod offer;
 mod pins;
 mod pool;
+mod reading;
 mod reasons;
 mod rights;
 mod ring_buffer;
@@ -27,6 +28,7 @@ mod sole;
 mod status;
 mod taken;
 mod trial;
+mod unwanted;
 
 use std::{fs::File, mem::offset_of};
 
@@ -38,7 +40,6 @@ use netwatch_common::{
     cpu::CpuState,
     flow::Tally as AbiTally,
     header::Header,
-    outcome::{OUTCOME_STRIDE, Outcome},
     sample::{MOST_SAMPLE_RATE, SAMPLE_BYTES},
 };
 use serde::Serialize;
@@ -68,10 +69,7 @@ use ring_buffer::Ring;
 use shared::SharedArray;
 use sole::Sole;
 
-use crate::model::{
-    DropCount, DroppedPacket, Feature, Instant, InterfaceCounters, InterfaceKind, Message,
-    Observation, Sample, Tally,
-};
+use crate::model::{Feature, Instant, InterfaceCounters, InterfaceKind, Observation};
 
 /// The programs in the kernel, their maps and their attachments. Dropping it detaches what is not pinned: end it by
 /// [`Datapath::remove`] or [`Datapath::leave`].
@@ -116,7 +114,7 @@ impl Datapath {
         let header: SharedArray<Header> = loaded.shared(pins::HEADER)?;
         let mut datapath = Self {
             interfaces: InterfaceTable::new(loaded.shared("INTERFACES")?, loaded.cpus),
-            flows: FlowTable::take(&mut loaded, bookmark)?,
+            flows: FlowTable::take(&mut loaded, bookmark, &options.exclusion.networks)?,
             outcomes: loaded.shared("OUTCOMES")?,
             cpu_states: loaded.shared("CPUS")?,
             clock: loaded.clock()?,
@@ -284,71 +282,9 @@ impl Datapath {
         self.attacher.mechanism().name()
     }
 
-    /// The counters of an interface since it was attached.
-    pub fn counters(&self, ifindex: u32) -> Option<InterfaceCounters> {
-        self.interfaces.counters(ifindex)
-    }
-
-    /// All packets that any hook has seen since the start.
-    pub fn seen(&self) -> Tally {
-        // Those without a slot are in no interface's counters.
-        self.interfaces.seen() + self.outcome(Outcome::UnknownInterface)
-    }
-
-    /// How many packets are in no flow, and why.
-    pub fn outcomes(&self) -> Vec<(Outcome, Tally)> {
-        Outcome::ALL.iter().map(|outcome| (*outcome, self.outcome(*outcome))).collect()
-    }
-
-    fn outcome(&self, outcome: Outcome) -> Tally {
-        (0..self.cpus)
-            .filter_map(|cpu| self.outcomes.read(cpu * OUTCOME_STRIDE + outcome as u32))
-            .map(abi::tally)
-            .fold(Tally::ZERO, |sum, tally| sum + tally)
-    }
-
-    /// Hands out what every flow entry has counted since the last call.
-    pub fn read_flows(&mut self, mut each: impl FnMut(Observation)) {
-        self.flows.read(&self.interfaces, &mut each);
-    }
-
-    /// Hands out what entries that gave way since the last call had counted, and sees to it that the programs have entries for
-    /// new flows: soon, so that neither their ring nor they have too few.
-    pub fn read_evicted(&mut self, mut each: impl FnMut(Observation)) {
-        self.flows.serve(&self.interfaces, &mut each);
-    }
-
-    /// Hands out the samples that have come since the last call.
-    pub fn read_samples(&mut self, mut each: impl FnMut(Sample)) {
-        self.samples.drain(|record| {
-            if let Some(sample) = abi::sample(record) {
-                each(sample);
-            }
-        });
-    }
-
-    /// Hands out the DNS messages that have come since the last call.
-    pub fn read_messages(&mut self, mut each: impl FnMut(Message)) {
-        self.messages.drain(|record| {
-            if let Some(message) = abi::message(record) {
-                each(message);
-            }
-        });
-    }
-
     /// What this kernel and our rights allow beyond the two programs, and why not.
     pub fn features(&self) -> impl Iterator<Item = &Feature> {
         self.drops.features().iter().chain([&self.pinning])
-    }
-
-    /// Whether drops are counted.
-    pub fn counts_drops(&self) -> bool {
-        self.drops.is_running()
-    }
-
-    /// All drops that have been counted.
-    pub fn dropped(&self) -> u64 {
-        self.drops.counted()
     }
 
     /// Observes drops in a container's network namespace, by the kernel's number of it, under an identifier of the
@@ -360,21 +296,6 @@ impl Datapath {
     /// Observes them no more. What has been counted there is in the next reading.
     pub fn forget_namespace(&mut self, number: u32, id: u32) {
         self.drops.forget(number, id);
-    }
-
-    /// Hands out how many packets have been dropped since the last call, exactly.
-    pub fn read_drop_counts(&mut self, mut each: impl FnMut(DropCount)) {
-        self.drops.read_counts(&self.interfaces, &mut each);
-    }
-
-    /// The dropped packets of flows that have been told since the last call: not all of them in a storm.
-    pub fn read_dropped_packets(&mut self) -> Vec<DroppedPacket> {
-        self.drops.read_packets()
-    }
-
-    /// What the kernel side says of drops.
-    pub fn drop_status(&self) -> DropStatus {
-        self.drops.status(&self.ebpf)
     }
 
     /// Gives the programs the time. They use it for packets whose exact time does not matter.

@@ -264,23 +264,31 @@ impl Pool {
 
     /// Whether entries are to be taken back now.
     pub(super) fn is_short(&self) -> bool {
-        self.leaving.is_empty()
-            && self.grace.is_possible
-            && self.free.len() < (self.sizes.entries / SHORTAGE) as usize
+        self.can_take_back() && self.free.len() < (self.sizes.entries / SHORTAGE) as usize
+    }
+
+    /// Whether entries can be taken back: not where nobody could wait for it, nor while others are leaving.
+    pub(super) fn can_take_back(&self) -> bool {
+        self.grace.is_possible && self.leaving.is_empty()
     }
 
     /// Begins to take an entry back, of a flow that has been quiet.
     pub(super) fn take_back(&mut self, number: u32, entry: &FlowEntry, now_ns: u64) {
-        let Some(holder) = self.holders.get_mut(number as usize) else { return };
-        let Holder::Flow(cpu) = *holder else { return };
         let is_enough =
             self.free.len() + self.leaving.len() >= (self.sizes.entries / ENOUGH) as usize;
-        if is_enough || !Self::is_quiet(entry.last_ns(), now_ns) {
-            return;
+        if !is_enough && Self::is_quiet(entry.last_ns(), now_ns) {
+            self.dismiss(number, entry);
         }
+    }
+
+    /// Begins to take an entry back, of whatever flow. Whether that can be done.
+    pub(super) fn dismiss(&mut self, number: u32, entry: &FlowEntry) -> bool {
+        let Some(holder) = self.holders.get_mut(number as usize) else { return false };
+        let Holder::Flow(cpu) = *holder else { return false };
         *holder = Holder::Leaving(cpu);
         self.leaving.push((number, entry.incarnation));
         self.clear(cpu.into(), number, &entry.key);
+        true
     }
 
     /// Clears the place that leads to an entry, if there is one.

@@ -184,7 +184,7 @@ fn the_reply_to_the_last_echo_is_timed_once() {
 }
 
 /// "Port unreachable" from B, about a datagram of A's.
-fn unreachable(quoted: &[u8]) -> Vec<u8> {
+pub(super) fn unreachable(quoted: &[u8]) -> Vec<u8> {
     let body = [&[3, 3, 0, 0, 0, 0, 0, 0], quoted].concat();
     let length = u16::try_from(body.len()).unwrap();
     let header = Ipv4Header::new(length, 64, IpNumber(1), B, A).unwrap();

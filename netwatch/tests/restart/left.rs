@@ -10,7 +10,7 @@ use std::{
 };
 
 use super::{
-    attached, outcome,
+    attached, balance, outcome,
     support::{
         agent::Agent,
         frames::{DATAGRAM, Sender, datagram},
@@ -108,6 +108,34 @@ fn interfaces_that_went_while_nobody_was_there_do_not_come_back() {
             let metrics = agent.metrics();
             (outcome(&metrics, "counted") == 40).then_some(())
         });
+        drop(agent);
+        bed.expect_nothing();
+    });
+}
+
+/// The programs ask for no network of a flow that they know, and this one was known when nothing was excluded.
+#[test]
+#[ignore = "needs root: cargo xtask test"]
+fn a_flow_of_a_network_that_is_excluded_now_is_counted_no_further() {
+    with_bed(|bed| {
+        let agent = bed.start(&[]);
+        let mut sender = bed.send_ten();
+        bed.quiet(&agent);
+        assert_eq!(agent.stop(libc::SIGUSR2).status.code(), Some(0));
+        let agent = bed.start(&["--exclude-net", "192.0.2.0/24"]);
+        let mut sent = 10;
+        until("it is excluded at both ends", || {
+            sender.send(&datagram(1));
+            sent += 1;
+            (outcome(&agent.metrics(), "filtered") > 2).then_some(())
+        });
+        let before = bed.quiet(&agent);
+        (0..10).for_each(|_| sender.send(&datagram(1)));
+        bed.quiet(&agent);
+        let after = balance(&agent);
+        assert_eq!(outcome(&after, "counted"), outcome(&before, "counted"));
+        assert_eq!(outcome(&after, "filtered"), outcome(&before, "filtered") + 20);
+        assert_eq!(outcome(&after, "counted") + outcome(&after, "filtered"), 2 * (sent + 10));
         drop(agent);
         bed.expect_nothing();
     });
