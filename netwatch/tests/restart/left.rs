@@ -13,6 +13,7 @@ use super::{
     attached, balance, outcome,
     support::{
         agent::Agent,
+        cpu,
         frames::{DATAGRAM, Sender, datagram},
         shell::run,
         veth,
@@ -118,6 +119,8 @@ fn interfaces_that_went_while_nobody_was_there_do_not_come_back() {
 #[ignore = "needs root: cargo xtask test"]
 fn a_flow_of_a_network_that_is_excluded_now_is_counted_no_further() {
     with_bed(|bed| {
+        // Each CPU knows flows of its own.
+        cpu::stay_on_one();
         let agent = bed.start(&[]);
         let mut sender = bed.send_ten();
         bed.quiet(&agent);
