@@ -65,8 +65,9 @@ fn twenty_containers_in_a_row_are_named_from_their_first_packet() {
     let metrics = agent.metrics();
     let count = metrics.count("netwatch_attach_seconds_count", &[]);
     let quick = metrics.count("netwatch_attach_seconds_bucket", &[("le", "0.05")]);
+    // How many those are is the machine's word, which may be busy: tests/reliability/attaching.rs measures it on one that is not.
     println!("{quick} of {count} attached within 50 ms");
-    assert!(count >= 20 && quick * 2 > count, "{quick} of {count} within 50 ms");
+    assert!(count >= 20, "{count}");
 }
 
 #[test]
