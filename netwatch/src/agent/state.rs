@@ -158,7 +158,7 @@ impl StateFile {
         time: Instant,
         is_told: impl FnOnce(),
     ) -> io::Result<()> {
-        let beside = self.0.with_extension("new");
+        let beside = self.beside();
         let written = self.fill(&beside, made).and_then(|()| {
             is_told();
             fs::rename(&beside, &self.0)
@@ -169,6 +169,11 @@ impl StateFile {
         }
         written?;
         self.forget(|noted| noted < time)
+    }
+
+    /// Where the next one is made.
+    fn beside(&self) -> PathBuf {
+        self.0.with_extension("new")
     }
 
     fn fill(&self, path: &Path, made: Made) -> io::Result<()> {
@@ -240,17 +245,23 @@ impl StateFile {
         self.0.exists()
     }
 
-    /// Takes it away. Whether it was there.
+    /// Takes it away, with what belongs to it, and with what an agent that was killed had begun to write. Whether it was there.
     pub(super) fn remove(&self) -> io::Result<bool> {
         match self.forget(|_| true) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
             _ => {}
         }
-        match fs::remove_file(&self.0) {
-            Ok(()) => Ok(true),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
-            Err(error) => Err(error),
-        }
+        is_removed(&self.beside())?;
+        is_removed(&self.0)
+    }
+}
+
+/// Whether there was such a file.
+fn is_removed(path: &Path) -> io::Result<bool> {
+    match fs::remove_file(path) {
+        Ok(()) => Ok(true),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(error),
     }
 }
 

@@ -164,8 +164,8 @@ fn a_full_ring_loses_samples_and_says_how_many() {
         let read = samples(datapath).len() as u64;
         let status = datapath.status();
         assert_eq!((status.samples, status.samples_lost), (read, 10_000 - read));
-        // 512 KiB, of which each takes 40 + 128 bytes and the kernel's 8.
-        assert_eq!(read, (512 << 10) / 176);
+        // 256 KiB, of which each takes 40 + 128 bytes and the kernel's 8.
+        assert_eq!(read, (256 << 10) / 176);
     });
 }
 

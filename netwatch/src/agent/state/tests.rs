@@ -91,8 +91,12 @@ fn what_is_written_is_read() {
     assert_eq!(read.bookmark, Bookmark::example());
     assert_eq!(format!("{:?}", read.accounts), format!("{:?}", Accounts::example().kept()));
     assert_eq!(format!("{:?}", read.ports), format!("{:?}", Ports::example().kept()));
-    assert_eq!(fs::read_dir(folder.path().join("made")).unwrap().count(), 1);
+    let left = || fs::read_dir(folder.path().join("made")).unwrap().count();
+    assert_eq!(left(), 1);
+    // An agent was killed while it wrote.
+    fs::write(file.0.with_extension("new"), "half").unwrap();
     assert!(file.remove().unwrap() && !file.remove().unwrap());
+    assert_eq!(left(), 0);
 }
 
 #[test]
