@@ -24,7 +24,7 @@ pub fn count<const HOOK: u8>(ctx: &Skb) -> Option<()> {
 }
 
 /// Not inlined: filters, which few have, are not to burden the way without them. Networks need not be asked for: a flow that is
-/// known has been admitted, and what an earlier agent had admitted is taken out of the table (`netwatch/src/datapath/flows.rs`).
+/// known has been admitted, and what an earlier agent had admitted is taken out of the table (`netwatch/src/datapath/unwanted.rs`).
 #[inline(never)]
 fn filtered<const HOOK: u8>(ctx: &Skb) -> Option<()> {
     take::<HOOK, true>(ctx)

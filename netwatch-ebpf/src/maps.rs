@@ -92,7 +92,8 @@ pub static RESERVE: Array<u64, { (DEFAULT_CPUS * DEFAULT_RESERVE) as usize }, MM
 #[btf_map]
 pub static EVICTED: RingBuf<(), { 2 << 20 }> = RingBuf::new();
 
-/// [`netwatch_common::sample::Sample`]s, each with its bytes: room for some 1,500 of the usual length. They have a ring of their own, so that they never crowd out flows.
+/// [`netwatch_common::sample::Sample`]s, each with its bytes: room for some 1,500 of the usual length. They have a
+/// ring of their own, so that they never crowd out flows.
 #[btf_map]
 pub static SAMPLES: RingBuf<(), { 256 << 10 }> = RingBuf::new();
 

@@ -259,7 +259,7 @@ impl Core {
         self.keeping.next = begin + (begin.elapsed() * SHARE).max(INTERVAL);
     }
 
-    /// Writes it now. Whether that went well.
+    /// Makes and writes it now, one after the other. Whether that went well.
     fn write_state(&mut self) -> bool {
         let Some(file) = self.keeping.file.clone() else { return false };
         let (time, (draft, made)) = (self.turn_over(&file), draft());

@@ -71,10 +71,12 @@ impl Marks<'_> {
 impl Serialize for Marks<'_> {
     /// In postcard's format, a vector of bytes is their number, and they: in it, the entries.
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let length =
-            |entry| postcard::experimental::serialized_size(&entry).map_err(S::Error::custom);
-        let bytes = self.entries().map(length).sum::<Result<usize, _>>()?;
-        let mut parts = serializer.serialize_tuple(1 + self.entries().count())?;
+        let (mut count, mut bytes) = (0, 0);
+        for entry in self.entries() {
+            count += 1;
+            bytes += postcard::experimental::serialized_size(&entry).map_err(S::Error::custom)?;
+        }
+        let mut parts = serializer.serialize_tuple(1 + count)?;
         parts.serialize_element(&bytes)?;
         self.entries().try_for_each(|entry| parts.serialize_element(&entry))?;
         parts.end()
