@@ -274,6 +274,9 @@ fn observe(
     directory: &Directory,
     observation: &Observation,
 ) {
+    if tracker.observe_known(observation) {
+        return;
+    }
     if !tracker.knows(observation) {
         joining.read(directory, tracker);
     }

@@ -13,7 +13,7 @@ use crate::{
 };
 
 /// Events that are put in the order of their times before they are told. They are in memory beside the history.
-const SORTED: usize = 4_096;
+const SORTED: usize = 1_024;
 /// Outcomes that mean that a figure is incomplete. The others (ARP, say) are no loss.
 const LOSSES: [Outcome; 5] = [
     Outcome::FlowTableFull,

@@ -76,7 +76,7 @@ pub(super) struct Conversation {
     oddities: Option<Box<Oddities>>,
 }
 
-const _: () = assert!(size_of::<Conversation>() <= 336);
+const _: () = assert!(size_of::<Conversation>() <= 280);
 
 impl Conversation {
     /// One of which nothing has been taken up yet. It is due at once.

@@ -8,7 +8,7 @@ use super::{
     lifecycle::{Lifecycle, Limits, Step},
     names::{Naming, Unnamed},
     report::Report,
-    table::Table,
+    table::{Place, Table},
     translations::Translations,
 };
 use crate::model::{
@@ -47,31 +47,42 @@ impl Tracker {
 
     /// Takes up what one interface has seen of a flow.
     pub fn observe(&mut self, observation: &Observation) {
-        let key = FlowKey::new(observation.local, observation.remote, observation.protocol);
-        let known = self.table.find(&key);
-        let goes_on = known.is_some_and(|place| {
-            self.table.get_mut(place).is_some_and(|flow| !flow.is_over_before(observation))
-        });
-        match self.other_leg(&key).filter(|_| !goes_on) {
+        if self.observe_known(observation) {
+            return;
+        }
+        let key = FlowKey::of(observation);
+        match self.other_leg(&key) {
             Some((place, leg, translation)) => {
                 let end = |socket| leg.end(&translation, socket);
                 let (local, remote) = (end(observation.local), end(observation.remote));
                 let observation = Observation { local, remote, ..*observation };
-                let key = FlowKey::new(local, remote, observation.protocol);
-                self.take_up(Some(place), key, &observation, true);
+                self.take_up(Some(place), FlowKey::of(&observation), &observation, true);
             }
-            None => self.take_up(known, key, observation, false),
+            None => self.take_up(self.table.find(&key), key, observation, false),
         }
+    }
+
+    /// The same if it is of a conversation that goes on under these addresses, as nearly all is: one look finds it.
+    pub fn observe_known(&mut self, observation: &Observation) -> bool {
+        let key = FlowKey::of(observation);
+        let known = self.table.find(&key).filter(|place| {
+            let flow = self.table.get(*place);
+            flow.is_some_and(|flow| !flow.is_over_before(observation))
+        });
+        if known.is_some() {
+            self.take_up(known, key, observation, false);
+        }
+        known.is_some()
     }
 
     /// Whether a connection between the two ends of an observation is known.
     pub fn knows(&self, observation: &Observation) -> bool {
-        let key = FlowKey::new(observation.local, observation.remote, observation.protocol);
+        let key = FlowKey::of(observation);
         self.table.find(&key).is_some() || self.translations.find(&key).is_some()
     }
 
     /// The conversation that has another leg of a translated connection, and that leg.
-    fn other_leg(&self, key: &FlowKey) -> Option<(usize, Leg, Arc<Translation>)> {
+    fn other_leg(&self, key: &FlowKey) -> Option<(Place, Leg, Arc<Translation>)> {
         let translation = self.translations.find(key)?;
         let mut others =
             translation.legs().zip(translation.keys()).filter(|(_, other)| other != key);
@@ -81,7 +92,7 @@ impl Tracker {
 
     fn take_up(
         &mut self,
-        known: Option<usize>,
+        known: Option<Place>,
         key: FlowKey,
         observation: &Observation,
         is_other_leg: bool,
@@ -116,10 +127,10 @@ impl Tracker {
     /// Where the conversation is that an observation belongs to; `None` if there is no room for another one.
     fn place_for(
         &mut self,
-        known: Option<usize>,
+        known: Option<Place>,
         key: FlowKey,
         observation: &Observation,
-    ) -> Option<usize> {
+    ) -> Option<Place> {
         if let Some(place) = known {
             let flow = self.table.get_mut(place)?;
             if flow.is_over_before(observation) {
@@ -171,7 +182,7 @@ impl Tracker {
         self.translations.remove(key);
     }
 
-    fn going_on(&self, key: &FlowKey) -> Option<usize> {
+    fn going_on(&self, key: &FlowKey) -> Option<Place> {
         let place = self.table.find(key)?;
         let flow = self.table.get(place)?;
         (!matches!(flow.stage, Stage::Ended(_))).then_some(place)

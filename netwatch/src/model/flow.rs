@@ -1,6 +1,10 @@
 //! Flows as they are observed: keys, sides, readings.
 
-use std::{net::IpAddr, time::Duration};
+use std::{
+    hash::{Hash, Hasher},
+    net::IpAddr,
+    time::Duration,
+};
 
 use serde::{Deserialize, Serialize};
 
@@ -16,7 +20,7 @@ pub struct Socket {
 }
 
 /// A conversation: two ends in canonical order (`low <= high`) and a protocol.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FlowKey {
     /// The smaller end.
     pub low: Socket,
@@ -29,7 +33,29 @@ pub struct FlowKey {
 impl FlowKey {
     /// The key of packets between two ends, whichever way they go.
     pub fn new(one: Socket, other: Socket, protocol: Protocol) -> Self {
-        Self { low: one.min(other), high: one.max(other), protocol }
+        let (low, high) = if one <= other { (one, other) } else { (other, one) };
+        Self { low, high, protocol }
+    }
+
+    /// The key of what was observed.
+    pub fn of(observation: &Observation) -> Self {
+        Self::new(observation.local, observation.remote, observation.protocol)
+    }
+}
+
+impl Hash for FlowKey {
+    /// In one piece: each observation is looked up, and what is derived would hash every field by itself.
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        let octets = |end: &Socket| match end.address {
+            IpAddr::V4(address) => address.to_ipv6_mapped().octets(),
+            IpAddr::V6(address) => address.octets(),
+        };
+        let ports = [self.low.port, self.high.port, self.protocol.0, 0].map(u16::to_ne_bytes);
+        let mut bytes = [0; 40];
+        let (addresses, rest) = bytes.split_at_mut(32);
+        addresses.copy_from_slice([&self.low, &self.high].map(octets).as_flattened());
+        rest.copy_from_slice(ports.as_flattened());
+        state.write(&bytes);
     }
 }
 

@@ -18,16 +18,13 @@ use super::{Event, packed::Packed};
 
 /// Events that are packed and handed out at a time.
 pub(super) const PORTION: usize = 256;
-/// What a place in the ring takes, whether or not there is an event in it.
-pub(super) const PLACE: usize = size_of::<Place>();
-const _: () = assert!(PLACE == 8, "there are as many as there are events");
 
 /// How much to keep.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
-    /// Memory that all events would take that are kept, and their places. Packed they take less.
+    /// Memory that all events would take that are kept. Packed they take less.
     pub bytes: usize,
-    /// Age of the oldest one.
+    /// How long they are kept. What is packed goes with the youngest of its portion.
     pub age: Duration,
 }
 
@@ -40,23 +37,21 @@ pub struct History<E> {
 }
 
 struct Ring<E> {
-    /// Of all events that are kept.
-    places: VecDeque<Place>,
-    /// The oldest of them, [`PORTION`] in each; of the first one, some may have gone.
-    packed: VecDeque<Packed<E>>,
+    /// The oldest events that are kept, [`PORTION`] in each.
+    packed: VecDeque<Kept<Packed<E>>>,
     /// The others.
-    recent: VecDeque<Arc<E>>,
+    recent: VecDeque<Kept<Arc<E>>>,
     /// The number of the next event.
     next: u64,
     bytes: usize,
     closed: bool,
-    begin: Instant,
 }
 
-struct Place {
-    /// Seconds since the history's begin.
-    since: u32,
-    bytes: u32,
+/// One event or a portion, when it came and what it would take.
+struct Kept<T> {
+    what: T,
+    since: Instant,
+    bytes: usize,
 }
 
 /// Events from the ring, to be looked at without it.
@@ -81,27 +76,23 @@ impl<E: Event> History<E> {
     /// An empty one.
     pub fn new(limits: Limits) -> Self {
         let ring = Ring {
-            places: VecDeque::new(),
             packed: VecDeque::new(),
             recent: VecDeque::new(),
             next: 0,
             bytes: 0,
             closed: false,
-            begin: Instant::now(),
         };
         Self { limits, ring: Mutex::new(ring), news: Notify::new(), closing: Notify::new() }
     }
 
     /// Adds an event. Waits for no reader: they hold the ring for as long as it takes to copy some pointers.
     pub fn publish(&self, event: Arc<E>, now: Instant) {
-        let bytes = u32::try_from(event.bytes()).unwrap_or(u32::MAX);
+        let bytes = event.bytes();
         {
             let mut ring = self.ring();
-            let since = ring.second(now);
-            ring.places.push_back(Place { since, bytes });
-            ring.recent.push_back(event);
+            ring.recent.push_back(Kept { what: event, since: now, bytes });
             ring.next += 1;
-            ring.bytes += bytes as usize;
+            ring.bytes += bytes;
             ring.pack();
             ring.shrink(self.limits, now);
         }
@@ -224,18 +215,13 @@ impl<E: Event> Found<E> {
 }
 
 impl<E: Event> Ring<E> {
-    /// The number of the oldest event.
-    fn first(&self) -> u64 {
-        self.next - self.places.len() as u64
-    }
-
     /// The number of the oldest one at hand.
     fn first_recent(&self) -> u64 {
         self.next - self.recent.len() as u64
     }
 
-    /// The number of the oldest one that is packed.
-    fn first_packed(&self) -> u64 {
+    /// The number of the oldest event. Those that are packed come first.
+    fn first(&self) -> u64 {
         self.first_recent() - (self.packed.len() * PORTION) as u64
     }
 
@@ -260,44 +246,46 @@ impl<E: Event> Ring<E> {
             };
             place(wanted.start)..place(wanted.end)
         };
-        let before = one.saturating_sub(self.first_packed()) / PORTION as u64;
+        let before = one.saturating_sub(self.first()) / PORTION as u64;
         let piece = usize::try_from(before).ok().and_then(|before| self.packed.get(before));
         if let Some(all) = piece {
-            let begin = self.first_packed() + before * PORTION as u64;
-            Found::Packed { all: all.clone(), wanted: within(begin, PORTION) }
+            let begin = self.first() + before * PORTION as u64;
+            Found::Packed { all: all.what.clone(), wanted: within(begin, PORTION) }
         } else {
             let wanted = within(self.first_recent(), self.recent.len());
-            Found::Recent(self.recent.range(wanted).map(Arc::clone).collect())
+            Found::Recent(self.recent.range(wanted).map(|kept| Arc::clone(&kept.what)).collect())
         }
-    }
-
-    fn second(&self, now: Instant) -> u32 {
-        let seconds = now.saturating_duration_since(self.begin).as_secs();
-        u32::try_from(seconds).unwrap_or(u32::MAX)
     }
 
     /// Leaves at hand what somebody who follows is going to read.
     fn pack(&mut self) {
         if self.recent.len() == 2 * PORTION {
             let oldest: Vec<_> = self.recent.drain(..PORTION).collect();
-            self.packed.push_back(Packed::new(&oldest));
+            let bytes = oldest.iter().map(|kept| kept.bytes).sum();
+            let youngest = oldest.iter().map(|kept| kept.since).max();
+            let events: Vec<_> = oldest.iter().map(|kept| &kept.what).collect();
+            self.packed.extend(youngest.map(|since| Kept {
+                what: Packed::new(&events),
+                since,
+                bytes,
+            }));
         }
     }
 
     fn shrink(&mut self, limits: Limits, now: Instant) {
-        let second = self.second(now);
-        let is_old = |since: u32| u64::from(second.saturating_sub(since)) > limits.age.as_secs();
-        let room = limits.bytes.saturating_sub(self.places.capacity() * PLACE);
-        while let Some(oldest) = self.places.front()
-            && (self.bytes > room || is_old(oldest.since))
+        let is_old = |since| now.saturating_duration_since(since) > limits.age;
+        while let Some(oldest) = self.packed.front()
+            && (self.bytes > limits.bytes || is_old(oldest.since))
         {
-            self.bytes -= oldest.bytes as usize;
-            self.places.pop_front();
-        }
-        while !self.packed.is_empty() && self.first_packed() + PORTION as u64 <= self.first() {
+            self.bytes -= oldest.bytes;
             self.packed.pop_front();
         }
-        let gone = self.recent.len().saturating_sub(self.places.len());
-        self.recent.drain(..gone);
+        while let Some(oldest) = self.recent.front()
+            && self.packed.is_empty()
+            && (self.bytes > limits.bytes || is_old(oldest.since))
+        {
+            self.bytes -= oldest.bytes;
+            self.recent.pop_front();
+        }
     }
 }

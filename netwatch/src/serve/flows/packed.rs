@@ -19,7 +19,7 @@ impl<E> Clone for Packed<E> {
 
 impl<E: Event> Packed<E> {
     /// Packs events. What cannot be written down is not there afterwards; that is a mistake in a type of ours.
-    pub(super) fn new(events: &[Arc<E>]) -> Self {
+    pub(super) fn new(events: &[&Arc<E>]) -> Self {
         let plain = postcard::to_allocvec(events)
             .inspect_err(|error| tracing::error!(%error, "events are not kept"))
             .unwrap_or_default();

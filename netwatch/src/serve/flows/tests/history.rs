@@ -37,13 +37,31 @@ fn bytes_are_bounded() {
     publish(&history, 0..1_000);
     assert_eq!(history.begin(Instant::now()), 0);
     publish(&history, 1_000..1_001);
-    assert_eq!(history.begin(Instant::now()), 1);
-    assert_eq!(numbers(&history, 1, Instant::now()), (1..1_001).collect::<Vec<_>>());
+    assert_eq!(history.begin(Instant::now()), 256, "the oldest portion");
+    assert_eq!(numbers(&history, 256, Instant::now()), (256..1_001).collect::<Vec<_>>());
     let portion = history.read(0, u64::MAX, Instant::now());
-    assert_eq!((portion.missed, portion.events[0].0), (1, 1));
+    assert_eq!((portion.missed, portion.events[0].0), (256, 256));
     publish(&history, 1_001..5_000);
-    assert_eq!(history.read(500, u64::MAX, Instant::now()).missed, 3_500);
+    let begin = history.begin(Instant::now());
+    assert_eq!((begin, begin % 256), (4_096, 0), "a thousand at most");
+    assert_eq!(history.read(500, u64::MAX, Instant::now()).missed, 3_596);
     assert_eq!(history.read(500, 600, Instant::now()).missed, 100, "of those that were asked for");
+    let few = room_for(100);
+    publish(&few, 0..101);
+    assert_eq!(few.begin(Instant::now()), 1, "what is at hand goes one by one");
+}
+
+#[test]
+fn what_is_packed_goes_with_the_youngest_of_its_portion() {
+    let history = room_for(2_000);
+    let begin = Instant::now();
+    let at = |seconds| begin + Duration::from_secs(seconds);
+    for number in 0..512 {
+        history.publish(Arc::new(Number(number)), at(number));
+    }
+    assert_eq!(history.begin(at(3_600 + 255)), 0);
+    assert_eq!(history.begin(at(3_600 + 256)), 256);
+    assert_eq!(history.begin(at(3_600 + 257)), 257);
 }
 
 #[test]

@@ -15,7 +15,7 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
-use super::{Counts, Event, Facts, Folder, Kind, PATIENCE, Source, Style, history::PLACE};
+use super::{Counts, Event, Facts, Folder, Kind, PATIENCE, Source, Style};
 use crate::model::WallTime;
 
 /// An event that is only a number. Its line is long enough that a few hundred fill a socket's buffer.
@@ -98,9 +98,9 @@ fn source(history: &Arc<History>) -> Source<Number> {
 
 type History = super::History<Number>;
 
-/// What a history needs for so many numbers. One more is put in before the oldest one goes, and the ring grows by doubling.
+/// What a history needs for so many numbers.
 fn memory_of(numbers: usize) -> usize {
-    numbers * BYTES + (numbers + 1).next_power_of_two().max(4) * PLACE
+    numbers * BYTES
 }
 
 /// Publishes numbers.
