@@ -37,6 +37,9 @@ The bench wants a machine to itself: it says how busy it was when it began. Exit
 a goal missed, 2 usage."
 )]
 struct Args {
+    /// The agent; without it, the one beside the bench
+    #[arg(long, value_name = "FILE")]
+    agent: Option<PathBuf>,
     /// Only this part
     #[arg(long, value_enum)]
     part: Option<Part>,
@@ -95,7 +98,7 @@ fn run(args: &Args) -> Result<Report> {
     if args.part.is_none_or(|part| part == Part::Lab) {
         let folder = tempfile::tempdir().context("making a folder for the agent's log")?;
         let options = lab::Options {
-            program: agent()?,
+            program: args.agent.clone().map_or_else(agent, Ok)?,
             log: folder.path().join("log"),
             most_pairs: args.pairs.into(),
         };
@@ -118,9 +121,9 @@ fn on_thread<T: Send>(work: impl FnOnce() -> Result<T> + Send) -> Result<T> {
     result.map_err(|_| anyhow!("a thread of the bench failed"))?
 }
 
-/// The agent that was built with this bench.
+/// The agent that was built beside this bench.
 fn agent() -> Result<PathBuf> {
     let agent = env::current_exe()?.with_file_name("netwatch");
-    ensure!(agent.exists(), "there is no {}; `cargo xtask bench` builds it", agent.display());
+    ensure!(agent.exists(), "there is no {}; `cargo xtask bench` builds one", agent.display());
     Ok(agent)
 }

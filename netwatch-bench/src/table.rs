@@ -12,14 +12,14 @@ use crate::{
 /// Above the lines of the packet path.
 pub const PATH: &str = "\
 Packet path, ns a packet: what a tenth of the rounds stayed below (and the median); all but `empty` net of `empty`.
-case                         flows     empty      yardstick        ingress         egress  ratio  goal";
+case                         flows     empty      yardstick          least        ingress         egress  ratio  goal";
 
 /// One line of it.
 pub fn path(cost: &Cost) -> impl Display {
     fmt::from_fn(move |f| {
         let flows = cost.flows.map_or("new".into(), |flows| flows.to_string());
         write!(f, "{:26} {flows:>7} {:>9.1}", cost.name, cost.empty.decile)?;
-        for net in [cost.yardstick, cost.ingress, cost.egress] {
+        for net in [cost.yardstick, cost.least, cost.ingress, cost.egress] {
             write!(f, " {:>14}", net_of_empty(net))?;
         }
         write!(f, "  {:>5.2}", cost.ratio)?;
@@ -92,6 +92,16 @@ fn lab(f: &mut fmt::Formatter<'_>, lab: &Lab) -> fmt::Result {
             megabytes(agent.resident_bytes),
             agent.map_bytes / 1e6,
             agent.counted * 100.0,
+        )?;
+        writeln!(f, "  a CPU second {}", pairs(&flood.per_cpu_second, 1e3, "k"))?;
+    }
+    for flood in &lab.plain {
+        writeln!(
+            f,
+            "{:>7} flows {}  {}",
+            flood.flows,
+            pairs(&flood.arrived, 1e3, "k/s"),
+            flood.program
         )?;
         writeln!(f, "  a CPU second {}", pairs(&flood.per_cpu_second, 1e3, "k"))?;
     }

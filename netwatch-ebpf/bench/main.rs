@@ -1,7 +1,7 @@
 //! Programs of the bench; none of them is shipped.
 //!
 //! `drive` makes the packet one of another flow and calls the program under test, which may be `empty` (so that the cost
-//! of driving can be subtracted), `yardstick`, or netwatch's own.
+//! of driving can be subtracted), `yardstick`, `least`, or netwatch's own.
 #![no_std]
 #![no_main]
 #![expect(
@@ -11,6 +11,7 @@
 #![expect(unsafe_code, reason = "map values, packet bytes and helpers are raw pointers here")]
 
 mod drive;
+mod least;
 mod yardstick;
 
 use aya_ebpf::{
@@ -85,6 +86,14 @@ pub fn empty(_ctx: TcContext) -> i32 {
 #[classifier]
 pub fn yardstick(ctx: TcContext) -> i32 {
     yardstick::count(&ctx);
+    TC_ACT_UNSPEC
+}
+
+/// The least that finding a flow can cost.
+#[classifier]
+pub fn least(ctx: TcContext) -> i32 {
+    // What is no flow of its kind costs less.
+    let _ = least::count(&ctx);
     TC_ACT_UNSPEC
 }
 

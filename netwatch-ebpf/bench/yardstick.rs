@@ -13,34 +13,34 @@ use aya_ebpf::{
     programs::TcContext,
 };
 
-const ETHERNET: usize = size_of::<Ethernet>();
-const TCP: u32 = 6;
-const UDP: u32 = 17;
+pub const ETHERNET: usize = size_of::<Ethernet>();
+pub const TCP: u32 = 6;
+pub const UDP: u32 = 17;
 const MAPPED: u32 = u32::from_be(0xffff);
 
 #[repr(C)]
-struct Ethernet {
+pub struct Ethernet {
     addresses: [u16; 6],
-    kind: u16,
+    pub kind: u16,
 }
 
 #[repr(C)]
-struct Ipv4 {
-    version_and_length: u8,
+pub struct Ipv4 {
+    pub version_and_length: u8,
     before: [u8; 8],
-    protocol: u8,
+    pub protocol: u8,
     checksum: u16,
-    source: u32,
-    destination: u32,
+    pub source: u32,
+    pub destination: u32,
 }
 
 #[repr(C)]
-struct Ipv6 {
+pub struct Ipv6 {
     before: [u8; 6],
-    next_header: u8,
+    pub next_header: u8,
     hop_limit: u8,
     /// Source and destination.
-    addresses: [u32; 8],
+    pub addresses: [u32; 8],
 }
 
 /// The directed 5-tuple; an IPv4 address is mapped into an IPv6 one.
@@ -54,9 +54,9 @@ struct Key {
 }
 
 #[repr(C)]
-struct Count {
-    packets: u64,
-    bytes: u64,
+pub struct Count {
+    pub packets: u64,
+    pub bytes: u64,
 }
 
 #[repr(C)]
@@ -133,7 +133,7 @@ fn key<'a>(ctx: &TcContext, place: &'a mut MaybeUninit<Key>) -> Option<&'a Key> 
 
 /// A header that is known to be there.
 #[inline(always)]
-fn header<T>(ctx: &TcContext, at: usize) -> Option<&T> {
+pub fn header<T>(ctx: &TcContext, at: usize) -> Option<&T> {
     let start = ctx.data() + at;
     if start + size_of::<T>() > ctx.data_end() {
         return None;

@@ -6,6 +6,7 @@ use anyhow::{Context as _, Result};
 
 use crate::{
     command::{line, stream, wait},
+    dist,
     root::Root,
     setup::{self, Purpose},
     workspace::{cargo, root, target},
@@ -26,15 +27,15 @@ pub(crate) struct Args {
     arguments: Vec<OsString>,
 }
 
-/// Builds agent and bench as they are released, and runs the bench.
+/// Builds the agent as it is handed out, and runs the bench with it.
 pub(crate) fn bench(args: &Args) -> Result<ExitCode> {
     let privileged = Root::find("the bench loads programs into the kernel, which")?;
     setup::ensure(Purpose::Build, !args.no_install)?;
-    let packages = ["--package", "netwatch", "--package", "netwatch-bench"];
-    stream(cargo(&["build", "--release"]).args(packages))?;
+    stream(&mut cargo(&["build", "--release", "--package", "netwatch-bench"]))?;
+    let agent = dist::program()?;
     let program = target().join("release/netwatch-bench");
     let mut command = privileged.command(&program.to_string_lossy());
-    command.args(&args.arguments).current_dir(root());
+    command.arg("--agent").arg(agent).args(&args.arguments).current_dir(root());
     let mut child = command.spawn().with_context(|| format!("starting {}", line(&command)))?;
     let status = wait(&mut child)?;
     let code = status.code().and_then(|code| u8::try_from(code).ok());

@@ -7,6 +7,7 @@
 mod agent;
 mod flood;
 mod network;
+mod plain;
 mod room;
 mod stream;
 
@@ -25,8 +26,13 @@ use crate::{
 };
 use agent::{Agent, Metrics};
 use network::Network;
+use plain::Plain;
 
 const FLOWS: [u32; 3] = [1000, 50_000, 500_000];
+/// Flows with which the bench's own programs stand where netwatch's do.
+const PLAIN_FLOWS: u32 = 50_000;
+/// These: one that does nothing, and one that finds a flow and does no more.
+const PLAIN: [&str; 2] = ["empty", "least"];
 /// Of the flows whose agent is watched for longer than the active timeout, by default 60 s.
 const STEADY_FLOWS: u32 = 50_000;
 const STEADY: Duration = Duration::from_secs(75);
@@ -53,6 +59,8 @@ pub struct Options {
 pub struct Lab {
     /// Datagrams of many flows.
     pub floods: Vec<Flood>,
+    /// The same with programs of the bench in place of the agent.
+    pub plain: Vec<PlainFlood>,
     /// One TCP stream, in bits per second.
     pub stream: Pairs,
     /// The agent over a minute and more.
@@ -82,6 +90,19 @@ pub struct Flood {
     pub per_cpu_second: Pairs,
     /// What the agent took, at the end of its last run.
     pub agent: Taken,
+}
+
+/// Datagrams of many flows, with a program of the bench.
+#[derive(Debug, Serialize)]
+pub struct PlainFlood {
+    /// Which.
+    pub program: &'static str,
+    /// Flows.
+    pub flows: u32,
+    /// As in [`Flood`].
+    pub arrived: Pairs,
+    /// As in [`Flood`].
+    pub per_cpu_second: Pairs,
 }
 
 /// What the agent takes.
@@ -129,6 +150,11 @@ pub fn measure(options: &Options, cpus: &Cpus, say: impl Fn(String)) -> Result<L
         say(format!("lab: {flows} flows"));
         floods.push(bench.floods(flows)?);
     }
+    let mut plain = Vec::new();
+    for program in PLAIN {
+        say(format!("lab: {PLAIN_FLOWS} flows, program {program}"));
+        plain.push(bench.plain(program, PLAIN_FLOWS)?);
+    }
     say("lab: one TCP stream".into());
     let stream = bench.streams()?;
     say(format!("lab: {STEADY_FLOWS} flows for {STEADY:?}"));
@@ -136,7 +162,7 @@ pub fn measure(options: &Options, cpus: &Cpus, say: impl Fn(String)) -> Result<L
     let agent = run.agent.context("a run with an agent")?;
     let steady =
         Steady { flows: STEADY_FLOWS, seconds: STEADY.as_secs(), arrived: run.arrived, agent };
-    Ok(Lab { floods, stream, steady })
+    Ok(Lab { floods, plain, stream, steady })
 }
 
 struct Bench<'a> {
@@ -157,6 +183,22 @@ impl Bench<'_> {
             arrived: pairs(&runs, |run| run.arrived),
             per_cpu_second: pairs(&runs, |run| run.per_cpu_second),
             agent,
+        })
+    }
+
+    fn plain(&self, program: &'static str, flows: u32) -> Result<PlainFlood> {
+        let mut runs = Vec::new();
+        let without = || self.flood(flows, WINDOW, None);
+        let with = || {
+            let _attached = Plain::attach(program)?;
+            without()
+        };
+        self.pairs(&mut runs, without, with, |run| run.per_cpu_second)?;
+        Ok(PlainFlood {
+            program,
+            flows,
+            arrived: pairs(&runs, |run| run.arrived),
+            per_cpu_second: pairs(&runs, |run| run.per_cpu_second),
         })
     }
 

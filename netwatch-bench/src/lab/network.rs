@@ -16,6 +16,8 @@ pub const FROM: Ipv4Addr = Ipv4Addr::new(10, 111, 0, 1);
 pub const TO: Ipv4Addr = Ipv4Addr::new(10, 111, 0, 2);
 /// Where it takes datagrams. Nobody reads them.
 pub const PORT: u16 = 9000;
+/// Ports of the bridge: to the one that sends, and to the one that receives.
+pub const PORTS: [&str; 2] = ["veth-from", "veth-to"];
 /// The device in each namespace.
 pub const DEVICE: &str = "eth0";
 
@@ -34,10 +36,11 @@ impl Network {
         ip("link set lo up")?;
         ip("link add br-bench type bridge")?;
         ip("link set br-bench up")?;
-        let from = attach("veth-from", MAC_FROM, FROM)?;
-        let to = attach("veth-to", MAC_TO, TO)?;
+        let [from_port, to_port] = PORTS;
+        let from = attach(from_port, MAC_FROM, FROM)?;
+        let to = attach(to_port, MAC_TO, TO)?;
         // The bridge knows both from the start and floods nothing.
-        for (port, mac) in [("veth-from", MAC_FROM), ("veth-to", MAC_TO)] {
+        for (port, mac) in [(from_port, MAC_FROM), (to_port, MAC_TO)] {
             tool("bridge", &format!("fdb replace {} dev {port} master static", text(mac)))?;
         }
         let socket = to.run(|| UdpSocket::bind((TO, PORT)))?.context("binding a socket")?;

@@ -19,7 +19,8 @@ use netwatch_common::{config::DEFAULT_FLOW_ENTRIES, outcome::Outcome};
 use super::drive::Drive;
 use crate::cpu::{self, Cpus};
 
-static OBJECT: &[u8] =
+/// The bench's own programs.
+pub static OBJECT: &[u8] =
     aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/netwatch-bench-ebpf"));
 
 /// The loopback device of a new network namespace. It is down: only what is run by hand passes its hooks.
@@ -37,6 +38,8 @@ pub enum Subject {
     Empty,
     /// The plain flow counter.
     Yardstick,
+    /// The least that finding a flow can cost.
+    Least,
     /// netwatch, where the interface receives.
     Ingress,
     /// netwatch, where the interface transmits.
@@ -45,7 +48,8 @@ pub enum Subject {
 
 impl Subject {
     /// All of them; their places here are those in the kernel's table of programs.
-    pub const ALL: [Self; 4] = [Self::Empty, Self::Yardstick, Self::Ingress, Self::Egress];
+    pub const ALL: [Self; 5] =
+        [Self::Empty, Self::Yardstick, Self::Least, Self::Ingress, Self::Egress];
 }
 
 /// The driver with the programs that are not netwatch's.
@@ -105,6 +109,7 @@ impl Kernel {
         let program = match subject {
             Subject::Empty => classifier(&mut self.driver.ebpf, "empty"),
             Subject::Yardstick => classifier(&mut self.driver.ebpf, "yardstick"),
+            Subject::Least => classifier(&mut self.driver.ebpf, "least"),
             Subject::Ingress => classifier(self.ingress.ebpf_mut(), "netwatch_ingress"),
             Subject::Egress => classifier(self.egress.ebpf_mut(), "netwatch_egress"),
         }?;
@@ -198,7 +203,7 @@ pub struct Done {
 impl Driver {
     fn load() -> Result<Self> {
         let mut ebpf = Ebpf::load(OBJECT)?;
-        for name in ["drive", "empty", "yardstick"] {
+        for name in ["drive", "empty", "yardstick", "least"] {
             classifier(&mut ebpf, name)?.load()?;
         }
         let state = ebpf.take_map("DRIVE").context("no map DRIVE")?;
@@ -213,7 +218,8 @@ fn datapath(options: &Options) -> Result<Datapath> {
     Ok(datapath)
 }
 
-fn classifier<'a>(ebpf: &'a mut Ebpf, name: &str) -> Result<&'a mut SchedClassifier> {
+/// A program of an object.
+pub fn classifier<'a>(ebpf: &'a mut Ebpf, name: &str) -> Result<&'a mut SchedClassifier> {
     let program = ebpf.program_mut(name).with_context(|| format!("no program {name}"))?;
     Ok(program.try_into()?)
 }

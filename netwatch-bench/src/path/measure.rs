@@ -30,6 +30,8 @@ pub struct Cost {
     pub empty: Spread,
     /// The yardstick, net of that.
     pub yardstick: Spread,
+    /// The least that finding a flow can cost, net.
+    pub least: Spread,
     /// netwatch at the ingress hook, net.
     pub ingress: Spread,
     /// netwatch at the egress hook, net.
@@ -138,7 +140,7 @@ fn settle(kernel: &Kernel, runs: &mut [Run], sum: &mut Sum) -> Result<()> {
         let done = match run.subject {
             Subject::Ingress => ingress,
             Subject::Egress => egress,
-            Subject::Empty | Subject::Yardstick => {
+            Subject::Empty | Subject::Yardstick | Subject::Least => {
                 run.packets = 0;
                 continue;
             }
@@ -153,15 +155,17 @@ fn settle(kernel: &Kernel, runs: &mut [Run], sum: &mut Sum) -> Result<()> {
     Ok(())
 }
 
-fn cost(case: &Case, runs: &[Run; 4], sum: &Sum) -> Cost {
-    let [empty, yardstick, ingress, egress] =
+fn cost(case: &Case, runs: &[Run; 5], sum: &Sum) -> Cost {
+    let [empty, yardstick, least, ingress, egress] =
         runs.each_ref().map(|run| Spread::of(run.nanoseconds.iter().copied()));
-    let (yardstick, ingress, egress) = (yardstick - empty, ingress - empty, egress - empty);
+    let [yardstick, least, ingress, egress] =
+        [yardstick, least, ingress, egress].map(|gross| gross - empty);
     Cost {
         name: case.name.into(),
         flows: (case.flows != u32::MAX).then_some(case.flows),
         empty,
         yardstick,
+        least,
         ingress,
         egress,
         ratio: ingress.decile.max(egress.decile) / yardstick.decile,

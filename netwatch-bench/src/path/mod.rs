@@ -12,6 +12,7 @@ mod program;
 use anyhow::{Context as _, Result};
 use serde::Serialize;
 
+pub use kernel::{OBJECT, classifier};
 pub use measure::Cost;
 pub use program::Program;
 

@@ -85,9 +85,8 @@ impl Table {
     }
 
     pub(super) fn find(&self, key: &FlowKey) -> Option<Place> {
-        let is_it = |place: &Place| {
-            self.get(*place).is_some_and(|conversation| conversation.key == *key)
-        };
+        let is_it =
+            |place: &Place| self.get(*place).is_some_and(|conversation| conversation.key == *key);
         self.by_key.find(self.hasher.hash_one(key), is_it).copied()
     }
 
@@ -109,7 +108,9 @@ impl Table {
         let (hash, deadline) = (hasher.hash_one(conversation.key), conversation.deadline);
         let place = Place::new(conversations.insert(conversation));
         let hash_at = |place: &Place| {
-            conversations.get(place.at()).map_or(0, |conversation| hasher.hash_one(conversation.key))
+            conversations
+                .get(place.at())
+                .map_or(0, |conversation| hasher.hash_one(conversation.key))
         };
         by_key.insert_unique(hash, place, hash_at);
         deadlines.insert(Due::new(deadline, place));

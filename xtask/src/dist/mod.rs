@@ -61,6 +61,11 @@ struct Release {
     folder: PathBuf,
 }
 
+/// The program alone, as it is handed out.
+pub(crate) fn program() -> Result<PathBuf> {
+    binary::build(Profile::Dist)
+}
+
 /// Makes everything, and checks it if that is asked for.
 pub(crate) fn dist(args: &Args) -> Result<()> {
     let purpose = if args.check { Purpose::Dist } else { Purpose::Build };
