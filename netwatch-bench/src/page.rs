@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use crate::{
-    lab::{Lab, Pairs, Taken},
+    lab::{Flood, Lab, Pairs, Taken},
     path::{Cost, Path},
     report::{Report, megabytes},
     table,
@@ -57,7 +57,8 @@ const LAB: &str = "
 
 Two network namespaces, each behind a veth that is a port of one bridge. One sends as fast as one CPU can, through a packet
 socket: UDP datagrams of 60 bytes, the smallest frame, of so many flows in turn. Each passes two of netwatch's hooks; sender,
-bridge, both programs and receiver all run on that one CPU. The agent is the program that `cargo xtask dist` hands out, with
+bridge, both programs and all of the network stack run on that one CPU. A thread on another CPU takes the datagrams out of their
+socket; *each dropped* is without it, where the socket is full and the kernel drops every packet behind the hooks. The agent is the program that `cargo xtask dist` hands out, with
 default flags, and observes both veths. A pair is a run without and a run with it, one right after the other, in alternating order; the ratio is the geometric
 mean over the pairs with its 95 % confidence interval (Student's t).
 
@@ -155,6 +156,14 @@ fn lab(page: &mut String, lab: &Lab) {
         let _ =
             writeln!(page, "| packets a CPU second | {flows} {}", rate(&flood.per_cpu_second, 1.0));
     }
+    let Flood { flows, arrived, per_cpu_second, .. } = &lab.dropped;
+    let flows = grouped(flows);
+    let _ = writeln!(page, "| packets/s, each dropped | {flows} {}", rate(arrived, 1.0));
+    let _ = writeln!(
+        page,
+        "| packets a CPU second, each dropped | {flows} {}",
+        rate(per_cpu_second, 1.0)
+    );
     for flood in &lab.plain {
         let (flows, name) = (grouped(&flood.flows), flood.program);
         let _ = writeln!(page, "| packets/s, *{name}* | {flows} {}", rate(&flood.arrived, 1.0));

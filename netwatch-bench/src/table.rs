@@ -14,6 +14,9 @@ pub const PATH: &str = "\
 Packet path, ns a packet: what a tenth of the rounds stayed below (and the median); all but `empty` net of `empty`.
 case                         flows     empty      yardstick          least        ingress         egress  ratio  goal";
 
+/// Behind a line of which each packet ends in a full socket.
+const DROPPED: &str = "  each dropped";
+
 /// One line of it.
 pub fn path(cost: &Cost) -> impl Display {
     fmt::from_fn(move |f| {
@@ -80,11 +83,12 @@ fn lab(f: &mut fmt::Formatter<'_>, lab: &Lab) -> fmt::Result {
         f,
         "\nlab           without       with  with/without, 95 %          agent: CPU  private  resident     maps  counted"
     )?;
-    for flood in &lab.floods {
+    for (flood, what) in lab.floods.iter().map(|flood| (flood, "")).chain([(&lab.dropped, DROPPED)])
+    {
         let agent = &flood.agent;
         writeln!(
             f,
-            "{:>7} flows {}   {:>9.1} % {:>6.1} MB {:>6.1} MB {:>5.1} MB  {:>5.1} %",
+            "{:>7} flows {}   {:>9.1} % {:>6.1} MB {:>6.1} MB {:>5.1} MB  {:>5.1} %{what}",
             flood.flows,
             pairs(&flood.arrived, 1e3, "k/s"),
             agent.cores * 100.0,

@@ -2,12 +2,13 @@
 //!
 //! Two namespaces on one bridge, all made by us in a namespace of our own, so that the agent sees these interfaces and no
 //! others, and all is gone with this process. One sends, as fast as one CPU can: small datagrams of many flows, or one TCP
-//! stream. Each measurement without the agent has one with it right beside it; the order changes from pair to pair.
+//! stream; the other takes them. Each measurement without the agent has one with it right beside it; the order changes from pair to pair.
 
 mod agent;
 mod flood;
 mod network;
 mod plain;
+mod receiver;
 mod room;
 mod stream;
 
@@ -29,6 +30,8 @@ use network::Network;
 use plain::Plain;
 
 const FLOWS: [u32; 3] = [1000, 50_000, 500_000];
+/// Flows of which nobody takes the packets, so that each is dropped.
+const DROPPED_FLOWS: u32 = 1000;
 /// Flows with which the bench's own programs stand where netwatch's do.
 const PLAIN_FLOWS: u32 = 50_000;
 /// These: one that does nothing, and one that finds a flow and does no more.
@@ -59,6 +62,8 @@ pub struct Options {
 pub struct Lab {
     /// Datagrams of many flows.
     pub floods: Vec<Flood>,
+    /// The same where the receiver's socket is full.
+    pub dropped: Flood,
     /// The same with programs of the bench in place of the agent.
     pub plain: Vec<PlainFlood>,
     /// One TCP stream, in bits per second.
@@ -143,13 +148,17 @@ struct Run {
 /// Measures everything; `say` gets a line of progress now and then.
 pub fn measure(options: &Options, cpus: &Cpus, say: impl Fn(String)) -> Result<Lab> {
     cpu::new_network().context("making a network namespace")?;
-    let network = Network::new().context("making the lab's network")?;
+    let network = Network::new(*cpus).context("making the lab's network")?;
     let bench = Bench { network, options, cpus: *cpus };
     let mut floods = Vec::new();
     for flows in FLOWS {
         say(format!("lab: {flows} flows"));
         floods.push(bench.floods(flows)?);
     }
+    say(format!("lab: {DROPPED_FLOWS} flows, each packet dropped"));
+    bench.network.receiver.pause(true);
+    let dropped = bench.floods(DROPPED_FLOWS)?;
+    bench.network.receiver.pause(false);
     let mut plain = Vec::new();
     for program in PLAIN {
         say(format!("lab: {PLAIN_FLOWS} flows, program {program}"));
@@ -162,7 +171,7 @@ pub fn measure(options: &Options, cpus: &Cpus, say: impl Fn(String)) -> Result<L
     let agent = run.agent.context("a run with an agent")?;
     let steady =
         Steady { flows: STEADY_FLOWS, seconds: STEADY.as_secs(), arrived: run.arrived, agent };
-    Ok(Lab { floods, plain, stream, steady })
+    Ok(Lab { floods, dropped, plain, stream, steady })
 }
 
 struct Bench<'a> {

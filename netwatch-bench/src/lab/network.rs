@@ -1,10 +1,14 @@
 //! Two containers' worth of network: namespaces `from` and `to`, each behind a veth that is a port of one bridge.
 
-use std::net::{Ipv4Addr, UdpSocket};
+use std::net::Ipv4Addr;
 
 use anyhow::{Context as _, Result};
 
-use super::room::{Room, ip, received, tool};
+use super::{
+    receiver::Receiver,
+    room::{Room, ip, received, tool},
+};
+use crate::cpu::Cpus;
 
 /// Ethernet address of the one that sends.
 pub const MAC_FROM: [u8; 6] = [2, 0x6e, 0x77, 0, 0, 1];
@@ -14,7 +18,7 @@ pub const MAC_TO: [u8; 6] = [2, 0x6e, 0x77, 0, 0, 2];
 pub const FROM: Ipv4Addr = Ipv4Addr::new(10, 111, 0, 1);
 /// Address of the one that receives.
 pub const TO: Ipv4Addr = Ipv4Addr::new(10, 111, 0, 2);
-/// Where it takes datagrams. Nobody reads them.
+/// Where it takes datagrams.
 pub const PORT: u16 = 9000;
 /// Ports of the bridge: to the one that sends, and to the one that receives.
 pub const PORTS: [&str; 2] = ["veth-from", "veth-to"];
@@ -27,12 +31,13 @@ pub struct Network {
     pub from: Room,
     /// Who receives.
     pub to: Room,
-    _socket: UdpSocket,
+    /// Who takes the datagrams there.
+    pub receiver: Receiver,
 }
 
 impl Network {
     /// Makes it, beside the devices of the calling thread's namespace.
-    pub fn new() -> Result<Self> {
+    pub fn new(cpus: Cpus) -> Result<Self> {
         ip("link set lo up")?;
         ip("link add br-bench type bridge")?;
         ip("link set br-bench up")?;
@@ -43,8 +48,8 @@ impl Network {
         for (port, mac) in [(from_port, MAC_FROM), (to_port, MAC_TO)] {
             tool("bridge", &format!("fdb replace {} dev {port} master static", text(mac)))?;
         }
-        let socket = to.run(|| UdpSocket::bind((TO, PORT)))?.context("binding a socket")?;
-        Ok(Self { from, to, _socket: socket })
+        let receiver = to.run(move || Receiver::start(cpus))??;
+        Ok(Self { from, to, receiver })
     }
 
     /// Packets that have arrived.

@@ -1,5 +1,7 @@
 //! What each hook has counted of one conversation.
 
+use std::fmt;
+
 use serde::{Deserialize, Deserializer, Serialize, Serializer, ser::SerializeSeq as _};
 
 use crate::model::{EntrySide, Seen, Tally};
@@ -14,7 +16,6 @@ pub(super) struct Hook {
 }
 
 /// Sums by hook and direction. Between two interfaces there are four: so many are kept in place as long as they are small.
-#[derive(Debug)]
 pub(super) enum Hooks {
     Few([Option<Small>; 4]),
     Many(Vec<(Hook, Tally)>),
@@ -127,6 +128,13 @@ fn add_to(few: &mut [Option<Small>], hook: Hook, new: Tally) -> bool {
     let Some(small) = Small::new(hook, before + new) else { return false };
     *place = Some(small);
     true
+}
+
+impl fmt::Debug for Hooks {
+    /// What they have counted, whichever of the two it is.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Hooks").field(&self.iter().collect::<Vec<_>>()).finish()
+    }
 }
 
 impl Serialize for Hooks {
