@@ -48,7 +48,8 @@ const PATH_NOTES: &str = "
   inserts into a map with room; a full one would refuse.
 - *least* finds a flow and nothing else: the yardstick without clock and map, with one multiplication a word and one cache line
   for key, packets and bytes (`netwatch-ebpf/bench/least.rs`). Places that collide are overwritten, so it counts nothing that
-  could be used; no counter of flows is cheaper. It shows what of a goal the machine leaves.
+  could be used. It shows what finding a flow costs on this machine; with very many flows netwatch's table is cheaper than its, because
+  entries in use stand close together.
 - Each flow is met again only after all others, which is the worst order for caches.
 ";
 
@@ -58,15 +59,16 @@ const LAB: &str = "
 Two network namespaces, each behind a veth that is a port of one bridge. One sends as fast as one CPU can, through a packet
 socket: UDP datagrams of 60 bytes, the smallest frame, of so many flows in turn. Each passes two of netwatch's hooks; sender,
 bridge, both programs and all of the network stack run on that one CPU. A thread on another CPU takes the datagrams out of their
-socket; *each dropped* is without it, where the socket is full and the kernel drops every packet behind the hooks. The agent is the program that `cargo xtask dist` hands out, with
-default flags, and observes both veths. A pair is a run without and a run with it, one right after the other, in alternating order; the ratio is the geometric
-mean over the pairs with its 95 % confidence interval (Student's t).
+socket; *each dropped* is without it, where the socket is full and the kernel drops every packet behind the hooks. The agent is
+the program that `cargo xtask dist` hands out, with default flags, and observes both veths. A pair is a run without and a run
+with it, one right after the other, in alternating order; the ratio is the geometric mean over the pairs with its 95 %
+confidence interval (Student's t).
 
 `packets/s` is what arrived, by the counters of the receiver's device. `packets a CPU second` are those that the sender got
 rid of per second of CPU time: it says the same, but does not count what others took from the CPU.
 
 *empty* and *least* are two of the bench's own programs, at the same four hooks, with no agent: one does nothing, the other finds
-a flow and does no more (see above). What they cost, any observer there costs.
+a flow and does no more (see above). What *empty* costs, any observer there costs.
 
 ";
 
