@@ -127,12 +127,12 @@ fn runs_of_the_programs_are_counted_where_the_kernel_counts_them() {
 }
 
 /// One drop comes while the kernel is about to tell of another one on that CPU: in an interrupt, for packets that a queue
-/// lets out when their time has come, and that nobody takes.
+/// lets out when their time has come, and that nobody takes. Not so fast that a thread takes over from the interrupts.
 #[test]
 #[ignore = "needs root: cargo xtask test"]
 fn drops_that_the_kernel_did_not_show_are_counted() {
     observed(|agent, mut sender| {
-        let slowly = ["tbf", "rate", "40mbit", "burst", "1600", "limit", "100mb"];
+        let slowly = ["tbf", "rate", "4mbit", "burst", "1600", "limit", "100mb"];
         run("tc", &[&["qdisc", "add", "dev", "one", "root"], &slowly[..]].concat());
         let drop = ["-d", "127.0.0.2", "-j", "DROP"];
         run("iptables", &[&["-w", "-A", "OUTPUT"], &drop[..]].concat());
