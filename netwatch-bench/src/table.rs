@@ -97,7 +97,12 @@ fn lab(f: &mut fmt::Formatter<'_>, lab: &Lab) -> fmt::Result {
             agent.map_bytes / 1e6,
             agent.counted * 100.0,
         )?;
-        writeln!(f, "  a CPU second {}", pairs(&flood.per_cpu_second, 1e3, "k"))?;
+        writeln!(
+            f,
+            "  a CPU second {}   {:.1} % taken",
+            pairs(&flood.per_cpu_second, 1e3, "k"),
+            flood.received * 100.0
+        )?;
     }
     for flood in &lab.plain {
         writeln!(

@@ -2,7 +2,8 @@
 //!
 //! Two namespaces on one bridge, all made by us in a namespace of our own, so that the agent sees these interfaces and no
 //! others, and all is gone with this process. One sends, as fast as one CPU can: small datagrams of many flows, or one TCP
-//! stream; the other takes them. Each measurement without the agent has one with it right beside it; the order changes from pair to pair.
+//! stream; the other takes them. Each measurement without the agent has one with it right beside it; the order changes from
+//! pair to pair.
 
 mod agent;
 mod flood;
@@ -93,6 +94,8 @@ pub struct Flood {
     /// Packets per second of CPU time of the sender, in which the kernel also does what it does with each packet: what others
     /// take from the CPU does not count.
     pub per_cpu_second: Pairs,
+    /// The least part of what arrived that the receiver took in any run.
+    pub received: f64,
     /// What the agent took, at the end of its last run.
     pub agent: Taken,
 }
@@ -142,6 +145,7 @@ pub struct Steady {
 struct Run {
     arrived: f64,
     per_cpu_second: f64,
+    received: f64,
     agent: Option<Taken>,
 }
 
@@ -187,10 +191,12 @@ impl Bench<'_> {
         let with = || self.with_agent(|agent| self.flood(flows, WINDOW, Some(agent)));
         self.pairs(&mut runs, without, with, |run| run.per_cpu_second)?;
         let agent = runs.last().and_then(|(_, with)| with.agent).context("no run with an agent")?;
+        let received = runs.iter().flat_map(|(without, with)| [without.received, with.received]);
         Ok(Flood {
             flows,
             arrived: pairs(&runs, |run| run.arrived),
             per_cpu_second: pairs(&runs, |run| run.per_cpu_second),
+            received: received.fold(1.0, f64::min),
             agent,
         })
     }
@@ -261,9 +267,11 @@ impl Bench<'_> {
         })?;
         thread::sleep(WARM_UP);
         let cpu = agent.map(Agent::cpu).transpose()?;
+        let taken_before = self.network.receiver.taken();
         let (begin, before) = (Instant::now(), self.network.arrived()?);
         thread::sleep(window.saturating_sub(Duration::from_millis(50)));
         let (time, after) = (begin.elapsed().as_secs_f64(), self.network.arrived()?);
+        let received = self.network.receiver.taken() - taken_before;
         let taken = match (agent, cpu) {
             (Some(agent), Some(cpu)) => {
                 let cpu = agent.cpu()?.saturating_sub(cpu);
@@ -275,6 +283,7 @@ impl Bench<'_> {
         Ok(Run {
             arrived: count(after - before) / time,
             per_cpu_second: count(sent.packets) / sent.cpu.as_secs_f64(),
+            received: count(received) / count(after - before),
             agent: taken,
         })
     }

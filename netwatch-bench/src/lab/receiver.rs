@@ -7,7 +7,7 @@ use std::{
     net::UdpSocket,
     sync::{
         Arc,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     thread::{self, JoinHandle},
     time::Duration,
@@ -19,21 +19,22 @@ use rustix::net::sockopt::set_socket_recv_buffer_size_force;
 use super::network::{PORT, TO};
 use crate::cpu::Cpus;
 
-/// What comes in a fifth of a second.
+/// For some hundred thousand small datagrams: more than come while the thread waits for its turn.
 const ROOM: usize = 128 << 20;
 /// Between two looks: nobody sleeps on the socket, so that the sender's CPU has nobody to wake.
 const PAUSE: Duration = Duration::from_micros(500);
 
 /// The thread that reads, on another CPU than the one that is measured.
 pub struct Receiver {
-    orders: Arc<Orders>,
+    shared: Arc<Shared>,
     thread: Option<JoinHandle<()>>,
 }
 
 #[derive(Default)]
-struct Orders {
+struct Shared {
     pause: AtomicBool,
     stop: AtomicBool,
+    taken: AtomicU64,
 }
 
 impl Receiver {
@@ -42,36 +43,37 @@ impl Receiver {
         let socket = UdpSocket::bind((TO, PORT)).context("binding a socket")?;
         socket.set_nonblocking(true)?;
         set_socket_recv_buffer_size_force(&socket, ROOM).context("making room in a socket")?;
-        let orders = Arc::new(Orders::default());
-        let given = Arc::clone(&orders);
+        let shared = Arc::new(Shared::default());
+        let ours = Arc::clone(&shared);
         let thread = thread::spawn(move || {
             // On the measured CPU it would only be slower.
             let _ = cpus.leave();
-            while !given.stop.load(Ordering::Relaxed) {
-                if !given.pause.load(Ordering::Relaxed) {
-                    take(&socket);
+            let mut datagram = [0; 64];
+            while !ours.stop.load(Ordering::Relaxed) {
+                if !ours.pause.load(Ordering::Relaxed) && socket.recv(&mut datagram).is_ok() {
+                    ours.taken.fetch_add(1, Ordering::Relaxed);
+                } else {
+                    thread::sleep(PAUSE);
                 }
-                thread::sleep(PAUSE);
             }
         });
-        Ok(Self { orders, thread: Some(thread) })
+        Ok(Self { shared, thread: Some(thread) })
+    }
+
+    /// How many datagrams it has taken.
+    pub fn taken(&self) -> u64 {
+        self.shared.taken.load(Ordering::Relaxed)
     }
 
     /// Whether nothing is to be taken: then all is dropped that comes.
     pub fn pause(&self, pause: bool) {
-        self.orders.pause.store(pause, Ordering::Relaxed);
+        self.shared.pause.store(pause, Ordering::Relaxed);
     }
-}
-
-/// Takes all there is.
-fn take(socket: &UdpSocket) {
-    let mut datagram = [0; 64];
-    while socket.recv(&mut datagram).is_ok() {}
 }
 
 impl Drop for Receiver {
     fn drop(&mut self) {
-        self.orders.stop.store(true, Ordering::Relaxed);
+        self.shared.stop.store(true, Ordering::Relaxed);
         if let Some(thread) = self.thread.take() {
             let _: thread::Result<()> = thread.join();
         }

@@ -63,7 +63,7 @@ impl Observer {
         let Self { datapath, tracker, flows, counted } = self;
         datapath.refresh_clock();
         datapath.read_flows(|observation| {
-            tracker.observe(&observation);
+            tracker.observe(&observation, |_| ());
             let out = Way {
                 source: observation.local,
                 destination: observation.remote,

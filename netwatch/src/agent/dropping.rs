@@ -274,13 +274,7 @@ fn observe(
     directory: &Directory,
     observation: &Observation,
 ) {
-    if tracker.observe_known(observation) {
-        return;
-    }
-    if !tracker.knows(observation) {
-        joining.read(directory, tracker);
-    }
-    tracker.observe(observation);
+    tracker.observe(observation, |tracker| joining.read(directory, tracker));
 }
 
 /// The kernel's own copy of an ICMP message, which it gives up for want of a "ping socket" when raw sockets, such as those

@@ -45,12 +45,19 @@ impl Tracker {
         }
     }
 
-    /// Takes up what one interface has seen of a flow.
-    pub fn observe(&mut self, observation: &Observation) {
-        if self.observe_known(observation) {
-            return;
-        }
+    /// Takes up what one interface has seen of a flow. Nearly always that goes on under these addresses, and one look finds it.
+    ///
+    /// Where nothing is known of them, `hear` comes first: it may tell of a translation, by which the flow is known already.
+    pub fn observe(&mut self, observation: &Observation, hear: impl FnOnce(&mut Self)) {
         let key = FlowKey::of(observation);
+        let known = self.table.find(&key);
+        let flow = known.and_then(|place| self.table.get(place));
+        if flow.is_some_and(|flow| !flow.is_over_before(observation)) {
+            return self.take_up(known, key, observation, false);
+        }
+        if known.is_none() && self.translations.find(&key).is_none() {
+            hear(self);
+        }
         match self.other_leg(&key) {
             Some((place, leg, translation)) => {
                 let end = |socket| leg.end(&translation, socket);
@@ -58,27 +65,8 @@ impl Tracker {
                 let observation = Observation { local, remote, ..*observation };
                 self.take_up(Some(place), FlowKey::of(&observation), &observation, true);
             }
-            None => self.take_up(self.table.find(&key), key, observation, false),
+            None => self.take_up(known, key, observation, false),
         }
-    }
-
-    /// The same if it is of a conversation that goes on under these addresses, as nearly all is: one look finds it.
-    pub fn observe_known(&mut self, observation: &Observation) -> bool {
-        let key = FlowKey::of(observation);
-        let known = self.table.find(&key).filter(|place| {
-            let flow = self.table.get(*place);
-            flow.is_some_and(|flow| !flow.is_over_before(observation))
-        });
-        if known.is_some() {
-            self.take_up(known, key, observation, false);
-        }
-        known.is_some()
-    }
-
-    /// Whether a connection between the two ends of an observation is known.
-    pub fn knows(&self, observation: &Observation) -> bool {
-        let key = FlowKey::of(observation);
-        self.table.find(&key).is_some() || self.translations.find(&key).is_some()
     }
 
     /// The conversation that has another leg of a translated connection, and that leg.
@@ -315,6 +303,14 @@ impl Tracker {
     /// Who talks to whom.
     pub fn edges(&self) -> &Edges {
         &self.lifecycle.edges
+    }
+}
+
+#[cfg(test)]
+impl Tracker {
+    /// Takes up an observation, with nothing to be heard.
+    pub(super) fn see(&mut self, observation: &Observation) {
+        self.observe(observation, |_| ());
     }
 }
 

@@ -161,7 +161,7 @@ impl Run {
                 if !passing.is_inner {
                     self.offered.0 += new;
                 }
-                self.tracker.observe(&observation);
+                self.tracker.see(&observation);
             }
             Action::Tick { after_ms } => {
                 self.now = self.now.after(Duration::from_millis(after_ms));

@@ -85,8 +85,8 @@ fn connect(tracker: &mut Tracker, at: u64) {
     let (client, server) = (socket(2, 40_000), socket(3, 80));
     let sent = reading(6, at, at + 9 * MS, SYN | ACK | FIN);
     let received = reading(4, at + MS, at + 8 * MS, SYN | ACK | FIN);
-    tracker.observe(&observation(VETH_A, client, server, sent, received));
-    tracker.observe(&observation(VETH_B, server, client, received, sent));
+    tracker.see(&observation(VETH_A, client, server, sent, received));
+    tracker.see(&observation(VETH_B, server, client, received, sent));
 }
 
 #[test]
@@ -112,8 +112,8 @@ fn what_is_lost_on_the_way_was_sent_all_the_same() {
     let mut tracker = tracker();
     let (client, server) = (socket(2, 40_000), socket(3, 80));
     let none = SideReading::default();
-    tracker.observe(&observation(VETH_A, client, server, reading(5, SECOND, SECOND, SYN), none));
-    tracker.observe(&observation(VETH_B, server, client, none, reading(3, SECOND, SECOND, SYN)));
+    tracker.see(&observation(VETH_A, client, server, reading(5, SECOND, SECOND, SYN), none));
+    tracker.see(&observation(VETH_B, server, client, none, reading(3, SECOND, SECOND, SYN)));
     let events = tick(&mut tracker, 17 * SECOND);
     assert_eq!(phases(&events), [FlowPhase::Start, FlowPhase::End(EndReason::NoAnswer)]);
     assert_eq!(events[1].flow.sent.packets, 5);
@@ -153,13 +153,7 @@ fn readings_of_several_cpus_add_up() {
     let (client, server) = (socket(2, 40_000), socket(3, 80));
     let none = SideReading::default();
     for _ in 0..3 {
-        tracker.observe(&observation(
-            VETH_A,
-            client,
-            server,
-            reading(2, SECOND, SECOND, ACK),
-            none,
-        ));
+        tracker.see(&observation(VETH_A, client, server, reading(2, SECOND, SECOND, ACK), none));
     }
     assert_eq!(tick(&mut tracker, SECOND + MS)[0].flow.sent.packets, 6);
 }
@@ -192,7 +186,7 @@ fn stragglers_after_the_end_are_told_and_reach_the_edge() {
             SideReading::default(),
         )
     };
-    tracker.observe(&late);
+    tracker.see(&late);
     assert!(tick(&mut tracker, 3 * SECOND).is_empty());
     let events = tick(&mut tracker, 8 * SECOND);
     assert_eq!(phases(&events), [FlowPhase::End(EndReason::Late)]);
@@ -206,7 +200,7 @@ fn a_refused_connection_is_named_so() {
     let (client, server) = (socket(2, 40_000), socket(3, 81));
     let (syn, rst) =
         (reading(1, SECOND, SECOND, SYN), reading(1, SECOND + MS, SECOND + MS, RST | ACK));
-    tracker.observe(&observation(VETH_A, client, server, syn, rst));
+    tracker.see(&observation(VETH_A, client, server, syn, rst));
     let events = tick(&mut tracker, 2 * SECOND);
     assert_eq!(events[1].phase, FlowPhase::End(EndReason::Refused));
 }
@@ -216,7 +210,7 @@ fn whoever_gets_the_address_next_is_somebody_else() {
     let mut tracker = tracker();
     let (client, server) = (socket(2, 40_000), socket(3, 80));
     let none = SideReading::default();
-    tracker.observe(&observation(VETH_A, client, server, reading(2, SECOND, SECOND, ACK), none));
+    tracker.see(&observation(VETH_A, client, server, reading(2, SECOND, SECOND, ACK), none));
     tick(&mut tracker, SECOND + MS);
     let mut events = Vec::new();
     let gone = |tracker: &mut Tracker, index, events: &mut Vec<FlowEvent>| {
@@ -233,7 +227,7 @@ fn whoever_gets_the_address_next_is_somebody_else() {
     assert!(events.is_empty(), "nothing was sent into that one");
     gone(&mut tracker, VETH_A, &mut events);
     assert_eq!(phases(&events), [FlowPhase::End(EndReason::Gone)]);
-    tracker.observe(&observation(8, client, server, reading(3, 3 * SECOND, 3 * SECOND, ACK), none));
+    tracker.see(&observation(8, client, server, reading(3, 3 * SECOND, 3 * SECOND, ACK), none));
     let events = tick(&mut tracker, 4 * SECOND);
     assert_eq!((events[0].phase, events[0].flow.sent.packets), (FlowPhase::Start, 3));
 }
@@ -273,7 +267,7 @@ fn better_names_that_come_late_have_what_is_counted_from_then_on() {
     };
     let observe = |tracker: &mut Tracker, packets, at| {
         let none = SideReading::default();
-        tracker.observe(&observation(VETH_A, client, server, reading(packets, at, at, ACK), none));
+        tracker.see(&observation(VETH_A, client, server, reading(packets, at, at, ACK), none));
     };
     let sent = |tracker: &Tracker| {
         let edges = tracker.edges().snapshot().into_iter();
@@ -305,7 +299,7 @@ fn an_open_connection_ends_as_soon_as_its_packets_say_so() {
     let (client, server) = (socket(2, 40_000), socket(3, 80));
     let observe = |tracker: &mut Tracker, at, flags| {
         let both = reading(1, at, at, flags);
-        tracker.observe(&observation(VETH_A, client, server, both, both));
+        tracker.see(&observation(VETH_A, client, server, both, both));
     };
     observe(&mut tracker, SECOND, ACK);
     assert_eq!(phases(&tick(&mut tracker, 2 * SECOND)), [FlowPhase::Start]);
@@ -321,7 +315,7 @@ fn beyond_the_limit_packets_have_an_outcome() {
     let mut tracker = tracker();
     for port in 1..=6 {
         let syn = reading(1, SECOND, SECOND, SYN);
-        tracker.observe(&observation(
+        tracker.see(&observation(
             VETH_A,
             socket(2, port),
             socket(3, 80),
@@ -339,7 +333,7 @@ fn ended_flows_make_room_soon_where_there_are_many() {
     tick(&mut tracker, 2 * SECOND);
     let (client, server) = (socket(2, 40_001), socket(3, 80));
     let both = reading(2, 2 * SECOND, 2 * SECOND, SYN | ACK | FIN);
-    tracker.observe(&observation(VETH_A, client, server, both, both));
+    tracker.see(&observation(VETH_A, client, server, both, both));
     tick(&mut tracker, 3 * SECOND);
     assert_eq!(tracker.table.len(), 2, "both take up what still comes");
     tick(&mut tracker, 4 * SECOND);
@@ -353,7 +347,7 @@ fn ended_flows_make_room_soon_where_there_are_many() {
 fn stopping_ends_everything_once() {
     let mut tracker = tracker();
     let none = SideReading::default();
-    tracker.observe(&observation(
+    tracker.see(&observation(
         VETH_A,
         socket(2, 1),
         socket(3, 80),
@@ -384,7 +378,7 @@ fn an_arp_request_without_an_answer_is_told_and_an_announcement_is_not() {
                 SideReading::default(),
             )
         };
-        tracker.observe(&asks);
+        tracker.see(&asks);
         tick(&mut tracker, 2 * SECOND);
         let ends = tick(&mut tracker, 60 * SECOND);
         assert_eq!(phases(&ends), [FlowPhase::End(reason)], "{asked_for}");

@@ -47,8 +47,8 @@ impl Scraped {
     }
 
     /// Asks until the answer is not empty, with traffic in between: rates need two figures that differ.
-    pub(crate) fn until_answered(&self, query: &str, traffic: impl FnMut()) -> String {
-        self.until_answered_with(query, |_| true, traffic)
+    pub(crate) fn until_answered(&self, query: &str, traffic: impl FnMut()) {
+        self.until_answered_with(query, |_| true, traffic);
     }
 
     /// Asks until there is an answer such as is wanted. What passes besides, multicast of the host above all, may come first.
@@ -57,18 +57,17 @@ impl Scraped {
         query: &str,
         is_wanted: impl Fn(&str) -> bool,
         mut traffic: impl FnMut(),
-    ) -> String {
+    ) {
         until(query, || {
             let path = format!("query?query={}", percent(query));
             let answer = self.prometheus.api(&path)?;
             assert_eq!(answer["status"], "success", "{query}: {answer}");
             let result = &answer["data"]["result"];
-            let text = result.to_string();
-            if result.as_array()?.is_empty() || !is_wanted(&text) {
+            if result.as_array()?.is_empty() || !is_wanted(&result.to_string()) {
                 traffic();
                 return None;
             }
-            Some(text)
-        })
+            Some(())
+        });
     }
 }

@@ -72,7 +72,7 @@ impl Tracker {
             EndReason::Idle | EndReason::Gone | EndReason::Shutdown => udp,
             EndReason::Late => return,
         };
-        self.observe(&observation);
+        self.see(&observation);
         self.step(2);
         let name = &mut |flow: &Unnamed<'_>| name(flow);
         match reason {
@@ -87,11 +87,11 @@ impl Tracker {
         for by in [Translator::Kernel, Translator::Proxy] {
             self.translate(translation(by));
             for observation in translated(by) {
-                self.observe(&observation);
+                self.see(&observation);
             }
         }
-        self.observe(&web(true));
-        self.observe(&Observation {
+        self.see(&web(true));
+        self.see(&Observation {
             echoes: Echoes { timed: 200, total: Duration::from_micros(40_001) },
             ..between(
                 Protocol::ICMP,
@@ -100,9 +100,9 @@ impl Tracker {
                 [reading(210, 61, ECHO_REQUEST), reading(200, 61, ECHO_REPLY)],
             )
         });
-        self.observe(&v6());
+        self.see(&v6());
         let all = [reading(7, 61, SYN | ACK | FIN), reading(6, 61, SYN | ACK | FIN)];
-        self.observe(&between(Protocol::TCP, [2, 40_001], [3, 81], all));
+        self.see(&between(Protocol::TCP, [2, 40_001], [3, 81], all));
         self.step(65);
         for (reason, site, place) in [
             ("netfilter-drop", DropSite::Host { ifindex: 301 }, DropPlace::Interface("br".into())),
@@ -126,7 +126,7 @@ impl Tracker {
 
     /// In the hands of the second agent.
     fn go_on(&mut self) {
-        self.observe(&web(false));
+        self.see(&web(false));
         // Of one, nobody knows yet to which edge it will go.
         let name = &mut |flow: &Unnamed<'_>| match name(flow) {
             Naming::Final(names) if flow.client.address.is_ipv6() => Naming::Provisional(names),
@@ -135,8 +135,8 @@ impl Tracker {
         self.tick(Instant(66 * SECOND), name, &mut |_| {});
         // The ports of one that has ended, taken up by another, and one of which nobody has been told.
         let again = [reading(2, 67, SYN), reading(1, 67, SYN | ACK)];
-        self.observe(&between(Protocol::TCP, [2, 40_001], [3, 81], again));
-        self.observe(&between(
+        self.see(&between(Protocol::TCP, [2, 40_001], [3, 81], again));
+        self.see(&between(
             Protocol::UDP,
             [9, 1_000],
             [3, 9],
@@ -145,7 +145,7 @@ impl Tracker {
         while self.over_limit().is_zero() {
             let port = 1_001 + u16::try_from(self.next_id).unwrap();
             let sent = [reading(11, 67, 0), SideReading::default()];
-            self.observe(&between(Protocol::UDP, [9, port], [3, 9], sent));
+            self.see(&between(Protocol::UDP, [9, port], [3, 9], sent));
         }
     }
 }

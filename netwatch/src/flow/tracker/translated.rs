@@ -29,15 +29,15 @@ fn published(by: Translator) -> Translation {
 fn client_leg(tracker: &mut Tracker, known: &Translation, at: u64) {
     let sent = reading(6, at, at + 9 * MS, SYN | ACK | FIN);
     let received = reading(4, at + MS, at + 8 * MS, SYN | ACK | FIN);
-    tracker.observe(&observation(VETH_CLI, known.client, known.called, sent, received));
+    tracker.see(&observation(VETH_CLI, known.client, known.called, sent, received));
 }
 
 /// The same as the bridge and the server's veth see it; of the client's packets one was lost.
 fn server_leg(tracker: &mut Tracker, known: &Translation, at: u64) {
     let sent = reading(5, at, at + 9 * MS, SYN | ACK | FIN);
     let received = reading(4, at + MS, at + 8 * MS, SYN | ACK | FIN);
-    tracker.observe(&observation(BRIDGE, known.server, known.masked, SideReading::default(), sent));
-    tracker.observe(&observation(VETH_WEB, known.server, known.masked, received, sent));
+    tracker.see(&observation(BRIDGE, known.server, known.masked, SideReading::default(), sent));
+    tracker.see(&observation(VETH_WEB, known.server, known.masked, received, sent));
 }
 
 fn is_one(events: &[FlowEvent], tracker: &Tracker) {
@@ -100,7 +100,7 @@ fn the_servers_leg_may_come_first_or_alone() {
     // Between the places where the kernel changes the one end and the other.
     let none = SideReading::default();
     let received = reading(4, SECOND, SECOND, ACK);
-    tracker.observe(&observation(BRIDGE, known.server, known.client, received, none));
+    tracker.see(&observation(BRIDGE, known.server, known.client, received, none));
     let events = tick(&mut tracker, 2 * SECOND);
     assert!(events.is_empty(), "no other flow: {events:?}");
 }
